@@ -1,0 +1,94 @@
+// Limits. Owns every bound of the system, units in the names, and the relations between them.
+// A limit that users meet is quoted in its fault and in docs/PROTOCOL.md.
+
+export const limits = {
+  /** Encoded key of one row (partition key and sort key together). LMDB keys end at 1,978 bytes; the rest is prefix. */
+  keyBytes: 1024,
+  /** One document, encoded. */
+  documentBytes: 256 * 1024,
+  documentDepth: 32,
+  /** Fields and elements of one document, all levels together. */
+  documentNodes: 16_384,
+  fieldNameBytes: 256,
+  nameLength: 64,
+  requestIdLength: 64,
+  /** Operations in one atomic batch, and keys in one getMany. */
+  batchOps: 1000,
+  batchBytes: 384 * 1024,
+  getManyKeys: 1000,
+  /** One request from a client, encoded. */
+  requestBytes: 512 * 1024,
+  /** One reply body, encoded, before a scan or getMany answers with a cursor or a fault. */
+  replyBytes: 768 * 1024,
+  /** Payload of one log record: a group-committed batch. One NATS message stays under 1 MiB with headers. */
+  recordBytes: 512 * 1024,
+  /** Writes in one log record; row versions are `lsn * recordWrites + index`. */
+  recordWrites: 4096,
+  scanLimit: 10_000,
+  scanDefaultLimit: 1000,
+  filterDepth: 16,
+  filterNodes: 256,
+  projectionFields: 256,
+  aggregates: 64,
+  groupByFields: 8,
+  groups: 10_000,
+  /** Rows a shard looks at in one step of a scan or aggregate, so that nothing holds the event loop. */
+  sliceRows: 256,
+  sliceBytes: 512 * 1024,
+  deadlineMs: 60_000,
+  defaultDeadlineMs: 5_000,
+  watchWaitMs: 30_000,
+  watchChanges: 1000,
+  fragmentsPerTable: 4096,
+  replicas: 9,
+  tables: 1000,
+  /** Request ids remembered per fragment (I5). */
+  requestWindow: 65_536,
+  requestWindowMs: 120_000,
+  /** Operations a node holds at once before it answers OVERLOADED; bytes likewise. */
+  nodeOps: 20_000,
+  nodeBytes: 64 * 1024 * 1024,
+  routerRequests: 4096,
+  routerBytes: 64 * 1024 * 1024,
+  mailbox: 16_384,
+  logGroups: 16,
+  controlPartitions: 16,
+} as const;
+
+/** Times of the control loop, milliseconds. Their relations carry I7: see the assertions below. */
+export interface Timing {
+  /** Leader lease: a candidate takes over when it saw no renewal for this long. */
+  readonly leaderLeaseMs: number;
+  readonly leaderRenewMs: number;
+  readonly heartbeatMs: number;
+  /** Node lease, counted by the node from when it asked, by the leader from when it answered. */
+  readonly nodeLeaseMs: number;
+  /** What the leader waits beyond a lease, for clocks that run at different rates. */
+  readonly leaseMarginMs: number;
+  /** A node down for longer has its replicas rebuilt elsewhere. */
+  readonly rebuildAfterMs: number;
+  readonly askTimeoutMs: number;
+  readonly appendTimeoutMs: number;
+}
+
+export const defaultTiming: Timing = {
+  leaderLeaseMs: 1500,
+  leaderRenewMs: 300,
+  heartbeatMs: 250,
+  nodeLeaseMs: 1500,
+  leaseMarginMs: 100,
+  rebuildAfterMs: 10_000,
+  askTimeoutMs: 1000,
+  appendTimeoutMs: 2000,
+};
+
+/** Says what is wrong with `timing`, or nothing. */
+export function timingMistake(timing: Timing): string | undefined {
+  if (timing.leaderRenewMs * 3 > timing.leaderLeaseMs)
+    return "leaderLeaseMs must be at least three renewals: one lost renewal must not cost the leadership";
+  if (timing.heartbeatMs * 3 > timing.nodeLeaseMs)
+    return "nodeLeaseMs must be at least three heartbeats: one lost heartbeat must not stop strong reads";
+  if (timing.leaseMarginMs * 100 < timing.nodeLeaseMs)
+    return "leaseMarginMs must be at least 1 % of nodeLeaseMs: clocks drift";
+  return undefined;
+}

@@ -1,0 +1,15 @@
+// Store. Owns the port through which a node's actors read what the node holds. Reads are synchronous; changes leave as `commit` effects.
+// S1 a read sees every commit of earlier steps, also those not yet on disk. S2 what a read returns is valid until the step ends: copy what you keep.
+
+import type { Bytes } from "../kernel/bytes.js";
+
+export interface StoreEntry {
+  readonly key: Bytes;
+  readonly value: Bytes;
+}
+
+export interface Store {
+  get(key: Bytes): Bytes | undefined;
+  /** Entries with from <= key < to, in key order (or against it); stop iterating when you have enough. */
+  range(from: Bytes, to: Bytes, reverse: boolean): Iterable<StoreEntry>;
+}

@@ -1,0 +1,101 @@
+// Ledger events. Owns the facts, past tense, of which the cluster view is the fold.
+// One ledger record is one JSON-free msgpack `{term, member, nonce, events}`; events of a record take effect together.
+
+import type { Bytes } from "../kernel/bytes.js";
+import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
+import type { TableDef } from "../table/table.js";
+
+export interface NewFragment {
+  readonly id: FragmentId;
+  readonly from: Bytes;
+  /** Undefined = to the end of the key space. */
+  readonly to: Bytes | undefined;
+  readonly group: number;
+  /** The first is the primary of epoch 1. */
+  readonly replicas: readonly NodeId[];
+}
+
+export type LedgerEvent =
+  | {
+      readonly kind: "clusterCreated";
+      readonly logGroups: number;
+      readonly partitions: number;
+      readonly createdMs: number;
+    }
+  | { readonly kind: "leaderElected"; readonly term: number; readonly member: MemberId }
+  /** First sight of a node, or its return with another zone, weight or disk (`storeId`). */
+  | {
+      readonly kind: "nodeJoined";
+      readonly node: NodeId;
+      readonly zone: string;
+      readonly weight: number;
+      readonly storeId: string;
+      readonly bootCount: number;
+    }
+  /** It answers heartbeats; `incarnation` names the process. */
+  | { readonly kind: "nodeUp"; readonly node: NodeId; readonly incarnation: string; readonly bootCount: number }
+  | { readonly kind: "nodeDown"; readonly node: NodeId; readonly incarnation: string; readonly atMs: number }
+  | { readonly kind: "nodeDraining"; readonly node: NodeId; readonly draining: boolean }
+  | { readonly kind: "nodeRemoved"; readonly node: NodeId }
+  | { readonly kind: "tableCreated"; readonly table: TableDef; readonly fragments: readonly NewFragment[] }
+  | { readonly kind: "tableDropped"; readonly table: number }
+  /** A new epoch for each: its primary may be the same node. */
+  | {
+      readonly kind: "primariesChanged";
+      readonly changes: readonly { readonly fragment: FragmentId; readonly epoch: number; readonly primary: NodeId }[];
+      readonly cause: string;
+    }
+  /** The primary of `epoch` has its epoch marker at `lsn` in the log and serves: the fragment's history is at least this long. */
+  | {
+      readonly kind: "fragmentsActivated";
+      readonly activations: readonly { readonly fragment: FragmentId; readonly epoch: number; readonly lsn: number }[];
+    }
+  /** Joining: it copies and follows, but counts for nothing yet. */
+  | {
+      readonly kind: "replicasAdded";
+      readonly replicas: readonly { readonly fragment: FragmentId; readonly node: NodeId }[];
+      readonly cause: string;
+    }
+  | {
+      readonly kind: "replicasReady";
+      readonly replicas: readonly { readonly fragment: FragmentId; readonly node: NodeId }[];
+    }
+  | {
+      readonly kind: "replicasRemoved";
+      readonly replicas: readonly { readonly fragment: FragmentId; readonly node: NodeId }[];
+      readonly cause: string;
+    }
+  /** A log stream as found: `created` changes when somebody deleted and remade it. */
+  | { readonly kind: "logStreamSeen"; readonly group: number; readonly created: string }
+  /** Something was lost or found wrong, and what became of it. Kept in the view for people, the last 100. */
+  | { readonly kind: "incidentReported"; readonly incident: Incident };
+
+export interface Incident {
+  readonly atMs: number;
+  readonly node: NodeId;
+  readonly what: IncidentKind;
+  /** `healed`: nothing acknowledged was lost. `refused`: the fragments stay closed until an operator acts. `noticed`: information. */
+  readonly outcome: "healed" | "refused" | "noticed";
+  readonly fragments: readonly FragmentId[];
+  /** A sentence for a person. */
+  readonly note: string;
+}
+
+export type IncidentKind =
+  | "logRegressed"
+  | "logRecreated"
+  | "logGap"
+  | "recordCorrupt"
+  | "replicaDiverged"
+  | "replicaRebuilt"
+  | "storeReplaced"
+  | "storeRolledBack"
+  | "storeCorrupt";
+
+export interface LedgerRecord {
+  readonly term: number;
+  readonly member: MemberId;
+  /** Unique per append: tells a leader whether the record at a sequence is its own. */
+  readonly nonce: string;
+  readonly events: readonly LedgerEvent[];
+}

@@ -1,0 +1,63 @@
+// Cluster view. Owns the shape of what the ledger folds to; the fold itself is in `fold.ts`.
+// I9 every member that folded sequence n holds the same view n. Plain data: it is also the snapshot's content.
+
+import type { Bytes } from "../kernel/bytes.js";
+import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
+import type { TableDef } from "../table/table.js";
+import type { Incident } from "./event.js";
+
+export interface NodeView {
+  readonly id: NodeId;
+  zone: string;
+  weight: number;
+  storeId: string;
+  bootCount: number;
+  /** The process that answers now, or answered last. */
+  incarnation: string;
+  state: "up" | "down";
+  draining: boolean;
+  /** Wall clock of the leader when it went down, 0 while up. For people and for the rebuild delay across leaders. */
+  downSinceMs: number;
+}
+
+export interface ReplicaView {
+  readonly node: NodeId;
+  /** `joining` copies and follows; `ready` may become primary and serves bounded reads. */
+  state: "joining" | "ready";
+}
+
+export interface FragmentView {
+  readonly id: FragmentId;
+  readonly table: number;
+  readonly from: Bytes;
+  readonly to: Bytes | undefined;
+  readonly group: number;
+  epoch: number;
+  primary: NodeId;
+  /** Highest epoch whose primary reported its marker, and that marker's LSN: the log must reach at least this far. 0, 0 = never served. */
+  activatedEpoch: number;
+  activatedLsn: number;
+  replicas: ReplicaView[];
+}
+
+export interface ClusterView {
+  readonly partition: number;
+  /** Sequence of the last folded ledger record. */
+  seq: number;
+  term: number;
+  leader: MemberId;
+  logGroups: number;
+  partitions: number;
+  createdMs: number;
+  nextTableId: number;
+  /** Count of fragments ever made; a fragment's id is `count * limits.controlPartitions + partition`. */
+  nextFragment: number;
+  readonly nodes: Map<NodeId, NodeView>;
+  readonly tables: Map<number, TableDef>;
+  readonly fragments: Map<FragmentId, FragmentView>;
+  /** Fragment ids of a table in the order of their ranges. */
+  readonly order: Map<number, FragmentId[]>;
+  /** `created` of each log stream as last recorded. */
+  readonly logStreams: Map<number, string>;
+  readonly incidents: Incident[];
+}

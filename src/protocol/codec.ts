@@ -1,0 +1,30 @@
+// Codec. Owns the msgpack settings of everything that travels or is stored (FACTS, msgpackr 2.1.3: no records, no shared structures, copies of buffers).
+// What comes out of `unpack` is unknown: a decoder checks it before anything trusts it.
+
+import { Packr, Unpackr } from "msgpackr";
+import type { Bytes } from "../kernel/bytes.js";
+import { fail, ok, type Result } from "../kernel/fault.js";
+
+const settings = {
+  useRecords: false,
+  mapsAsObjects: true,
+  int64AsType: "auto",
+  copyBuffers: true,
+  variableMapSize: true,
+} as const;
+const packr = new Packr(settings);
+const unpackr = new Unpackr(settings);
+
+/** Encoded bytes; a private copy that nothing else writes to. */
+export function pack(value: unknown): Bytes {
+  const packed = packr.pack(value);
+  return packed.byteLength === packed.buffer.byteLength ? packed : new Uint8Array(packed);
+}
+
+export function unpack(bytes: Bytes): Result<unknown> {
+  try {
+    return ok(unpackr.unpack(bytes));
+  } catch (error) {
+    return fail("UNDECODABLE", `the body is not msgpack: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,81 @@
+// Control. Owns what nodes, supervisors, routers and operators say to the leader of a control partition, and its answers.
+
+import type { Fault } from "../kernel/fault.js";
+import type { Incident } from "../ledger/event.js";
+import type { KeySchema, Partitioning, RowKey } from "../table/table.js";
+import type { FragmentId, NodeId } from "./subjects.js";
+
+/** State of one replica as its node reports it; sent when it changed, and all of them when the leader asks (`wantAll`). */
+export interface ReplicaStatus {
+  readonly fragment: FragmentId;
+  /**
+   * `opening`: primary of `epoch`, not serving yet. `serving`: primary of `epoch`, its marker is in the log. `following`: a backup at the log's tail.
+   * `copying`: behind the trimmed log, pulls a snapshot. `behind`: a backup reading the log. `faulted`: closed, see incidents.
+   */
+  readonly state: "opening" | "serving" | "following" | "behind" | "copying" | "faulted";
+  readonly epoch: number;
+  readonly lsn: number;
+  /** LSN of this epoch's marker once serving. */
+  readonly markerLsn: number;
+  /** Stream sequence of the last record that is durable in the node's store: the log may be trimmed below it. */
+  readonly durableSeq: number;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+export interface Heartbeat {
+  readonly kind: "heartbeat";
+  readonly node: NodeId;
+  readonly incarnation: string;
+  readonly zone: string;
+  readonly weight: number;
+  readonly storeId: string;
+  readonly bootCount: number;
+  /** Ledger sequence folded. */
+  readonly viewSeq: number;
+  readonly statuses: readonly ReplicaStatus[];
+  /** True when `statuses` holds every replica of the partition on this node. */
+  readonly all: boolean;
+  readonly incidents: readonly Omit<Incident, "atMs">[];
+  /** The node is stopping by will: move its primaries away, then say `drained`. */
+  readonly leaving: boolean;
+}
+
+export interface HeartbeatAnswer {
+  readonly term: number;
+  /** Lease from when the node asked; 0 = none (unknown node process, or the leader itself is about to lose its lease). */
+  readonly leaseMs: number;
+  /** Fold at least this far: a change for this node is there. */
+  readonly viewSeq: number;
+  /** Send every status with the next heartbeat. */
+  readonly wantAll: boolean;
+  /** Primaries that should append a checkpoint record, so that the log can be trimmed. */
+  readonly checkpoint: readonly FragmentId[];
+  /** Leaving node: no primary is left here. */
+  readonly drained: boolean;
+}
+
+/** A host process ended for certain (its exit was seen): no lease of it needs to be waited for. */
+export interface HostDied {
+  readonly kind: "hostDied";
+  readonly node: NodeId;
+  readonly incarnation: string;
+}
+
+export type AdminRequest =
+  | {
+      readonly kind: "createTable";
+      readonly name: string;
+      readonly partitioning: Partitioning;
+      readonly key: KeySchema;
+      /** Count for `hash`; `range` tables are cut at `splitAt` instead. */
+      readonly fragments: number;
+      readonly splitAt: readonly RowKey[];
+      /** 0 = as many as there are nodes, at most 3. */
+      readonly replicas: number;
+    }
+  | { readonly kind: "dropTable"; readonly name: string }
+  | { readonly kind: "drainNode"; readonly node: NodeId; readonly draining: boolean }
+  | { readonly kind: "removeNode"; readonly node: NodeId };
+
+export type AdminAnswer = { readonly done: true; readonly viewSeq: number } | { readonly fault: Fault };
