@@ -1,7 +1,7 @@
 // Codec. Owns the msgpack settings of everything that travels or is stored (FACTS, msgpackr 2.1.3: no records, no shared structures, copies of buffers).
 // What comes out of `unpack` is unknown: a decoder checks it before anything trusts it.
 
-import { Packr, Unpackr } from "msgpackr";
+import { type Options, Packr, Unpackr } from "msgpackr";
 import type { Bytes } from "../kernel/bytes.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 
