@@ -1,8 +1,8 @@
 // Kernel. Owns the mailboxes and outboxes of one host's actors and the order in which they step.
 // The same kernel runs in production (over NATS, LMDB, threads) and in the simulator: it is synchronous and touches nothing.
 // K3 one message steps at a time; effects of a step are carried out before the next step.
-// K4 a mailbox is bounded: past the limit a request is answered OVERLOADED and a tell is dropped and counted. Answers of the world always fit,
-//    because every one answers an effect that the actor asked for.
+// K4 requests are bounded by the actor's mailbox limit: past it they are answered OVERLOADED. Tells and answers of the world always fit:
+//    each stems from a request that was let in, or from an effect that the actor itself asked for.
 // K5 an actor that throws is stopped and its parent is told `childFailed`; one without a parent is reported to the world.
 
 import type { ActorId, Effect, ReplyTo, Request, Ticket, WorldMessage } from "./effect.js";
@@ -52,7 +52,7 @@ export class Kernel {
   private readonly slots = new Map<ActorId, Slot>();
   private queue: Envelope[] = [];
   private head = 0;
-  private dropped = 0;
+  private refused = 0;
 
   constructor(
     private readonly world: World,
@@ -84,14 +84,26 @@ export class Kernel {
     this.enqueue({ to, message, bounded: false });
   }
 
-  /** Hands in a request; refuses with a fault when the mailbox is full or nobody is there. */
+  /** Hands in a request; one that finds nobody or a full mailbox is answered with a fault at once. */
   request(to: ActorId, request: Request): void {
-    this.offer(to, request, request.from);
+    const slot = this.slots.get(to);
+    if (slot === undefined) {
+      this.world.reply(request.from, { fault: fault("UNAVAILABLE", `nobody answers at ${to} right now; try again`) });
+      return;
+    }
+    if (slot.waiting >= slot.actor.mailboxLimit) {
+      this.refused++;
+      this.world.reply(request.from, {
+        fault: fault("OVERLOADED", "too many requests are waiting; try again later", { retryAfterMs: 50 }),
+      });
+      return;
+    }
+    this.enqueue({ to, message: request, bounded: true });
   }
 
-  /** Messages waiting over all mailboxes, and tells dropped since the start. */
-  load(): { readonly waiting: number; readonly dropped: number; readonly actors: number } {
-    return { waiting: this.queue.length - this.head, dropped: this.dropped, actors: this.slots.size };
+  /** Messages waiting over all mailboxes, and requests refused since the start. */
+  load(): { readonly waiting: number; readonly refused: number; readonly actors: number } {
+    return { waiting: this.queue.length - this.head, refused: this.refused, actors: this.slots.size };
   }
 
   /** Steps up to `budget` messages; returns how many are left. */
@@ -108,25 +120,6 @@ export class Kernel {
       this.head = 0;
     }
     return this.queue.length - this.head;
-  }
-
-  private offer(to: ActorId, message: Message, from: ReplyTo | undefined): void {
-    const slot = this.slots.get(to);
-    if (slot === undefined) {
-      if (from !== undefined)
-        this.world.reply(from, { fault: fault("UNAVAILABLE", `nobody answers at ${to} right now; try again`) });
-      return;
-    }
-    if (slot.waiting >= slot.actor.mailboxLimit) {
-      this.dropped++;
-      if (from !== undefined) {
-        this.world.reply(from, {
-          fault: fault("OVERLOADED", "too many requests are waiting; try again later", { retryAfterMs: 50 }),
-        });
-      }
-      return;
-    }
-    this.enqueue({ to, message, bounded: true });
   }
 
   private enqueue(envelope: Envelope): void {
@@ -173,7 +166,7 @@ export class Kernel {
   private carryOut(id: ActorId, slot: Slot, effect: Effect): void {
     switch (effect.kind) {
       case "tell":
-        return this.offer(effect.to, effect.message as Message, undefined);
+        return this.enqueue({ to: effect.to, message: effect.message as Message, bounded: false });
       case "reply":
         return this.replyOrHold(slot, effect);
       case "settle":

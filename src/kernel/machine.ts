@@ -21,7 +21,7 @@ export interface Message {
 }
 
 export interface Actor<M extends Message = never> {
-  /** How many messages may wait; beyond it `tell`s are refused and requests answered OVERLOADED. */
+  /** How many requests may wait; one more is answered OVERLOADED. */
   readonly mailboxLimit: number;
   step(message: M, context: Context): Effects;
 }

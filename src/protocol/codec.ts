@@ -5,13 +5,14 @@ import { type Options, Packr, Unpackr } from "msgpackr";
 import type { Bytes } from "../kernel/bytes.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 
+// `int64AsType: "auto"` (a number where it is exact, else a bigint) is documented and missing from the package's types.
 const settings = {
   useRecords: false,
   mapsAsObjects: true,
   int64AsType: "auto",
   copyBuffers: true,
   variableMapSize: true,
-} as const;
+} as unknown as Options;
 const packr = new Packr(settings);
 const unpackr = new Unpackr(settings);
 

@@ -5,8 +5,13 @@ import type { Fault } from "../kernel/fault.js";
 import type { FragmentId } from "./subjects.js";
 
 export type PeerRequest =
-  /** Where are you? A primary asks all live peers before it opens, so that no log that lost its tail hides what a replica holds. */
-  | { readonly kind: "position"; readonly fragments: readonly FragmentId[] }
+  /**
+   * Where are you? Asked of every live peer by a primary of `epoch` before it opens. The answer is also a promise: whoever answers
+   * serves no strong read at a lower epoch any more (I7), so a predecessor has handed over, and no log that lost its tail hides what a replica holds.
+   */
+  | { readonly kind: "position"; readonly fragment: FragmentId; readonly epoch: number }
+  /** How far is the primary now? Answered only under its lease; lets a backup prove how fresh it is. */
+  | { readonly kind: "fresh"; readonly fragment: FragmentId }
   /** The next slice of a fragment, in key order from `cursor` (empty at the start); at most `maxBytes`. */
   | { readonly kind: "copy"; readonly fragment: FragmentId; readonly cursor: Bytes; readonly maxBytes: number };
 
