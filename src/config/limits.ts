@@ -4,6 +4,8 @@
 export const limits = {
   /** Encoded key of one row (partition key and sort key together). LMDB keys end at 1,978 bytes; the rest is prefix. */
   keyBytes: 1024,
+  /** Tuples inside tuples in a key. */
+  keyDepth: 8,
   /** One document, encoded. */
   documentBytes: 256 * 1024,
   documentDepth: 32,
@@ -32,12 +34,16 @@ export const limits = {
   aggregates: 64,
   groupByFields: 8,
   groups: 10_000,
+  /** All groups of one aggregate together, encoded: they travel in one reply. */
+  groupsBytes: 512 * 1024,
   /** Rows a shard looks at in one step of a scan or aggregate, so that nothing holds the event loop. */
   sliceRows: 256,
   sliceBytes: 512 * 1024,
   deadlineMs: 60_000,
   defaultDeadlineMs: 5_000,
   watchWaitMs: 30_000,
+  /** Below the time-out that request tools use when told nothing. */
+  watchDefaultWaitMs: 3_000,
   watchChanges: 1000,
   fragmentsPerTable: 4096,
   replicas: 9,

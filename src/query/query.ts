@@ -93,6 +93,8 @@ export type Query = { readonly deadlineMs: number } & (
       readonly filter: Filter | undefined;
       readonly fields: readonly FieldPath[] | undefined;
       readonly read: ReadLevel;
+      /** Of what was asked, before the cursor moved the range: binds the next cursor to this query (`cursor.ts`). */
+      readonly fingerprint: Bytes;
     }
   | {
       readonly op: "aggregate";
@@ -110,6 +112,7 @@ export type Query = { readonly deadlineMs: number } & (
       readonly waitMs: number;
       readonly limit: number;
       readonly filter: Filter | undefined;
+      readonly fingerprint: Bytes;
     }
 );
 
