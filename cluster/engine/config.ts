@@ -1,0 +1,132 @@
+// Server configuration. Owns what the embedded nats-server is told: addresses, limits, JetStream, accounts and permissions.
+// Pure: a value in, the configuration's text out (JSON is a subset of its language, and quotes every text safely).
+//
+// A1 Everything listens on loopback. No account has a user without password, no role of ours may publish or subscribe `>`.
+// A2 Clients live in EDGE. What they reach of CORE is the query service and the discovery of micro services; nothing else is exported, so the
+//    reply subject that a client chooses is rewritten by the server and can never name an inner subject.
+// A3 The query service is imported with `share`: the server stamps `Nats-Request-Info` on each request, over whatever the client wrote there.
+// A4 A message is acknowledged after it is on disk (`sync_interval: always`), unless the operator relaxed it.
+
+import type { Credentials, UserCredentials } from "./credentials.js";
+
+export type Durability = "always" | "interval";
+
+/** Another user of EDGE, limited to the subjects named (e.g. `foreshard.query.orders.get`). */
+export interface EdgeUser {
+  readonly user: string;
+  readonly pass: string;
+  readonly publish: readonly string[];
+}
+
+export interface ServerSpec {
+  readonly name: string;
+  readonly port: number;
+  readonly monitorPort: number;
+  /** Absent for a single server. `routes`: route ports of the others. */
+  readonly cluster?: { readonly port: number; readonly routes: readonly number[] };
+  /** Own folder of this server: configuration, log, pid file and stores. */
+  readonly folder: string;
+  readonly durability: Durability;
+  readonly maxFileBytes: number;
+  readonly credentials: Credentials;
+  readonly edgeUsers: readonly EdgeUser[];
+}
+
+export const loopback = "127.0.0.1";
+/** With `--durability interval`: how much acknowledged time a power loss may cost on one machine. */
+export const relaxedSync = "1s";
+
+const MiB = 1024 * 1024;
+const queryService = "foreshard.query.>";
+const discovery = "$SRV.>";
+
+export function configText(spec: ServerSpec): string {
+  return `${JSON.stringify(configOf(spec), null, 2)}\n`;
+}
+
+function configOf(spec: ServerSpec) {
+  return {
+    server_name: spec.name,
+    listen: `${loopback}:${spec.port}`,
+    http: `${loopback}:${spec.monitorPort}`,
+    pid_file: `${spec.folder}/nats-server.pid`,
+    log_file: `${spec.folder}/nats-server.log`,
+    logfile_size_limit: 16 * MiB,
+    logfile_max_num: 3,
+    max_payload: MiB,
+    max_control_line: 4096,
+    max_connections: 10_000,
+    max_subscriptions: 100_000,
+    max_pending: 64 * MiB,
+    write_deadline: "5s",
+    ping_interval: "5s",
+    ping_max: 2,
+    jetstream: {
+      store_dir: `${spec.folder}/jetstream`,
+      sync_interval: spec.durability === "always" ? "always" : relaxedSync,
+      max_file_store: spec.maxFileBytes,
+      max_memory_store: 256 * MiB,
+    },
+    ...(spec.cluster === undefined ? {} : { cluster: clusterOf(spec.cluster, spec.credentials.route) }),
+    accounts: {
+      CORE: {
+        jetstream: "enabled",
+        users: [coreUser(spec.credentials.core)],
+        exports: [
+          { service: queryService, accounts: ["EDGE"] },
+          { service: discovery, accounts: ["EDGE"], response_type: "stream" },
+        ],
+      },
+      EDGE: {
+        users: [clientUser(spec.credentials.client), ...spec.edgeUsers.map(edgeUser)],
+        imports: [
+          { service: { account: "CORE", subject: queryService }, share: true },
+          { service: { account: "CORE", subject: discovery } },
+        ],
+      },
+      SYS: { users: [{ user: spec.credentials.sys.user, password: spec.credentials.sys.pass }] },
+    },
+    system_account: "SYS",
+  };
+}
+
+function clusterOf(cluster: { readonly port: number; readonly routes: readonly number[] }, route: UserCredentials) {
+  return {
+    name: "foreshard",
+    listen: `${loopback}:${cluster.port}`,
+    authorization: { user: route.user, password: route.pass },
+    routes: cluster.routes.map((port) => `nats-route://${route.user}:${route.pass}@${loopback}:${port}`),
+  };
+}
+
+/** The actors. `_R_` is where the server expects answers to imported requests. */
+function coreUser({ user, pass, inboxPrefix }: UserCredentials) {
+  return {
+    user,
+    password: pass,
+    permissions: {
+      publish: ["foreshard.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_R_.>", discovery, `${inboxPrefix}.>`],
+      subscribe: ["foreshard.>", "$JS.EVENT.ADVISORY.>", discovery, `${inboxPrefix}.>`],
+    },
+  };
+}
+
+/**
+ * The client user may listen on the common `_INBOX.>` beside its own prefix, so that any NATS client works by pasting the URL. That gives nothing away:
+ * whoever holds this password can read its private prefix too, and all other users of EDGE have only a prefix of their own.
+ */
+function clientUser({ user, pass, inboxPrefix }: UserCredentials) {
+  return {
+    user,
+    password: pass,
+    permissions: { publish: [queryService, discovery], subscribe: [`${inboxPrefix}.>`, "_INBOX.>"] },
+  };
+}
+
+function edgeUser({ user, pass, publish }: EdgeUser) {
+  return {
+    user,
+    password: pass,
+    permissions: { publish: [...publish], subscribe: [`_INBOX_${user}.>`] },
+  };
+}

