@@ -60,4 +60,8 @@ export interface ClusterView {
   /** `created` of each log stream as last recorded. */
   readonly logStreams: Map<number, string>;
   readonly incidents: Incident[];
+  /** Index of `tables` by name; rebuilt from a snapshot, not part of it. */
+  readonly tableIds: Map<string, number>;
+  /** Index of `fragments` by the nodes that hold a replica; rebuilt from a snapshot, not part of it. */
+  readonly held: Map<NodeId, Set<FragmentId>>;
 }

@@ -1,0 +1,206 @@
+// Fold. Owns how a ledger record changes the cluster view. Pure and deterministic: it knows no clock, no chance, no order of maps.
+// F1 same records, same view (I9). F2 a record of an older term changes nothing but `seq`: its leader was deposed.
+// F3 an event that names what is not there, or that comes too late, changes nothing, on every member alike.
+
+import { limits } from "../config/limits.js";
+import type { FragmentId, NodeId } from "../protocol/subjects.js";
+import type { LedgerEvent, LedgerRecord, NewFragment } from "./event.js";
+import type { ClusterView, FragmentView, ReplicaView } from "./view.js";
+
+const incidentsKept = 100;
+
+export function emptyView(partition: number): ClusterView {
+  return {
+    partition,
+    seq: 0,
+    term: 0,
+    leader: "",
+    logGroups: 0,
+    partitions: 0,
+    createdMs: 0,
+    nextTableId: 1,
+    nextFragment: 0,
+    nodes: new Map(),
+    tables: new Map(),
+    fragments: new Map(),
+    order: new Map(),
+    logStreams: new Map(),
+    incidents: [],
+    tableIds: new Map(),
+    held: new Map(),
+  };
+}
+
+/** Folds the record at `seq` into `view`. False when its events did not count: known already, or of an older term. */
+export function fold(view: ClusterView, seq: number, record: LedgerRecord): boolean {
+  if (seq <= view.seq) return false;
+  view.seq = seq;
+  if (record.term < view.term) return false;
+  view.term = record.term;
+  for (const event of record.events) applyEvent(view, event);
+  return true;
+}
+
+type Appliers = {
+  readonly [K in LedgerEvent["kind"]]: (view: ClusterView, event: Extract<LedgerEvent, { kind: K }>) => void;
+};
+
+/** One event on its own: the leader tries its next record on a draft with it. */
+export function applyEvent(view: ClusterView, event: LedgerEvent): void {
+  const apply = appliers[event.kind] as (view: ClusterView, event: LedgerEvent) => void;
+  apply(view, event);
+}
+
+const appliers: Appliers = {
+  clusterCreated(view, { logGroups, partitions, createdMs }) {
+    if (view.logGroups !== 0) return;
+    view.logGroups = logGroups;
+    view.partitions = partitions;
+    view.createdMs = createdMs;
+  },
+  leaderElected(view, { member }) {
+    view.leader = member;
+  },
+  nodeJoined(view, { node, zone, weight, storeId, bootCount }) {
+    const known = view.nodes.get(node);
+    if (known !== undefined) {
+      Object.assign(known, { zone, weight, storeId, bootCount });
+      return;
+    }
+    view.nodes.set(node, {
+      id: node,
+      zone,
+      weight,
+      storeId,
+      bootCount,
+      incarnation: "",
+      state: "down",
+      draining: false,
+      downSinceMs: 0,
+    });
+  },
+  nodeUp(view, { node, incarnation, bootCount }) {
+    const known = view.nodes.get(node);
+    if (known !== undefined) Object.assign(known, { incarnation, bootCount, state: "up", downSinceMs: 0 });
+  },
+  nodeDown(view, { node, incarnation, atMs }) {
+    const known = view.nodes.get(node);
+    if (known === undefined || known.incarnation !== incarnation || known.state === "down") return;
+    known.state = "down";
+    known.downSinceMs = atMs;
+  },
+  nodeDraining(view, { node, draining }) {
+    const known = view.nodes.get(node);
+    if (known !== undefined) known.draining = draining;
+  },
+  nodeRemoved(view, { node }) {
+    view.nodes.delete(node);
+  },
+  tableCreated(view, { table, fragments }) {
+    if (view.tables.has(table.id) || view.tableIds.has(table.name)) return;
+    view.tables.set(table.id, table);
+    view.tableIds.set(table.name, table.id);
+    view.nextTableId = Math.max(view.nextTableId, table.id + 1);
+    view.order.set(
+      table.id,
+      fragments.map(({ id }) => id),
+    );
+    for (const fragment of fragments) addFragment(view, table.id, fragment);
+  },
+  tableDropped(view, { table }) {
+    const known = view.tables.get(table);
+    if (known === undefined) return;
+    for (const id of view.order.get(table) ?? []) dropFragment(view, id);
+    view.order.delete(table);
+    view.tables.delete(table);
+    view.tableIds.delete(known.name);
+  },
+  primariesChanged(view, { changes }) {
+    for (const { fragment, epoch, primary } of changes) {
+      const known = view.fragments.get(fragment);
+      if (known === undefined || epoch <= known.epoch || replicaOn(known, primary) === undefined) continue;
+      known.epoch = epoch;
+      known.primary = primary;
+    }
+  },
+  fragmentsActivated(view, { activations }) {
+    for (const { fragment, epoch, lsn } of activations) {
+      const known = view.fragments.get(fragment);
+      if (known === undefined || epoch > known.epoch || epoch <= known.activatedEpoch) continue;
+      known.activatedEpoch = epoch;
+      known.activatedLsn = lsn;
+    }
+  },
+  replicasAdded(view, { replicas }) {
+    for (const { fragment, node } of replicas) {
+      const known = view.fragments.get(fragment);
+      if (known === undefined || replicaOn(known, node) !== undefined) continue;
+      known.replicas.push({ node, state: "joining" });
+      hold(view, node, fragment);
+    }
+  },
+  replicasReady(view, { replicas }) {
+    for (const { fragment, node } of replicas) {
+      const replica = replicaOn(view.fragments.get(fragment), node);
+      if (replica !== undefined) replica.state = "ready";
+    }
+  },
+  /** The primary's replica stays: its role has to move first. */
+  replicasRemoved(view, { replicas }) {
+    for (const { fragment, node } of replicas) {
+      const known = view.fragments.get(fragment);
+      if (known === undefined || known.primary === node) continue;
+      known.replicas = known.replicas.filter((replica) => replica.node !== node);
+      release(view, node, fragment);
+    }
+  },
+  logStreamSeen(view, { group, created }) {
+    view.logStreams.set(group, created);
+  },
+  incidentReported(view, { incident }) {
+    view.incidents.push(incident);
+    if (view.incidents.length > incidentsKept) view.incidents.splice(0, view.incidents.length - incidentsKept);
+  },
+};
+
+function addFragment(view: ClusterView, table: number, made: NewFragment): void {
+  const [primary] = made.replicas;
+  if (primary === undefined) return;
+  view.fragments.set(made.id, {
+    id: made.id,
+    table,
+    from: made.from,
+    to: made.to,
+    group: made.group,
+    epoch: 1,
+    primary,
+    activatedEpoch: 0,
+    activatedLsn: 0,
+    replicas: made.replicas.map((node): ReplicaView => ({ node, state: "ready" })),
+  });
+  for (const node of made.replicas) hold(view, node, made.id);
+  view.nextFragment = Math.max(view.nextFragment, Math.floor(made.id / limits.controlPartitions) + 1);
+}
+
+function dropFragment(view: ClusterView, id: FragmentId): void {
+  for (const { node } of view.fragments.get(id)?.replicas ?? []) release(view, node, id);
+  view.fragments.delete(id);
+}
+
+export function replicaOn(fragment: FragmentView | undefined, node: NodeId): ReplicaView | undefined {
+  return fragment?.replicas.find((replica) => replica.node === node);
+}
+
+/** Enters a replica into the index of what a node holds. */
+export function hold(view: ClusterView, node: NodeId, fragment: FragmentId): void {
+  const held = view.held.get(node);
+  if (held === undefined) view.held.set(node, new Set([fragment]));
+  else held.add(fragment);
+}
+
+function release(view: ClusterView, node: NodeId, fragment: FragmentId): void {
+  const held = view.held.get(node);
+  if (held === undefined) return;
+  held.delete(fragment);
+  if (held.size === 0) view.held.delete(node);
+}

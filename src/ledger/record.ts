@@ -1,0 +1,125 @@
+// Ledger record. Owns how one record of the ledger is written and read back. Never throws: bytes that make no sense are a fault.
+// Fragments of a new table travel as tuples, so that a table of thousands of fragments fits one record.
+
+import { z } from "zod";
+import { limits } from "../config/limits.js";
+import type { Bytes } from "../kernel/bytes.js";
+import { fail, ok, type Result } from "../kernel/fault.js";
+import { pack, unpack } from "../protocol/codec.js";
+import { isName } from "../protocol/subjects.js";
+import type { LedgerEvent, LedgerRecord, NewFragment } from "./event.js";
+
+const count = z.int().min(0);
+const name = z.string().refine(isName, "a name: a letter, then letters, digits, _ and -");
+const word = z.string().max(256);
+/** Plain bytes, free of the buffer they were cut from. */
+export const bytesSchema = z.instanceof(Uint8Array).transform((bytes): Bytes => new Uint8Array(bytes));
+const replica = z.object({ fragment: count, node: name });
+const replicas = z.array(replica);
+
+export const tableSchema = z
+  .object({
+    id: count,
+    name,
+    partitioning: z.enum(["hash", "range"]),
+    key: z.object({
+      partition: z.enum(["string", "number", "date", "bytes", "tuple", "any"]),
+      sort: z.enum(["string", "number", "date", "bytes", "tuple", "any"]).nullable(),
+    }),
+    replicas: z.int().min(1).max(limits.replicas),
+  })
+  .transform(({ key: { partition, sort }, ...table }) => ({
+    ...table,
+    key: sort === null ? { partition } : { partition, sort },
+  }));
+
+export function tableWire(table: z.output<typeof tableSchema>): unknown {
+  return { ...table, key: { partition: table.key.partition, sort: table.key.sort ?? null } };
+}
+
+const fragment = z
+  .tuple([count, bytesSchema, bytesSchema.nullable(), count, z.array(name).min(1)])
+  .transform(
+    ([id, from, to, group, nodes]): NewFragment => ({ id, from, to: to ?? undefined, group, replicas: nodes }),
+  );
+
+export const incidentSchema = z.object({
+  atMs: z.number(),
+  node: name,
+  what: z.enum([
+    "logRegressed",
+    "logRecreated",
+    "logGap",
+    "recordCorrupt",
+    "replicaDiverged",
+    "replicaRebuilt",
+    "storeReplaced",
+    "storeRolledBack",
+    "storeCorrupt",
+  ]),
+  outcome: z.enum(["healed", "refused", "noticed"]),
+  fragments: z.array(count).max(limits.fragmentsPerTable),
+  note: z.string().max(2048),
+});
+
+const event = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("clusterCreated"), logGroups: count, partitions: count, createdMs: z.number() }),
+  z.object({ kind: z.literal("leaderElected"), term: count, member: name }),
+  z.object({
+    kind: z.literal("nodeJoined"),
+    node: name,
+    zone: word,
+    weight: z.number().positive(),
+    storeId: word,
+    bootCount: count,
+  }),
+  z.object({ kind: z.literal("nodeUp"), node: name, incarnation: word, bootCount: count }),
+  z.object({ kind: z.literal("nodeDown"), node: name, incarnation: word, atMs: z.number() }),
+  z.object({ kind: z.literal("nodeDraining"), node: name, draining: z.boolean() }),
+  z.object({ kind: z.literal("nodeRemoved"), node: name }),
+  z.object({ kind: z.literal("tableCreated"), table: tableSchema, fragments: z.array(fragment).min(1) }),
+  z.object({ kind: z.literal("tableDropped"), table: count }),
+  z.object({
+    kind: z.literal("primariesChanged"),
+    changes: z.array(z.object({ fragment: count, epoch: count, primary: name })),
+    cause: word,
+  }),
+  z.object({
+    kind: z.literal("fragmentsActivated"),
+    activations: z.array(z.object({ fragment: count, epoch: count, lsn: count })),
+  }),
+  z.object({ kind: z.literal("replicasAdded"), replicas, cause: word }),
+  z.object({ kind: z.literal("replicasReady"), replicas }),
+  z.object({ kind: z.literal("replicasRemoved"), replicas, cause: word }),
+  z.object({ kind: z.literal("logStreamSeen"), group: count, created: word }),
+  z.object({ kind: z.literal("incidentReported"), incident: incidentSchema }),
+]);
+
+const record = z.object({ term: count, member: name, nonce: word, events: z.array(event) });
+
+export function encodeLedgerRecord(value: LedgerRecord): Bytes {
+  return pack({ ...value, events: value.events.map(eventWire) });
+}
+
+/** Encoded size of `events` in a record, without the record's own head. */
+export function eventsBytes(events: readonly LedgerEvent[]): number {
+  return pack(events.map(eventWire)).length;
+}
+
+export function decodeLedgerRecord(bytes: Bytes): Result<LedgerRecord> {
+  const unpacked = unpack(bytes);
+  if (!unpacked.ok) return unpacked;
+  const checked = record.safeParse(unpacked.value);
+  return checked.success
+    ? ok(checked.data)
+    : fail("UNDECODABLE", `not a ledger record: ${z.prettifyError(checked.error)}`);
+}
+
+function eventWire(value: LedgerEvent): unknown {
+  if (value.kind !== "tableCreated") return value;
+  return {
+    kind: value.kind,
+    table: tableWire(value.table),
+    fragments: value.fragments.map(({ id, from, to, group, replicas }) => [id, from, to ?? null, group, replicas]),
+  };
+}

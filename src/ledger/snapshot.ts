@@ -1,0 +1,203 @@
+// Snapshot. Owns the written form of a whole cluster view, its digest, a copy of it, and how a snapshot is cut into records.
+// The form is canonical: maps are written in the order of their keys, so equal views have equal bytes whatever way they came to be.
+
+import { z } from "zod";
+import { limits } from "../config/limits.js";
+import { type Bytes, joinBytes } from "../kernel/bytes.js";
+import { fail, ok, type Result } from "../kernel/fault.js";
+import type { Hash } from "../kernel/hash.js";
+import { pack, unpack } from "../protocol/codec.js";
+import { emptyView, hold } from "./fold.js";
+import { bytesSchema, incidentSchema, tableSchema, tableWire } from "./record.js";
+import type { ClusterView, FragmentView } from "./view.js";
+
+const count = z.int().min(0);
+
+const fragmentSchema = z
+  .tuple([
+    count,
+    count,
+    bytesSchema,
+    bytesSchema.nullable(),
+    count,
+    count,
+    z.string(),
+    count,
+    count,
+    z.array(z.tuple([z.string(), z.boolean()])),
+  ])
+  .transform(
+    ([id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas]): FragmentView => ({
+      id,
+      table,
+      from,
+      to: to ?? undefined,
+      group,
+      epoch,
+      primary,
+      activatedEpoch,
+      activatedLsn,
+      replicas: replicas.map(([node, ready]) => ({ node, state: ready ? "ready" : "joining" })),
+    }),
+  );
+
+const viewSchema = z.object({
+  partition: count,
+  seq: count,
+  term: count,
+  leader: z.string(),
+  logGroups: count,
+  partitions: count,
+  createdMs: z.number(),
+  nextTableId: count,
+  nextFragment: count,
+  nodes: z.array(
+    z.object({
+      id: z.string(),
+      zone: z.string(),
+      weight: z.number(),
+      storeId: z.string(),
+      bootCount: count,
+      incarnation: z.string(),
+      state: z.enum(["up", "down"]),
+      draining: z.boolean(),
+      downSinceMs: z.number(),
+    }),
+  ),
+  tables: z.array(tableSchema),
+  fragments: z.array(fragmentSchema),
+  order: z.array(z.tuple([count, z.array(count)])),
+  logStreams: z.array(z.tuple([count, z.string()])),
+  incidents: z.array(incidentSchema),
+});
+
+export function encodeSnapshot(view: ClusterView): Bytes {
+  return pack({
+    partition: view.partition,
+    seq: view.seq,
+    term: view.term,
+    leader: view.leader,
+    logGroups: view.logGroups,
+    partitions: view.partitions,
+    createdMs: view.createdMs,
+    nextTableId: view.nextTableId,
+    nextFragment: view.nextFragment,
+    nodes: sorted(view.nodes)
+      .map(([, node]) => [node.id, node] as const)
+      .map(nodeWire),
+    tables: sorted(view.tables).map(([, table]) => tableWire(table)),
+    fragments: sorted(view.fragments).map(([, fragment]) => fragmentWire(fragment)),
+    order: sorted(view.order),
+    logStreams: sorted(view.logStreams),
+    incidents: view.incidents.map(({ atMs, node, what, outcome, fragments, note }) => ({
+      atMs,
+      node,
+      what,
+      outcome,
+      fragments,
+      note,
+    })),
+  });
+}
+
+export function decodeSnapshot(bytes: Bytes): Result<ClusterView> {
+  const unpacked = unpack(bytes);
+  if (!unpacked.ok) return unpacked;
+  const checked = viewSchema.safeParse(unpacked.value);
+  if (!checked.success) return fail("UNDECODABLE", `not a snapshot of a view: ${z.prettifyError(checked.error)}`);
+  const { nodes, tables, fragments, order, logStreams, ...plain } = checked.data;
+  const view: ClusterView = {
+    ...emptyView(plain.partition),
+    ...plain,
+    nodes: new Map(nodes.map((node) => [node.id, node])),
+    tables: new Map(tables.map((table) => [table.id, table])),
+    fragments: new Map(fragments.map((fragment) => [fragment.id, fragment])),
+    order: new Map(order),
+    logStreams: new Map(logStreams),
+  };
+  index(view);
+  return ok(view);
+}
+
+/** The same for every member that folded the same sequence (I9): XXH64 of the snapshot, hex. */
+export function viewDigest(view: ClusterView, hash: Hash): string {
+  return hash.h64(encodeSnapshot(view)).toString(16).padStart(16, "0");
+}
+
+/** A view of its own: changing one leaves the other as it is. Bytes and table definitions are shared, nothing writes to them. */
+export function copyView(view: ClusterView): ClusterView {
+  const copy: ClusterView = {
+    ...view,
+    nodes: new Map([...view.nodes].map(([id, node]) => [id, { ...node }])),
+    tables: new Map(view.tables),
+    fragments: new Map(
+      [...view.fragments].map(([id, fragment]) => [
+        id,
+        { ...fragment, replicas: fragment.replicas.map((replica) => ({ ...replica })) },
+      ]),
+    ),
+    order: new Map(view.order),
+    logStreams: new Map(view.logStreams),
+    incidents: [...view.incidents],
+    tableIds: new Map(),
+    held: new Map(),
+  };
+  index(copy);
+  return copy;
+}
+
+function index(view: ClusterView): void {
+  for (const { id, name } of view.tables.values()) view.tableIds.set(name, id);
+  for (const { id, replicas } of view.fragments.values()) for (const { node } of replicas) hold(view, node, id);
+}
+
+type Entry<K, V> = readonly [K, V];
+
+function sorted<K extends string | number, V>(map: ReadonlyMap<K, V>): Entry<K, V>[] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+function nodeWire([, node]: Entry<string, ClusterView["nodes"] extends Map<string, infer N> ? N : never>): unknown {
+  const { id, zone, weight, storeId, bootCount, incarnation, state, draining, downSinceMs } = node;
+  return { id, zone, weight, storeId, bootCount, incarnation, state, draining, downSinceMs };
+}
+
+function fragmentWire(fragment: FragmentView): unknown {
+  const { id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas } = fragment;
+  const copies = replicas.map(({ node, state }) => [node, state === "ready"]);
+  return [id, table, from, to ?? null, group, epoch, primary, activatedEpoch, activatedLsn, copies];
+}
+
+/** One record of the snapshot stream. The parts of one snapshot follow each other without a gap. */
+export interface SnapshotPart {
+  /** Ledger sequence of the view. */
+  readonly seq: number;
+  readonly index: number;
+  readonly count: number;
+  readonly bytes: Bytes;
+}
+
+const partSchema = z.object({ seq: count, index: count, count: z.int().min(1).max(4096), bytes: bytesSchema });
+const partHeadBytes = 256;
+
+export function cutSnapshot(view: ClusterView, partBytes = limits.recordBytes - partHeadBytes): Bytes[] {
+  const bytes = encodeSnapshot(view);
+  const parts = Math.ceil(bytes.length / partBytes);
+  return Array.from({ length: parts }, (_, at) =>
+    pack({ seq: view.seq, index: at, count: parts, bytes: bytes.subarray(at * partBytes, (at + 1) * partBytes) }),
+  );
+}
+
+export function decodeSnapshotPart(bytes: Bytes): Result<SnapshotPart> {
+  const unpacked = unpack(bytes);
+  if (!unpacked.ok) return unpacked;
+  const checked = partSchema.safeParse(unpacked.value);
+  return checked.success && checked.data.index < checked.data.count
+    ? ok(checked.data)
+    : fail("UNDECODABLE", "not a part of a snapshot");
+}
+
+/** The view of all parts, first to last. */
+export function joinSnapshot(parts: readonly SnapshotPart[]): Result<ClusterView> {
+  return decodeSnapshot(joinBytes(...parts.map(({ bytes }) => bytes)));
+}
