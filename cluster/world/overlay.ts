@@ -1,0 +1,153 @@
+// Overlay. Owns the commits that the store accepted and that are not on disk yet, as layers from old to new.
+// O1 within a layer clears come before writes: a clear takes the layer's own earlier writes with it.
+// O2 a newer layer hides an older one, and every layer hides the disk, key by key.
+// Keys are held as latin1 strings: one character per byte, so that their order is the order of the bytes.
+
+import type { StoreEntry } from "../../src/fragment/store.js";
+import type { StoreClear, StoreWrite } from "../../src/kernel/effect.js";
+
+export interface KeyRange {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What a layer says of a key: a value, gone, or nothing. */
+export type Held = { readonly value: Uint8Array | undefined } | undefined;
+
+const gone: Held = { value: undefined };
+/** What an entry costs beside its key and value: map slot, object, array slot. */
+const entryOverheadBytes = 100;
+
+export function keyText(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+}
+
+export function keyBytes(text: string): Buffer {
+  return Buffer.from(text, "latin1");
+}
+
+export class Layer {
+  readonly writes = new Map<string, { readonly value: Uint8Array | undefined }>();
+  readonly clears: KeyRange[] = [];
+  private sizeBytes = 0;
+  /** Keys of `writes` in order, and those that came since. */
+  private sorted: string[] = [];
+  private fresh: string[] = [];
+
+  get bytes(): number {
+    return this.sizeBytes;
+  }
+  get empty(): boolean {
+    return this.writes.size === 0 && this.clears.length === 0;
+  }
+
+  add(writes: readonly StoreWrite[], clears: readonly StoreClear[]): void {
+    for (const { from, to } of clears) this.clear({ from: keyText(from), to: keyText(to) });
+    for (const { key, value } of writes) this.write(keyText(key), value);
+  }
+
+  get(key: string): Held {
+    return this.writes.get(key) ?? (this.hides(key) ? gone : undefined);
+  }
+
+  /** True when a clear of this layer covers the key. */
+  hides(key: string): boolean {
+    return this.clears.some(({ from, to }) => from <= key && key < to);
+  }
+
+  /** Keys written in [from, to), in order. */
+  keys({ from, to }: KeyRange): readonly string[] {
+    if (this.fresh.length > 0) {
+      this.sorted = this.sorted.concat(this.fresh).sort();
+      this.fresh = [];
+    }
+    return this.sorted.slice(lowerBound(this.sorted, from), lowerBound(this.sorted, to));
+  }
+
+  private write(key: string, value: Uint8Array | undefined): void {
+    const before = this.writes.get(key);
+    if (before === undefined) {
+      this.fresh.push(key);
+      this.sizeBytes += key.length + entryOverheadBytes;
+    } else this.sizeBytes -= before.value?.byteLength ?? 0;
+    this.sizeBytes += value?.byteLength ?? 0;
+    this.writes.set(key, { value });
+  }
+
+  private clear(range: KeyRange): void {
+    if (range.from >= range.to) return;
+    this.clears.push(range);
+    this.sizeBytes += entryOverheadBytes;
+    const covered = this.keys(range);
+    if (covered.length === 0) return;
+    for (const key of covered) {
+      this.sizeBytes -= key.length + entryOverheadBytes + (this.writes.get(key)?.value?.byteLength ?? 0);
+      this.writes.delete(key);
+    }
+    this.sorted.splice(lowerBound(this.sorted, range.from), covered.length);
+  }
+}
+
+/** Index of the first text that is not below `text`. */
+function lowerBound(sorted: readonly string[], text: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as string) < text) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** What the layers (old to new) say of a key; undefined: ask the disk. */
+export function lookUp(layers: readonly Layer[], key: string): Held {
+  for (let index = layers.length - 1; index >= 0; index--) {
+    const held = layers[index]?.get(key);
+    if (held !== undefined) return held;
+  }
+  return undefined;
+}
+
+/** An entry of the disk, its key as text too. */
+export interface DiskEntry {
+  readonly text: string;
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Merges the disk's entries (in order, reversed when `reverse`) with the layers. */
+export function* merge(
+  layers: readonly Layer[],
+  disk: Iterator<DiskEntry>,
+  range: KeyRange,
+  reverse: boolean,
+): Generator<StoreEntry> {
+  const overlaid = overlaidKeys(layers, range, reverse);
+  const ahead = reverse ? (a: string, b: string) => a > b : (a: string, b: string) => a < b;
+  let next = disk.next();
+  for (const key of overlaid) {
+    for (; !next.done && ahead(next.value.text, key); next = disk.next())
+      if (lookUp(layers, next.value.text) === undefined) yield next.value;
+    if (!next.done && next.value.text === key) next = disk.next();
+    const value = lookUp(layers, key)?.value;
+    if (value !== undefined) yield { key: keyBytes(key), value };
+  }
+  for (; !next.done; next = disk.next()) if (lookUp(layers, next.value.text) === undefined) yield next.value;
+}
+
+/** True when nothing that the layers hold lies in the range: the disk alone answers. */
+export function untouched(layers: readonly Layer[], range: KeyRange): boolean {
+  return layers.every(
+    (layer) =>
+      layer.keys(range).length === 0 && layer.clears.every(({ from, to }) => to <= range.from || range.to <= from),
+  );
+}
+
+/** Every key that a layer wrote in the range, once, in the order wanted. */
+function overlaidKeys(layers: readonly Layer[], range: KeyRange, reverse: boolean): readonly string[] {
+  const found = layers.map((layer) => layer.keys(range)).filter((keys) => keys.length > 0);
+  const one = found[0] ?? [];
+  const all = found.length <= 1 ? [...one] : [...new Set(found.flat())].sort();
+  return reverse ? all.reverse() : all;
+}

@@ -1,0 +1,295 @@
+// Store. Owns a node's LMDB environment: one database, binary keys, one writer (this thread).
+// D1 a commit is visible to reads at once (overlay) and reaches the disk later, whole and in order: one transaction holds whole commits only.
+// D2 `done` is called when the commit survives power loss, or with the fault that says it does not.
+// D3 after one failed transaction the store is closed to commits: what is on disk is a prefix of what was committed.
+// D4 a transaction is put together before it begins: nothing throws inside one (lmdb would commit the half).
+// D5 large clears are spread over several transactions behind a redo record, so that a crash leaves all of the commit or none of it.
+// Keys that begin with 0x01 are the store's own.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { open, type RootDatabase } from "lmdb";
+import type { Store, StoreEntry } from "../../src/fragment/store.js";
+import type { Bytes } from "../../src/kernel/bytes.js";
+import type { StoreClear, StoreWrite } from "../../src/kernel/effect.js";
+import { type Fault, fail, fault, ok, type Result } from "../../src/kernel/fault.js";
+import { checkLmdbFile } from "./lmdb-file.js";
+import { type DiskEntry, type KeyRange, keyBytes, keyText, Layer, lookUp, merge, untouched } from "./overlay.js";
+import { bookkeeping, packRedo, readIdentity, unpackRedo } from "./store-identity.js";
+
+export interface NodeStore {
+  readonly store: Store;
+  /** Drawn at the first open; a copy of the folder has the same. */
+  readonly storeId: string;
+  /** Grows by one, durably, at each open: an older copy shows by it. */
+  readonly bootCount: number;
+  commit(writes: readonly StoreWrite[], clears: readonly StoreClear[], done?: (fault?: Fault) => void): void;
+  /** Bytes accepted and not yet on disk. */
+  waitingBytes(): number;
+  /** True while so much waits that nothing new should be taken in. */
+  pressed(): boolean;
+  /** Called once, when a transaction failed. */
+  onFailure(listener: (fault: Fault) => void): void;
+  /** Writes what waits (within a limit) and closes. */
+  close(): Promise<void>;
+}
+
+type Database = RootDatabase<Buffer, Buffer>;
+
+const commitEveryMs = 10;
+/** Entries of one transaction, so that putting it together does not hold the event loop. */
+const layerEntries = 1500;
+const layerBytes = 4 * 1024 * 1024;
+const pressedBytes = 32 * 1024 * 1024;
+const clearSlice = 1500;
+const closeLimitMs = 10_000;
+
+/** Opens the environment in `dir`, finishes what a crash interrupted, and counts the boot. `drawId` gives a random id for a new store. */
+export async function openStore(dir: string, drawId: () => string): Promise<Result<NodeStore>> {
+  try {
+    mkdirSync(dir, { recursive: true });
+    const checked = checkLmdbFile(join(dir, "data.mdb"));
+    if (!checked.ok) return checked;
+    return await prepare(openDatabase(dir), dir, drawId);
+  } catch (error) {
+    return fail("DATA_DIR", `the store in ${dir} cannot be opened: ${wordsOf(error)}`);
+  }
+}
+
+function openDatabase(dir: string): Database {
+  return open<Buffer, Buffer>({
+    path: dir,
+    keyEncoding: "binary",
+    encoding: "binary",
+    // A commit is acknowledged after its sync; batches are ours, so overlapping them gains nothing.
+    overlappingSync: false,
+    cache: false,
+  });
+}
+
+async function prepare(db: Database, dir: string, drawId: () => string): Promise<Result<NodeStore>> {
+  const identity = readIdentity((key) => db.get(key), dir, drawId);
+  if (!identity.ok) {
+    await db.close();
+    return identity;
+  }
+  await finishRedo(db);
+  await write(db, () => {
+    for (const [key, value] of identity.value.entries) db.put(key, value);
+  });
+  return ok(run(db, identity.value.storeId, identity.value.bootCount));
+}
+
+function run(db: Database, storeId: string, bootCount: number): NodeStore {
+  /** Old to new; the last takes new commits, the first is on its way to the disk while `writing`. */
+  const layers: Layer[] = [new Layer()];
+  const waiting = new Map<Layer, ((fault?: Fault) => void)[]>();
+  const listeners: ((fault: Fault) => void)[] = [];
+  let writing: Promise<void> = Promise.resolve();
+  let busy = false;
+  let timer: NodeJS.Timeout | undefined;
+  let failure: Fault | undefined;
+  let closing = false;
+
+  function newest(): Layer {
+    const last = layers[layers.length - 1];
+    if (last !== undefined && last.writes.size < layerEntries && last.bytes < layerBytes) return last;
+    const layer = new Layer();
+    layers.push(layer);
+    return layer;
+  }
+  function schedule(): void {
+    if (!busy && failure === undefined) timer ??= setTimeout(begin, commitEveryMs);
+  }
+  function begin(): void {
+    timer = undefined;
+    if (busy) return;
+    busy = true;
+    writing = drain();
+  }
+  /** Writes the layers that were there when it began; when closing, every layer. */
+  async function drain(): Promise<void> {
+    try {
+      const last = layers[layers.length - 1];
+      for (let layer = layers[0]; layer !== undefined && !layer.empty; layer = layers[0]) {
+        if (layers.length === 1) layers.push(new Layer());
+        await writeLayer(db, layer);
+        db.resetReadTxn();
+        layers.shift();
+        settle(layer, undefined);
+        if (layer === last && !closing) break;
+      }
+    } catch (error) {
+      breakDown(error);
+    }
+    busy = false;
+    if (layers[0]?.empty === false) schedule();
+  }
+  function settle(layer: Layer, why: Fault | undefined): void {
+    const dones = waiting.get(layer) ?? [];
+    waiting.delete(layer);
+    for (const done of dones) done(why);
+  }
+  function breakDown(error: unknown): void {
+    const why = fault(
+      "DATA_DIR",
+      `the store could not write to disk (${wordsOf(error)}); the node stops until there is room and the disk is sound`,
+    );
+    failure = why;
+    for (const layer of layers) settle(layer, why);
+    for (const listener of listeners) listener(why);
+  }
+
+  return {
+    store: {
+      get: (key) => getIn(db, layers, key),
+      range: (from, to, reverse) => rangeIn(db, layers, from, to, reverse),
+    },
+    storeId,
+    bootCount,
+    commit(writes, clears, done) {
+      if (failure !== undefined || closing) {
+        const why = failure ?? fault("UNAVAILABLE", "the store is being closed");
+        if (done !== undefined) setImmediate(done, why);
+        return;
+      }
+      const layer = newest();
+      layer.add(writes, clears);
+      if (done !== undefined) {
+        const dones = waiting.get(layer);
+        if (dones === undefined) waiting.set(layer, [done]);
+        else dones.push(done);
+      }
+      schedule();
+    },
+    waitingBytes: () => layers.reduce((sum, layer) => sum + layer.bytes, 0),
+    pressed: () => layers.reduce((sum, layer) => sum + layer.bytes, 0) > pressedBytes,
+    onFailure(listener) {
+      listeners.push(listener);
+    },
+    async close() {
+      closing = true;
+      clearTimeout(timer);
+      const limit = deadline(closeLimitMs);
+      await Promise.race([writing, limit.reached]);
+      if (failure === undefined) begin();
+      await Promise.race([writing, limit.reached]);
+      limit.cancel();
+      await db.close();
+    },
+  };
+}
+
+// Reading.
+
+function getIn(db: Database, layers: readonly Layer[], key: Bytes): Bytes | undefined {
+  const held = lookUp(layers, keyText(key));
+  return held === undefined ? db.get(bufferOf(key)) : held.value;
+}
+
+function rangeIn(
+  db: Database,
+  layers: readonly Layer[],
+  from: Bytes,
+  to: Bytes,
+  reverse: boolean,
+): Iterable<StoreEntry> {
+  const range: KeyRange = { from: keyText(from), to: keyText(to) };
+  if (range.from >= range.to) return [];
+  const bounds = reverse
+    ? { start: bufferOf(to), exclusiveStart: true, end: bufferOf(from), inclusiveEnd: true, reverse: true }
+    : { start: bufferOf(from), end: bufferOf(to) };
+  const disk = db.getRange(bounds);
+  if (untouched(layers, range)) return disk;
+  return merge(layers, withText(disk), range, reverse);
+}
+
+function* withText(entries: Iterable<StoreEntry>): Generator<DiskEntry> {
+  for (const { key, value } of entries) yield { text: keyText(key), key, value };
+}
+
+function bufferOf(bytes: Bytes): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+// Writing.
+
+async function writeLayer(db: Database, layer: Layer): Promise<void> {
+  const doomed = layer.clears.length === 0 ? [] : keysIn(db, layer.clears, clearSlice + 1);
+  if (doomed.length <= clearSlice) return writeAtOnce(db, doomed, layer);
+  await write(db, () => void db.put(bookkeeping.redo, packRedo(layer)));
+  await finishClears(db, layer);
+}
+
+/** The slices of a large clear, then everything else of its commits together with the end of the redo record. */
+async function finishClears(db: Database, layer: Layer): Promise<void> {
+  for (;;) {
+    const doomed = keysIn(db, layer.clears, clearSlice);
+    if (doomed.length < clearSlice) return writeAtOnce(db, [...doomed, bookkeeping.redo], layer);
+    await write(db, () => {
+      for (const key of doomed) db.remove(key);
+    });
+  }
+}
+
+async function finishRedo(db: Database): Promise<void> {
+  const redo = db.get(bookkeeping.redo);
+  if (redo !== undefined) await finishClears(db, unpackRedo(redo));
+}
+
+function writeAtOnce(db: Database, doomed: readonly Buffer[], layer: Layer): Promise<void> {
+  return write(db, () => {
+    for (const key of doomed) db.remove(key);
+    for (const [text, { value }] of layer.writes) {
+      if (value === undefined) db.remove(keyBytes(text));
+      else db.put(keyBytes(text), bufferOf(value));
+    }
+  });
+}
+
+function keysIn(db: Database, ranges: readonly KeyRange[], most: number): Buffer[] {
+  db.resetReadTxn();
+  const found: Buffer[] = [];
+  for (const { from, to } of ranges) {
+    if (found.length >= most) break;
+    const keys = db.getKeys({ start: keyBytes(from), end: keyBytes(to), limit: most - found.length });
+    for (const key of keys) found.push(key);
+  }
+  return found;
+}
+
+/** One transaction, settled after its sync. `act` only queues: it must not throw. */
+async function write(db: Database, act: () => void): Promise<void> {
+  try {
+    await db.batch(act);
+  } catch (error) {
+    throw await reasonOf(error);
+  }
+}
+
+/** lmdb rejects twice: the batch, and a promise inside its error that says why. Both must be heard, or the process dies. */
+async function reasonOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !("commitError" in error)) return error;
+  const limit = deadline(1000);
+  const why = await Promise.race([
+    Promise.resolve(error.commitError).then(
+      () => error,
+      (reason: unknown) => reason,
+    ),
+    limit.reached.then(() => error),
+  ]);
+  limit.cancel();
+  return why;
+}
+
+function deadline(ms: number): { readonly reached: Promise<void>; cancel(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const reached = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  return { reached, cancel: () => clearTimeout(timer) };
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

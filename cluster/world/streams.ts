@@ -1,0 +1,182 @@
+// Streams. Owns which streams exist and how each is configured; makes the missing ones, and refuses to run on a stream of another make.
+// M1 no stream ages out or is emptied by subject, so that the fence of a subject never falls back (the last record of a subject stays).
+// M2 a full stream refuses what is new; it never drops what is old.
+// M3 a stream that exists is never deleted, and changed only in its byte limit.
+
+import { limits } from "../../src/config/limits.js";
+import { type Fault, fail, fault, ok, type Result } from "../../src/kernel/fault.js";
+import { streams, subjects } from "../../src/protocol/subjects.js";
+import type { Inbox } from "./inbox.js";
+import { callApiLater, type Fields, fieldsOf, jsErrors } from "./jetstream.js";
+
+export interface StreamsWish {
+  readonly partitions: number;
+  readonly logGroups: number;
+  /** Copies of each stream; those of a stream that exists stay as they are. */
+  readonly replicas: number;
+  /** Limit of each log stream; absent: only the server's own. */
+  readonly maxLogBytes?: number;
+}
+
+export interface StreamSpec {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  /** -1: all. */
+  readonly maxPerSubject: number;
+  readonly maxBytes: number;
+}
+
+const duplicateWindowNs = 120_000_000_000;
+const maxMessageBytes = 1024 * 1024;
+/** A snapshot is replaced by the next; the one before stays readable while the next is written. */
+const snapshotsKept = 2;
+const callTimeoutMs = 5000;
+const mostTries = 20;
+const pauseMs = 250;
+
+export function wantedStreams(wish: StreamsWish): readonly StreamSpec[] {
+  const partitions = Array.from({ length: wish.partitions }, (_, partition) => partition);
+  const groups = Array.from({ length: wish.logGroups }, (_, group) => group);
+  return [
+    { name: streams.lease, subjects: [subjects.leases], maxPerSubject: 1, maxBytes: -1 },
+    ...partitions.flatMap((partition) => [
+      { name: streams.ledger(partition), subjects: [subjects.ledger(partition)], maxPerSubject: -1, maxBytes: -1 },
+      {
+        name: streams.snapshot(partition),
+        subjects: [subjects.snapshot(partition)],
+        maxPerSubject: snapshotsKept,
+        maxBytes: -1,
+      },
+    ]),
+    ...groups.map((group) => logStream(group, wish.maxLogBytes)),
+  ];
+}
+
+function logStream(group: number, maxLogBytes: number | undefined): StreamSpec {
+  return {
+    name: streams.log(group),
+    subjects: [subjects.logs(group)],
+    maxPerSubject: -1,
+    maxBytes: maxLogBytes ?? -1,
+  };
+}
+
+/** Makes what is missing and checks what is there. Several callers at once are fine. */
+export async function ensureStreams(inbox: Inbox, wish: StreamsWish): Promise<Result<readonly string[]>> {
+  const made: string[] = [];
+  const results = await Promise.all(
+    wantedStreams(wish).map(async (spec) => {
+      const result = await ensureStream(inbox, spec, wish.replicas);
+      if (result.ok && result.value === "made") made.push(spec.name);
+      return result;
+    }),
+  );
+  const failed = results.find((result) => !result.ok);
+  return failed !== undefined && !failed.ok ? failed : ok(made);
+}
+
+/** The spec of a log stream by its name; undefined for a stream that holds metadata: those are never made again. */
+export function logStreamNamed(name: string, wish: StreamsWish): StreamSpec | undefined {
+  const group = Array.from({ length: Math.min(wish.logGroups, limits.logGroups * 16) }, (_, index) => index).find(
+    (index) => streams.log(index) === name,
+  );
+  return group === undefined ? undefined : logStream(group, wish.maxLogBytes);
+}
+
+/** Makes one stream, or checks it when it is there. */
+export async function ensureStream(
+  inbox: Inbox,
+  spec: StreamSpec,
+  replicas: number,
+): Promise<Result<"made" | "found">> {
+  let why = "JetStream did not answer";
+  for (let tries = 0; tries < mostTries; tries++) {
+    if (tries > 0) await pause(pauseMs);
+    const info = await callApiLater(inbox, `STREAM.INFO.${spec.name}`, undefined, callTimeoutMs);
+    if (info.kind === "ok") return reconcile(inbox, spec, fieldsOf(info.body.config));
+    if (info.kind === "error" && info.error.errCode !== jsErrors.streamNotFound) why = info.error.words;
+    if (info.kind !== "error" || info.error.errCode !== jsErrors.streamNotFound) continue;
+    const created = await callApiLater(
+      inbox,
+      `STREAM.CREATE.${spec.name}`,
+      streamConfig(spec, replicas),
+      callTimeoutMs,
+    );
+    if (created.kind === "ok") return ok("made");
+    if (created.kind === "error") {
+      why = created.error.words;
+      if (!mayPass(created.error.errCode, created.error.code)) return fail("ENGINE", refusalWords(spec.name, why));
+    }
+  }
+  return fail("ENGINE", refusalWords(spec.name, why));
+}
+
+/** A refusal that another try may overcome: somebody else made it first, or the cluster has no leader yet. */
+function mayPass(errCode: number, code: number): boolean {
+  return errCode === jsErrors.streamNameInUse || code === 503;
+}
+
+function refusalWords(stream: string, why: string): string {
+  return `the stream ${stream} cannot be made or read: ${why}; check that JetStream is enabled for this account and has room`;
+}
+
+export function streamConfig(spec: StreamSpec, replicas: number): Fields {
+  return {
+    name: spec.name,
+    subjects: spec.subjects,
+    num_replicas: replicas,
+    retention: "limits",
+    storage: "file",
+    discard: "new",
+    compression: "none",
+    max_consumers: -1,
+    max_msgs: -1,
+    max_msgs_per_subject: spec.maxPerSubject,
+    max_bytes: spec.maxBytes,
+    max_age: 0,
+    max_msg_size: maxMessageBytes,
+    duplicate_window: duplicateWindowNs,
+    deny_delete: true,
+    deny_purge: false,
+    allow_rollup_hdrs: false,
+    allow_direct: false,
+  };
+}
+
+/** What must be as we want it on a stream that is there. Copies may differ; the byte limit is set anew. */
+const checked = [
+  "subjects",
+  "retention",
+  "storage",
+  "discard",
+  "compression",
+  "max_msgs",
+  "max_msgs_per_subject",
+  "max_age",
+  "max_msg_size",
+  "deny_delete",
+] as const;
+
+export function streamMistake(spec: StreamSpec, found: Fields): Fault | undefined {
+  const wanted = streamConfig(spec, 1);
+  const wrong = checked.find((name) => JSON.stringify(found[name] ?? false) !== JSON.stringify(wanted[name]));
+  if (wrong === undefined) return undefined;
+  return fault(
+    "ENGINE",
+    `the stream ${spec.name} exists with ${wrong} = ${JSON.stringify(found[wrong])}, wanted ${JSON.stringify(wanted[wrong])}; it was not made by this system or was changed by hand`,
+    { stream: spec.name, field: wrong },
+  );
+}
+
+async function reconcile(inbox: Inbox, spec: StreamSpec, found: Fields): Promise<Result<"found">> {
+  const mistake = streamMistake(spec, found);
+  if (mistake !== undefined) return { ok: false, fault: mistake };
+  if (found.max_bytes === spec.maxBytes) return ok("found");
+  const updated = { ...found, max_bytes: spec.maxBytes };
+  const answer = await callApiLater(inbox, `STREAM.UPDATE.${spec.name}`, updated, callTimeoutMs);
+  return answer.kind === "error" ? fail("ENGINE", refusalWords(spec.name, answer.error.words)) : ok("found");
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

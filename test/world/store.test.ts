@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { type NodeStore, openStore } from "../../cluster/world/store.js";
+import type { Fault } from "../../src/kernel/fault.js";
+
+const folders: string[] = [];
+async function folder(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), "foreshard-store-"));
+  folders.push(dir);
+  return dir;
+}
+async function opened(dir: string): Promise<NodeStore> {
+  const result = await openStore(dir, () => "drawn");
+  if (!result.ok) assert.fail(result.fault.message);
+  return result.value;
+}
+function flushed(store: NodeStore): Promise<Fault | undefined> {
+  return new Promise((resolve) => store.commit([], [{ from: key(255, 1), to: key(255, 2) }], resolve));
+}
+const key = (...bytes: number[]): Uint8Array => Uint8Array.from([2, ...bytes]);
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+const everything = (store: NodeStore, reverse = false): [string, string][] =>
+  [...store.store.range(Uint8Array.of(2), Uint8Array.of(3), reverse)].map((entry) => [
+    hex(entry.key),
+    hex(entry.value),
+  ]);
+
+describe("store on LMDB", () => {
+  after(() => Promise.all(folders.map((dir) => rm(dir, { recursive: true, force: true }))));
+
+  it("shows a commit at once, keeps it over a reopen, counts boots and keeps its id", async () => {
+    const dir = await folder();
+    const first = await opened(dir);
+    assert.equal(first.bootCount, 1);
+    assert.equal(first.storeId, "drawn");
+    first.commit([{ key: key(1), value: Uint8Array.of(7) }], []);
+    assert.deepEqual([...(first.store.get(key(1)) ?? [])], [7]);
+    await first.close();
+    const second = await opened(dir);
+    assert.equal(second.bootCount, 2);
+    assert.deepEqual([...(second.store.get(key(1)) ?? [])], [7]);
+    await second.close();
+  });
+
+  it("tells when a commit is on disk, in order", async () => {
+    const store = await opened(await folder());
+    const told: number[] = [];
+    for (let n = 0; n < 50; n++) store.commit([{ key: key(n), value: Uint8Array.of(n) }], [], () => told.push(n));
+    assert.equal(told.length, 0);
+    assert.equal(await flushed(store), undefined);
+    assert.deepEqual(
+      told,
+      Array.from({ length: 50 }, (_, n) => n),
+    );
+    assert.equal(store.waitingBytes(), 0);
+    await store.close();
+  });
+
+  it("clears a range too large for one transaction whole, with the writes of the same commit", async () => {
+    const dir = await folder();
+    const store = await opened(dir);
+    const rows = Array.from({ length: 5000 }, (_, n) => ({ key: key(1, n >> 8, n & 255), value: Uint8Array.of(1) }));
+    store.commit(rows, []);
+    await flushed(store);
+    store.commit([{ key: key(1, 3), value: Uint8Array.of(9) }], [{ from: key(1), to: key(2) }]);
+    assert.deepEqual(everything(store), [[hex(key(1, 3)), "09"]]);
+    await flushed(store);
+    assert.deepEqual(everything(store), [[hex(key(1, 3)), "09"]]);
+    await store.close();
+    const again = await opened(dir);
+    assert.deepEqual(everything(again), [[hex(key(1, 3)), "09"]]);
+    await again.close();
+  });
+
+  it("equals a plain map under random commits, clears, flushes and ranges in both directions", async function () {
+    this.timeout(30_000);
+    const keys = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 3 });
+    const write = fc.tuple(keys, fc.option(fc.integer({ min: 0, max: 255 }), { nil: undefined }));
+    const clear = fc.tuple(keys, keys);
+    const step = fc.oneof(
+      {
+        weight: 6,
+        arbitrary: fc.record({ writes: fc.array(write, { maxLength: 6 }), clears: fc.array(clear, { maxLength: 1 }) }),
+      },
+      { weight: 1, arbitrary: fc.constant("flush" as const) },
+      { weight: 1, arbitrary: fc.constant("turn" as const) },
+      { weight: 2, arbitrary: clear },
+    );
+    const store = await opened(await folder());
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+        store.commit([], [{ from: Uint8Array.of(2), to: Uint8Array.of(3) }]);
+        const model = new Map<string, string>();
+        const inOrder = (from: string, to: string): [string, string][] =>
+          [...model].filter(([at]) => from <= at && at < to).sort(([a], [b]) => (a < b ? -1 : 1));
+        for (const now of steps) {
+          if (now === "flush") await flushed(store);
+          else if (now === "turn") await new Promise((resolve) => setTimeout(resolve, 11));
+          else if (Array.isArray(now)) {
+            const [from, to] = [key(...now[0]), key(...now[1])];
+            const want = inOrder(hex(from), hex(to));
+            const read = (reverse: boolean): [string, string][] =>
+              [...store.store.range(from, to, reverse)].map((entry) => [hex(entry.key), hex(entry.value)]);
+            assert.deepEqual(read(false), want);
+            assert.deepEqual(read(true), want.reverse());
+          } else {
+            for (const [from, to] of now.clears)
+              for (const [at] of inOrder(hex(key(...from)), hex(key(...to)))) model.delete(at);
+            for (const [at, value] of now.writes) {
+              if (value === undefined) model.delete(hex(key(...at)));
+              else model.set(hex(key(...at)), hex(Uint8Array.of(value)));
+            }
+            store.commit(
+              now.writes.map(([at, value]) => ({
+                key: key(...at),
+                value: value === undefined ? undefined : Uint8Array.of(value),
+              })),
+              now.clears.map(([from, to]) => ({ from: key(...from), to: key(...to) })),
+            );
+            for (const [at] of now.writes) {
+              const got = store.store.get(key(...at));
+              assert.equal(got === undefined ? undefined : hex(got), model.get(hex(key(...at))));
+            }
+          }
+        }
+        const want = inOrder("02", "03");
+        assert.deepEqual(everything(store), want);
+        await flushed(store);
+        assert.deepEqual(everything(store), want);
+        assert.deepEqual(everything(store, true), want.reverse());
+      }),
+      { numRuns: 60 },
+    );
+    await store.close();
+  });
+
+  it("refuses a file that is not LMDB's, and one cut short, with a fault", async () => {
+    const strange = await folder();
+    await writeFile(join(strange, "data.mdb"), Buffer.alloc(20_000, 7));
+    const refused = await openStore(strange, () => "drawn");
+    assert.equal(refused.ok ? "opened" : refused.fault.code, "DATA_DIR");
+
+    const cut = await folder();
+    const store = await opened(cut);
+    for (let n = 0; n < 400; n++) store.commit([{ key: key(n >> 8, n & 255), value: new Uint8Array(4000) }], []);
+    await store.close();
+    await truncate(join(cut, "data.mdb"), 64 * 1024);
+    const short = await openStore(cut, () => "drawn");
+    assert.equal(short.ok ? "opened" : short.fault.code, "DATA_DIR");
+  });
+});
