@@ -1,0 +1,29 @@
+// Jobs. Owns the table of what the worker threads can compute. A job is a pure function of its input; add one by adding a line.
+// J1 a job decodes its own input, and answers a fault as a value: errors lose their fields on the way between threads.
+
+import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import type { Hash } from "../../src/kernel/hash.js";
+
+export type Job = (input: unknown, hash: Hash) => Result<unknown>;
+
+export const jobs: Readonly<Record<string, Job>> = { digest };
+
+/** XXH64 over `{chunks: bytes[]}`, chunk by chunk, each with its length before it: as 16 hex digits. */
+function digest(input: unknown, hash: Hash): Result<string> {
+  const chunks = chunksOf(input);
+  if (chunks === undefined) return fail("BAD_REQUEST", "digest wants {chunks: [bytes, …]}");
+  const view = Buffer.alloc(chunks.length * 12);
+  chunks.forEach((chunk, index) => {
+    view.writeUInt32LE(chunk.byteLength, index * 12);
+    view.writeBigUInt64LE(hash.h64(chunk), index * 12 + 4);
+  });
+  return ok(hash.h64(view).toString(16).padStart(16, "0"));
+}
+
+function chunksOf(input: unknown): readonly Uint8Array[] | undefined {
+  if (typeof input !== "object" || input === null || !("chunks" in input) || !Array.isArray(input.chunks))
+    return undefined;
+  const chunks: readonly unknown[] = input.chunks;
+  const bytes = chunks.filter((chunk) => chunk instanceof Uint8Array);
+  return bytes.length === chunks.length ? bytes : undefined;
+}

@@ -1,0 +1,81 @@
+// Compute. Owns the pool of worker threads for work that would hold the event loop. Made at the first job; threads end when idle.
+// P1 the queue is bounded: past it a job is answered OVERLOADED. P2 every job is answered, also when its thread dies or the pool is closed.
+
+import { Piscina } from "piscina";
+import { type Fault, fault, isFaultCode } from "../../src/kernel/fault.js";
+
+export type ComputeOutcome =
+  | { readonly ok: true; readonly output: unknown }
+  | { readonly ok: false; readonly fault: Fault };
+
+export interface Compute {
+  run(job: string, input: unknown, done: (outcome: ComputeOutcome) => void): void;
+  close(): Promise<void>;
+}
+
+export interface ComputeLimits {
+  readonly threads: number;
+  readonly queue: number;
+  readonly heapMiB: number;
+}
+
+export const computeLimits: ComputeLimits = { threads: 1, queue: 256, heapMiB: 256 };
+const idleMs = 10_000;
+const closeMs = 5_000;
+
+export function createCompute(bounds: ComputeLimits = computeLimits): Compute {
+  let pool: Piscina | undefined;
+  let closed = false;
+
+  const open = (): Piscina =>
+    new Piscina({
+      filename: new URL("../workers/compute.js", import.meta.url).href,
+      minThreads: 0,
+      maxThreads: bounds.threads,
+      maxQueue: bounds.queue,
+      idleTimeout: idleMs,
+      concurrentTasksPerWorker: 1,
+      atomics: "disabled",
+      closeTimeout: closeMs,
+      recordTiming: false,
+      resourceLimits: { maxOldGenerationSizeMb: bounds.heapMiB },
+    });
+
+  return {
+    run(job, input, done) {
+      if (closed) return void setImmediate(done, { ok: false, fault: fault("UNAVAILABLE", "the host is stopping") });
+      pool ??= open();
+      pool.run({ job, input }).then(
+        (result: unknown) => done(decode(result)),
+        (error: unknown) => done({ ok: false, fault: threadFault(error) }),
+      );
+    },
+    async close() {
+      closed = true;
+      await pool?.close({ force: true }).catch(() => undefined);
+      await pool?.destroy().catch(() => undefined);
+    },
+  };
+}
+
+function decode(result: unknown): ComputeOutcome {
+  if (typeof result === "object" && result !== null && "ok" in result) {
+    if (result.ok === true && "value" in result) return { ok: true, output: result.value };
+    if ("fault" in result) return { ok: false, fault: faultIn(result.fault) };
+  }
+  return { ok: false, fault: fault("INTERNAL", "a worker thread answered what it never should") };
+}
+
+function faultIn(value: unknown): Fault {
+  if (typeof value === "object" && value !== null && "code" in value && "message" in value && isFaultCode(value.code))
+    return fault(value.code, String(value.message));
+  return fault("INTERNAL", "a worker thread failed without saying why");
+}
+
+/** The thread died, or the queue is full: Piscina says which only in words. */
+function threadFault(error: unknown): Fault {
+  const words = error instanceof Error ? error.message : String(error);
+  return words.includes("queue is at limit")
+    ? fault("OVERLOADED", "too many computations are waiting; try again later", { retryAfterMs: 100 })
+    : fault("UNAVAILABLE", `a worker thread ended before it was done: ${words}`);
+}
