@@ -1,0 +1,223 @@
+// Admin. Owns requests that change the cluster: decoded here, carried to the leader of the right partition, tried again until the deadline.
+// M1 a table is created once: when an earlier try may have worked, finding the same table is success.
+// M2 `createTable` answers when this router's own view has the table and its fragments serve, or when time is nearly over.
+
+import type { AskOutcome, Effect, Effects, Ticket } from "../../src/kernel/effect.js";
+import { none } from "../../src/kernel/effect.js";
+import { type Fault, fail, fault, type Result, retryOf } from "../../src/kernel/fault.js";
+import type { Hash } from "../../src/kernel/hash.js";
+import type { Context } from "../../src/kernel/machine.js";
+import type { Tickets } from "../../src/kernel/tickets.js";
+import type { AdminRequest } from "../../src/protocol/control.js";
+import { decodeAdminAnswer } from "../../src/protocol/control-codec.js";
+import { subjects } from "../../src/protocol/subjects.js";
+import type { RouterConfig } from "../router.js";
+import type { Fields } from "./cluster-ops.js";
+import { createTableRequest, nameIn } from "./create-table.js";
+import type { Desk, Inquiry } from "./desk.js";
+import { faultIn } from "./faults.js";
+import type { Locations } from "./locations.js";
+import { unknownTable } from "./refusals.js";
+
+export interface Admin {
+  createTable(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  dropTable(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  drainNode(inquiry: Inquiry, body: Fields, draining: boolean, context: Context): Effects;
+  removeNode(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  answered(ticket: Ticket, outcome: AskOutcome, context: Context): Effects | undefined;
+  /** The pause of a refused order is over. */
+  retry(context: Context): Effects;
+  viewChanged(): Effects;
+}
+
+/** One request on its way to one leader. */
+interface Order {
+  readonly inquiry: Inquiry;
+  readonly partition: number;
+  readonly request: AdminRequest;
+  tries: number;
+  maybeDone: boolean;
+  done(viewSeq: number): Effects;
+}
+
+export const adminTimer = "router/admin";
+const mostOrders = 256;
+const pauseMs = 60;
+
+export function createAdmin(
+  config: RouterConfig,
+  desk: Desk,
+  locations: Locations,
+  hash: Hash,
+  tickets: Tickets,
+): Admin {
+  const asked = new Map<Ticket, Order>();
+  let paused: Order[] = [];
+  let waiting: { readonly inquiry: Inquiry; ready(): object | undefined }[] = [];
+
+  function submit(order: Order, context: Context): Effects {
+    if (asked.size + paused.length >= mostOrders)
+      return desk.refuse(
+        order.inquiry,
+        fault("OVERLOADED", "too many changes are under way; try again later", { retryAfterMs: 200 }),
+      );
+    return ask(order, context);
+  }
+
+  function ask(order: Order, context: Context): Effects {
+    const leftMs = Math.max(1, Math.ceil(order.inquiry.deadlineMs - context.nowMs));
+    const ticket = tickets.next();
+    asked.set(ticket, order);
+    return [
+      {
+        kind: "ask",
+        subject: subjects.admin(order.partition),
+        body: order.request,
+        timeoutMs: Math.min(leftMs, config.timing.appendTimeoutMs * 2),
+        ticket,
+      },
+    ];
+  }
+
+  function pause(order: Order, why: string): Effects {
+    order.inquiry.waitingFor = why;
+    order.tries++;
+    paused.push(order);
+    return paused.length === 1 ? [{ kind: "wake", name: adminTimer, afterMs: pauseMs }] : none;
+  }
+
+  function onAnswer(order: Order, outcome: AskOutcome): Effects {
+    if (order.inquiry.finished) return none;
+    const leader = `the leader of control partition ${order.partition}`;
+    if (outcome.kind === "nobody") return pause(order, `${leader} is not there`);
+    if (outcome.kind === "timeout") {
+      order.maybeDone = true;
+      return pause(order, `${leader} did not answer in time`);
+    }
+    const carried = faultIn(outcome.body);
+    if (carried !== undefined) return onRefusal(order, carried);
+    const answer = decodeAdminAnswer(outcome.body);
+    if (!answer.ok) return desk.refuse(order.inquiry, answer.fault);
+    return "fault" in answer.value ? onRefusal(order, answer.value.fault) : order.done(answer.value.viewSeq);
+  }
+
+  function onRefusal(order: Order, why: Fault): Effects {
+    const retry = retryOf(why.code);
+    if (retry === "ask") order.maybeDone = true;
+    if (retry !== "no") return pause(order, why.message);
+    if (order.maybeDone && sameOutcome(order, why)) return order.done(0);
+    return desk.refuse(order.inquiry, why);
+  }
+
+  /** A try that got no answer did it: the refusal of the next try says so. */
+  function sameOutcome({ request }: Order, why: Fault): boolean {
+    if (request.kind === "dropTable") return why.code === "UNKNOWN_TABLE";
+    if (request.kind === "removeNode") return why.code === "UNKNOWN_NODE";
+    if (request.kind !== "createTable" || why.code !== "TABLE_EXISTS") return false;
+    const found = locations.table(request.name)?.def;
+    return (
+      found === undefined ||
+      (found.partitioning === request.partitioning &&
+        found.key.partition === request.key.partition &&
+        found.key.sort === request.key.sort)
+    );
+  }
+
+  function waitFor(inquiry: Inquiry, what: string, ready: () => object | undefined): Effects {
+    const now = ready();
+    if (now !== undefined) return desk.answer(inquiry, now);
+    inquiry.waitingFor = what;
+    waiting.push({ inquiry, ready });
+    return none;
+  }
+
+  /** The node's request to every partition; answers when all have done it. */
+  function everywhere(inquiry: Inquiry, request: AdminRequest, context: Context): Effects {
+    const views = locations.views();
+    let left = views.length;
+    const effects: Effect[] = [];
+    for (const { partition } of views) {
+      const done = (): Effects => {
+        left--;
+        return left === 0 ? desk.answer(inquiry, { done: true }) : none;
+      };
+      effects.push(...submit({ inquiry, partition, request, tries: 0, maybeDone: false, done }, context));
+    }
+    return effects;
+  }
+
+  function nodeIn(body: Fields): Result<string> {
+    const node = nameIn(body, "node");
+    if (!node.ok) return node;
+    const known = locations.views().flatMap((view) => [...view.nodes.keys()]);
+    if (known.includes(node.value)) return node;
+    return fail("UNKNOWN_NODE", `there is no node ${node.value}; there are ${[...new Set(known)].sort().join(", ")}`, {
+      node: node.value,
+    });
+  }
+
+  function serving(name: string): object | undefined {
+    const table = locations.table(name);
+    if (table === undefined) return undefined;
+    const fragments = locations.fragmentsIn(table, new Uint8Array(0), undefined);
+    if (fragments.length === 0 || fragments.some((fragment) => fragment.activatedEpoch === 0)) return undefined;
+    return { table: name, fragments: fragments.length, replicas: table.def.replicas };
+  }
+
+  return {
+    createTable(inquiry, body, context) {
+      const request = createTableRequest(body, hash);
+      if (!request.ok) return desk.refuse(inquiry, request.fault);
+      const { name } = request.value;
+      const done = (): Effects =>
+        waitFor(inquiry, `table ${name} was created; its fragments are still opening`, () => serving(name));
+      const partition = locations.partitionOf(name);
+      return submit({ inquiry, partition, request: request.value, tries: 0, maybeDone: false, done }, context);
+    },
+    dropTable(inquiry, body, context) {
+      const name = nameIn(body, "name");
+      if (!name.ok) return desk.refuse(inquiry, name.fault);
+      if (locations.table(name.value) === undefined) return desk.refuse(inquiry, unknownTable(name.value));
+      const gone = (): object | undefined =>
+        locations.table(name.value) === undefined ? { dropped: name.value } : undefined;
+      const done = (): Effects => waitFor(inquiry, `table ${name.value} was dropped`, gone);
+      const partition = locations.partitionOf(name.value);
+      const request: AdminRequest = { kind: "dropTable", name: name.value };
+      return submit({ inquiry, partition, request, tries: 0, maybeDone: false, done }, context);
+    },
+    drainNode(inquiry, body, draining, context) {
+      const node = nodeIn(body);
+      if (!node.ok) return desk.refuse(inquiry, node.fault);
+      return everywhere(inquiry, { kind: "drainNode", node: node.value, draining }, context);
+    },
+    removeNode(inquiry, body, context) {
+      const node = nodeIn(body);
+      if (!node.ok) return desk.refuse(inquiry, node.fault);
+      return everywhere(inquiry, { kind: "removeNode", node: node.value }, context);
+    },
+    answered(ticket, outcome) {
+      const order = asked.get(ticket);
+      if (order === undefined) return undefined;
+      asked.delete(ticket);
+      return onAnswer(order, outcome);
+    },
+    retry(context) {
+      const due = paused.filter((order) => !order.inquiry.finished);
+      paused = [];
+      return due.flatMap((order) => ask(order, context));
+    },
+    viewChanged() {
+      if (waiting.length === 0) return none;
+      const effects: Effect[] = [];
+      const still: typeof waiting = [];
+      for (const wait of waiting) {
+        if (wait.inquiry.finished) continue;
+        const body = wait.ready();
+        if (body === undefined) still.push(wait);
+        else effects.push(...desk.answer(wait.inquiry, body));
+      }
+      waiting = still;
+      return effects;
+    },
+  };
+}

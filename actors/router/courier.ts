@@ -1,0 +1,379 @@
+// Courier. Owns the operations on their way to nodes: gathers them per node, sends, hands results back, and tries again what may be tried again.
+// C1 everything that was handed in during one turn for the same node and lane leaves as one message.
+// C2 every errand ends exactly once: with a result, with a fault, or by `cancel` of its trip.
+// C3 a write that may have been carried out is only ever sent again with its own request id, and never reported as refused by time.
+// C4 asks in flight per node and lane, operations per ask, and tries per errand have limits.
+
+import type { AskOutcome, Effect, Effects, Ticket } from "../../src/kernel/effect.js";
+import { none } from "../../src/kernel/effect.js";
+import { type Fault, fault } from "../../src/kernel/fault.js";
+import type { Context } from "../../src/kernel/machine.js";
+import type { Tickets } from "../../src/kernel/tickets.js";
+import type { FragmentView } from "../../src/ledger/view.js";
+import type { ExecReply, FragmentOps, Op, OpResult } from "../../src/protocol/exec.js";
+import { decodeExecReply, encodeExec } from "../../src/protocol/exec-codec.js";
+import { type NodeId, subjects } from "../../src/protocol/subjects.js";
+import type { RouterConfig } from "../router.js";
+import { faultIn } from "./faults.js";
+import type { Located, Locations, ViewSource } from "./locations.js";
+import { type Verdict, verdictOf } from "./verdict.js";
+
+/** `quick` operations share messages. `slow` ones (large answers) and `waiting` ones (late answers) travel alone. */
+export type Lane = "quick" | "slow" | "waiting";
+
+export type Result = Exclude<OpResult, { readonly op: "fault" }>;
+export type Outcome =
+  | { readonly result: Result; readonly fragment: FragmentView }
+  | { readonly fault: Fault; readonly fragment: FragmentView | undefined };
+
+export interface Errand {
+  readonly table: Located;
+  readonly access: "read" | "write";
+  readonly lane: Lane;
+  /** Any ready replica will do; otherwise the primary. */
+  readonly anyReplica: boolean;
+  /** Monotonic, of this host. */
+  readonly deadlineMs: number;
+  /** How long one try may take at most. */
+  readonly tryMs: number;
+  /** Encoded size, roughly. */
+  readonly bytes: number;
+  /** Where it goes; asked again at each try. */
+  find(): FragmentView | undefined;
+  opFor(fragment: FragmentView): Op;
+  done(outcome: Outcome, context: Context): Effects;
+}
+
+/** One errand under way. */
+export interface Trip {
+  readonly errand: Errand;
+  /** True when a try of a write ended without an answer: it may have been carried out. */
+  maybeDone: boolean;
+  ended: boolean;
+  sent: boolean;
+  tries: number;
+  overloads: number;
+  /** A replica refused as too stale. */
+  toPrimary: boolean;
+  fragment: FragmentView | undefined;
+  epochTried: number;
+  dueMs: number;
+  lastFault: Fault | undefined;
+}
+
+export interface Courier {
+  submit(errand: Errand, context: Context): { readonly trip: Trip; readonly effects: Effects };
+  /** Forgets a trip: its answer, if one comes, is dropped. */
+  cancel(trip: Trip): void;
+  flush(context: Context): Effects;
+  answered(ticket: Ticket, outcome: AskOutcome, context: Context): Effects | undefined;
+  retry(context: Context): Effects;
+  /** The view changed: what waits for that goes at once, what was not sent yet is addressed anew. */
+  viewChanged(context: Context): Effects;
+}
+
+interface Queue {
+  readonly node: NodeId;
+  readonly lane: Lane;
+  readonly subject: string;
+  open: Trip[];
+  asks: number;
+}
+
+interface Shipment {
+  readonly queue: Queue;
+  readonly partition: number;
+  /** In the order of the request's parts and ops. */
+  readonly parts: readonly (readonly Trip[])[];
+}
+
+const lanes: { readonly [L in Lane]: { readonly asks: number; readonly ops: number; readonly bytes: number } } = {
+  quick: { asks: 32, ops: 512, bytes: 512 * 1024 },
+  slow: { asks: 64, ops: 1, bytes: 256 * 1024 },
+  waiting: { asks: 4096, ops: 1, bytes: 256 * 1024 },
+};
+
+const mostTries = 64;
+const mostOverloads = 3;
+const firstPauseMs = 4;
+const longestPauseMs = 150;
+
+export const flushTimer = "router/flush";
+export const retryTimer = "router/retry";
+
+export function createCourier(
+  config: RouterConfig,
+  locations: Locations,
+  source: ViewSource,
+  tickets: Tickets,
+): Courier {
+  const queues = new Map<string, Queue>();
+  const shipments = new Map<Ticket, Shipment>();
+  const paused = new Set<Trip>();
+  let flushArmed = false;
+  let retryAtMs = Number.POSITIVE_INFINITY;
+
+  function queueFor(node: NodeId, errand: Errand): Queue {
+    const subject =
+      config.reach === "core" ? subjects.exec(node) : subjects.direct(errand.table.def.name, errand.access, node);
+    const key = `${errand.lane} ${subject}`;
+    let queue = queues.get(key);
+    if (queue === undefined) {
+      queue = { node, lane: errand.lane, subject, open: [], asks: 0 };
+      queues.set(key, queue);
+    }
+    return queue;
+  }
+
+  /** Addresses a trip and puts it with the others that go there. */
+  function place(trip: Trip, context: Context): Effects {
+    const { errand } = trip;
+    const fragment = errand.find();
+    trip.fragment = fragment;
+    if (fragment === undefined)
+      return pause(
+        trip,
+        0,
+        fault("UNAVAILABLE", `no fragment of table ${errand.table.def.name} is known to hold this key yet`),
+        context,
+      );
+    const node =
+      errand.anyReplica && !trip.toPrimary
+        ? locations.readerOf(errand.table, fragment, context.random)
+        : fragment.primary;
+    trip.epochTried = fragment.epoch;
+    trip.sent = false;
+    queueFor(node, errand).open.push(trip);
+    if (flushArmed) return none;
+    flushArmed = true;
+    return [{ kind: "wake", name: flushTimer, afterMs: 0 }];
+  }
+
+  function pause(trip: Trip, atLeastMs: number, why: Fault, context: Context): Effects {
+    trip.lastFault = why;
+    trip.tries++;
+    if (trip.tries > mostTries) return end(trip, { fault: why, fragment: trip.fragment }, context);
+    const growing = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(trip.tries - 1, 6));
+    trip.dueMs = context.nowMs + Math.max(atLeastMs, growing * (0.5 + context.random.next() / 2));
+    paused.add(trip);
+    return armRetry(trip.dueMs, context);
+  }
+
+  function armRetry(dueMs: number, context: Context): Effects {
+    if (dueMs >= retryAtMs) return none;
+    retryAtMs = dueMs;
+    return [{ kind: "wake", name: retryTimer, afterMs: Math.max(1, Math.ceil(dueMs - context.nowMs)) }];
+  }
+
+  function end(trip: Trip, outcome: Outcome, context: Context): Effects {
+    if (trip.ended) return none;
+    trip.ended = true;
+    return trip.errand.done(outcome, context);
+  }
+
+  /** Sends what waits for one node, as far as the asks in flight allow. */
+  function pump(queue: Queue, context: Context): Effects {
+    const effects: Effect[] = [];
+    const lane = lanes[queue.lane];
+    while (queue.open.length > 0 && queue.asks < lane.asks) {
+      const load: Trip[] = [];
+      let bytes = 0;
+      let taken = 0;
+      for (const trip of queue.open) {
+        if (load.length >= lane.ops || (load.length > 0 && bytes + trip.errand.bytes > lane.bytes)) break;
+        taken++;
+        if (trip.ended) continue;
+        load.push(trip);
+        bytes += trip.errand.bytes;
+      }
+      queue.open = taken === queue.open.length ? [] : queue.open.slice(taken);
+      if (load.length > 0) effects.push(send(queue, load, context));
+    }
+    return effects;
+  }
+
+  function send(queue: Queue, load: readonly Trip[], context: Context): Effect {
+    const byFragment = new Map<
+      string,
+      { readonly fragment: FragmentView; readonly epoch: number; readonly trips: Trip[]; readonly ops: Op[] }
+    >();
+    let timeLeftMs = 1;
+    let tryMs = 1;
+    let partition = 0;
+    for (const trip of load) {
+      const fragment = trip.fragment;
+      if (fragment === undefined) continue;
+      const epoch = trip.errand.anyReplica && !trip.toPrimary ? 0 : trip.epochTried;
+      const key = `${fragment.id} ${epoch}`;
+      let part = byFragment.get(key);
+      if (part === undefined) {
+        part = { fragment, epoch, trips: [], ops: [] };
+        byFragment.set(key, part);
+      }
+      trip.sent = true;
+      part.trips.push(trip);
+      part.ops.push(trip.errand.opFor(fragment));
+      partition = trip.errand.table.partition;
+      const leftMs = Math.max(1, Math.ceil(trip.errand.deadlineMs - context.nowMs));
+      timeLeftMs = Math.max(timeLeftMs, leftMs);
+      tryMs = Math.max(tryMs, Math.min(leftMs, trip.errand.tryMs));
+    }
+    const parts: FragmentOps[] = [];
+    const trips: Trip[][] = [];
+    for (const part of byFragment.values()) {
+      parts.push({ fragment: part.fragment.id, epoch: part.epoch, ops: part.ops });
+      trips.push(part.trips);
+    }
+    const ticket = tickets.next();
+    shipments.set(ticket, { queue, partition, parts: trips });
+    queue.asks++;
+    return { kind: "ask", subject: queue.subject, body: encodeExec({ timeLeftMs, parts }), timeoutMs: tryMs, ticket };
+  }
+
+  /** What one operation's answer means for its trip. */
+  function settle(trip: Trip, result: OpResult, context: Context): Effects {
+    if (trip.ended) return none;
+    if (result.op !== "fault") {
+      if (trip.fragment === undefined) return none;
+      return end(trip, { result, fragment: trip.fragment }, context);
+    }
+    return refused(trip, result.fault, verdictOf(result.fault), context);
+  }
+
+  function refused(trip: Trip, why: Fault, verdict: Verdict, context: Context): Effects {
+    if (trip.ended) return none;
+    switch (verdict.kind) {
+      case "final":
+        return end(trip, { fault: why, fragment: trip.fragment }, context);
+      case "stale": {
+        if (trip.toPrimary) return pause(trip, 0, why, context);
+        trip.toPrimary = true;
+        return place(trip, context);
+      }
+      case "overloaded": {
+        trip.overloads++;
+        if (trip.overloads > mostOverloads) return end(trip, { fault: why, fragment: trip.fragment }, context);
+        return pause(trip, verdict.retryAfterMs, why, context);
+      }
+      case "unknown":
+        if (trip.errand.access === "write") trip.maybeDone = true;
+        return pause(trip, 0, why, context);
+      case "elsewhere":
+        return [...pause(trip, 0, why, context), ...source.hint(trip.errand.table.partition, 0)];
+    }
+  }
+
+  function everyTrip(shipment: Shipment, why: Fault, verdict: Verdict, context: Context): Effects {
+    const effects: Effect[] = [];
+    for (const trips of shipment.parts) for (const trip of trips) effects.push(...refused(trip, why, verdict, context));
+    return effects;
+  }
+
+  function delivered(shipment: Shipment, reply: ExecReply, context: Context): Effects {
+    const effects: Effect[] = [];
+    const missing: OpResult = {
+      op: "fault",
+      fault: fault("INTERNAL", `node ${shipment.queue.node} left an operation unanswered`),
+    };
+    for (const [part, trips] of shipment.parts.entries()) {
+      const results = reply.results[part];
+      for (const [index, trip] of trips.entries()) effects.push(...settle(trip, results?.[index] ?? missing, context));
+    }
+    const known = reply.viewSeq[shipment.partition];
+    if (known !== undefined) effects.push(...source.hint(shipment.partition, known));
+    return effects;
+  }
+
+  function onAnswer(shipment: Shipment, outcome: AskOutcome, context: Context): Effects {
+    const { node } = shipment.queue;
+    switch (outcome.kind) {
+      case "nobody":
+        return everyTrip(shipment, fault("UNAVAILABLE", `node ${node} is not there`), { kind: "elsewhere" }, context);
+      case "timeout":
+        return [
+          ...everyTrip(
+            shipment,
+            fault("UNKNOWN_OUTCOME", `node ${node} did not answer in time`),
+            { kind: "unknown" },
+            context,
+          ),
+          ...source.hint(shipment.partition, 0),
+        ];
+      case "answer": {
+        const refusal = faultIn(outcome.body);
+        if (refusal !== undefined) return everyTrip(shipment, refusal, verdictOf(refusal), context);
+        const reply = decodeExecReply(outcome.body);
+        if (!reply.ok) return everyTrip(shipment, reply.fault, { kind: "unknown" }, context);
+        return delivered(shipment, reply.value, context);
+      }
+    }
+  }
+
+  return {
+    submit(errand, context) {
+      const trip: Trip = {
+        errand,
+        maybeDone: false,
+        ended: false,
+        sent: false,
+        tries: 0,
+        overloads: 0,
+        toPrimary: false,
+        fragment: undefined,
+        epochTried: 0,
+        dueMs: 0,
+        lastFault: undefined,
+      };
+      return { trip, effects: place(trip, context) };
+    },
+    cancel(trip) {
+      trip.ended = true;
+      paused.delete(trip);
+    },
+    flush(context) {
+      flushArmed = false;
+      const effects: Effect[] = [];
+      for (const queue of queues.values()) if (queue.open.length > 0) effects.push(...pump(queue, context));
+      return effects;
+    },
+    answered(ticket, outcome, context) {
+      const shipment = shipments.get(ticket);
+      if (shipment === undefined) return undefined;
+      shipments.delete(ticket);
+      shipment.queue.asks--;
+      return [...onAnswer(shipment, outcome, context), ...pump(shipment.queue, context)];
+    },
+    retry(context) {
+      retryAtMs = Number.POSITIVE_INFINITY;
+      const effects: Effect[] = [];
+      let nextMs = Number.POSITIVE_INFINITY;
+      for (const trip of [...paused]) {
+        if (trip.dueMs > context.nowMs) {
+          nextMs = Math.min(nextMs, trip.dueMs);
+          continue;
+        }
+        paused.delete(trip);
+        effects.push(...place(trip, context));
+      }
+      if (nextMs < Number.POSITIVE_INFINITY) effects.push(...armRetry(nextMs, context));
+      return effects;
+    },
+    viewChanged(context) {
+      const effects: Effect[] = [];
+      const moved: Trip[] = [];
+      for (const queue of queues.values()) {
+        moved.push(...queue.open.filter((trip) => !trip.ended));
+        queue.open = [];
+        if (queue.asks === 0) queues.delete(`${queue.lane} ${queue.subject}`);
+      }
+      for (const trip of [...paused]) {
+        const fragment = trip.errand.find();
+        if (fragment === undefined || (fragment.epoch === trip.epochTried && trip.fragment !== undefined)) continue;
+        paused.delete(trip);
+        moved.push(trip);
+      }
+      for (const trip of moved) effects.push(...place(trip, context));
+      return effects;
+    },
+  };
+}

@@ -1,0 +1,132 @@
+// Desk. Owns the requests that a router has accepted and not answered yet: admission, deadlines, and the one answer to each.
+// D1 every admitted request is answered exactly once, at the latest a sweep after its deadline.
+// D2 requests and bytes held have limits; past them the answer is OVERLOADED.
+// D3 a write that may have been carried out ends as UNKNOWN_OUTCOME, never as a plain time-out.
+
+import { limits } from "../../src/config/limits.js";
+import type { Effect, Effects, ReplyTo } from "../../src/kernel/effect.js";
+import { none } from "../../src/kernel/effect.js";
+import { type Fault, fault, ok, type Result } from "../../src/kernel/fault.js";
+import type { Context } from "../../src/kernel/machine.js";
+import type { Courier, Trip } from "./courier.js";
+
+/** One request at the desk. */
+export interface Inquiry {
+  readonly from: ReplyTo;
+  /** Monotonic, of this host. */
+  deadlineMs: number;
+  grantedMs: number;
+  bytes: number;
+  finished: boolean;
+  /** Set by writes: what to retry with when the outcome is unknown. */
+  requestId: string | undefined;
+  /** Why it has not gone on, when no trip is under way that could say so. */
+  waitingFor: string | undefined;
+  trips: Trip[];
+}
+
+export interface Desk {
+  admit(from: ReplyTo, context: Context): Result<Inquiry>;
+  /** Sets the time that the client grants, counted from now. */
+  grant(inquiry: Inquiry, grantedMs: number, context: Context): void;
+  /** Takes more memory for a request; false when there is none left. */
+  hold(inquiry: Inquiry, bytes: number): boolean;
+  answer(inquiry: Inquiry, body: object): Effects;
+  refuse(inquiry: Inquiry, why: Fault): Effects;
+  sweep(context: Context): Effects;
+  /** Arms the sweep while there is something to sweep. */
+  arm(): Effects;
+  waiting(): number;
+}
+
+export const sweepTimer = "router/sweep";
+const sweepMs = 20;
+const emptyRequestBytes = 256;
+
+export function createDesk(courier: Courier): Desk {
+  const open = new Set<Inquiry>();
+  let bytes = 0;
+  let armed = false;
+
+  function overloaded(what: string): { ok: false; fault: Fault } {
+    return {
+      ok: false,
+      fault: fault("OVERLOADED", `this router holds as many ${what} as it may; try again later`, { retryAfterMs: 20 }),
+    };
+  }
+
+  function close(inquiry: Inquiry, body: object): Effects {
+    if (inquiry.finished) return none;
+    inquiry.finished = true;
+    open.delete(inquiry);
+    bytes -= inquiry.bytes;
+    for (const trip of inquiry.trips) if (!trip.ended) courier.cancel(trip);
+    inquiry.trips = [];
+    return [{ kind: "reply", to: inquiry.from, body }];
+  }
+
+  return {
+    admit(from, context) {
+      if (open.size >= limits.routerRequests) return overloaded("requests");
+      if (bytes + emptyRequestBytes > limits.routerBytes) return overloaded("bytes");
+      const inquiry: Inquiry = {
+        from,
+        deadlineMs: context.nowMs + limits.defaultDeadlineMs,
+        grantedMs: limits.defaultDeadlineMs,
+        bytes: emptyRequestBytes,
+        finished: false,
+        requestId: undefined,
+        waitingFor: undefined,
+        trips: [],
+      };
+      bytes += inquiry.bytes;
+      open.add(inquiry);
+      return ok(inquiry);
+    },
+    grant(inquiry, grantedMs, context) {
+      inquiry.grantedMs = grantedMs;
+      inquiry.deadlineMs = context.nowMs + grantedMs;
+    },
+    hold(inquiry, more) {
+      if (inquiry.finished || bytes + more > limits.routerBytes) return false;
+      inquiry.bytes += more;
+      bytes += more;
+      return true;
+    },
+    answer: close,
+    refuse: (inquiry, why) => close(inquiry, { fault: why }),
+    sweep(context) {
+      armed = false;
+      const effects: Effect[] = [];
+      for (const inquiry of [...open])
+        if (context.nowMs >= inquiry.deadlineMs) effects.push(...close(inquiry, { fault: expiry(inquiry) }));
+      return effects;
+    },
+    arm() {
+      if (armed || open.size === 0) return none;
+      armed = true;
+      return [{ kind: "wake", name: sweepTimer, afterMs: sweepMs }];
+    },
+    waiting: () => open.size,
+  };
+}
+
+/** What to say about a request whose time is over. */
+function expiry(inquiry: Inquiry): Fault {
+  const pending = inquiry.trips.filter((trip) => !trip.ended);
+  const unsure = pending.some((trip) => trip.errand.access === "write" && (trip.maybeDone || trip.sent));
+  const obstacle = pending.find((trip) => trip.lastFault !== undefined)?.lastFault;
+  if (unsure)
+    return fault(
+      "UNKNOWN_OUTCOME",
+      `no answer within ${inquiry.grantedMs} ms: the write may or may not have been carried out; send it again with the same requestId to find out`,
+      inquiry.requestId === undefined ? undefined : { requestId: inquiry.requestId },
+    );
+  if (obstacle?.code === "FRAGMENT_FAULTED" || obstacle?.code === "OVERLOADED") return obstacle;
+  const why = obstacle?.message ?? inquiry.waitingFor;
+  return fault(
+    "DEADLINE_EXCEEDED",
+    `not carried out within ${inquiry.grantedMs} ms${why === undefined ? "" : ` (${why})`}; try again, or grant more time with deadlineMs`,
+    obstacle === undefined ? undefined : { cause: obstacle.code },
+  );
+}

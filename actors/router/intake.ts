@@ -1,0 +1,183 @@
+// Intake. Owns the beginning of every request: whose it is, admission, decoding, and the table of what handles which operation.
+// N1 nothing behind it sees an unchecked body. N2 a request that comes before the views, or for a table that was made a moment ago,
+//    waits a little instead of being denied.
+
+import { limits } from "../../src/config/limits.js";
+import type { AskOutcome, Effect, Effects, Request, Ticket } from "../../src/kernel/effect.js";
+import { none } from "../../src/kernel/effect.js";
+import { fault } from "../../src/kernel/fault.js";
+import type { Hash } from "../../src/kernel/hash.js";
+import type { Context } from "../../src/kernel/machine.js";
+import type { Tickets } from "../../src/kernel/tickets.js";
+import { subjects } from "../../src/protocol/subjects.js";
+import { decodeQuery, queryOps } from "../../src/query/decode.js";
+import type { Query } from "../../src/query/query.js";
+import type { Admin } from "./admin.js";
+import { clusterOpNames, clusterOps, type Fields } from "./cluster-ops.js";
+import type { Inquiry } from "./desk.js";
+import type { Kit, QueryHandler } from "./kit.js";
+import type { Located, ViewSource } from "./locations.js";
+import { startAggregate } from "./queries/aggregate.js";
+import { startGet, startGetMany } from "./queries/get.js";
+import { startScan } from "./queries/scan.js";
+import { startWatch } from "./queries/watch.js";
+import { startWrite } from "./queries/write.js";
+import { unknownOperation, unknownTable } from "./refusals.js";
+
+export interface Intake {
+  accept(request: Request, context: Context): Effects;
+  answered(ticket: Ticket, outcome: AskOutcome, context: Context): Effects | undefined;
+  viewChanged(context: Context): Effects;
+  expire(context: Context): Effects;
+}
+
+/** A request that waits for the views to know its table. */
+interface Waiting {
+  readonly inquiry: Inquiry;
+  readonly table: string;
+  readonly op: string;
+  readonly body: unknown;
+  /** Give up and say that there is no such table; undefined until the views are there. */
+  untilMs: number | undefined;
+}
+
+const starters: { readonly [K in Query["op"]]: QueryHandler<K> } = {
+  get: startGet,
+  getMany: startGetMany,
+  write: startWrite,
+  scan: startScan,
+  aggregate: startAggregate,
+  watch: startWatch,
+};
+
+export const graceTimer = "router/grace";
+/** How long a table may be unknown before it is denied: longer than news takes to travel. */
+const graceMs = 120;
+const clusterTable = "_cluster";
+
+export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: Hash, tickets: Tickets): Intake {
+  const { desk, locations } = kit;
+  const passedOn = new Map<Ticket, Inquiry>();
+  let waiting: Waiting[] = [];
+  let armed = false;
+
+  function begin(inquiry: Inquiry, table: Located, op: string, body: unknown, context: Context): Effects {
+    const query = decodeQuery(op, body, table.def, hash);
+    if (!query.ok) return desk.refuse(inquiry, query.fault);
+    desk.grant(inquiry, query.value.deadlineMs, context);
+    return start(inquiry, table, query.value, context);
+  }
+
+  function start<K extends Query["op"]>(
+    inquiry: Inquiry,
+    table: Located,
+    query: Extract<Query, { op: K }>,
+    context: Context,
+  ): Effects {
+    const starter = starters[query.op] as QueryHandler<K>;
+    return starter(kit, inquiry, table, query as Parameters<QueryHandler<K>>[3], context);
+  }
+
+  function onTable(inquiry: Inquiry, table: string, op: string, body: unknown, context: Context): Effects {
+    if (!queryOps.includes(op)) return desk.refuse(inquiry, unknownOperation(op, queryOps));
+    const located = locations.table(table);
+    if (located !== undefined) return begin(inquiry, located, op, body, context);
+    inquiry.waitingFor = "the cluster's tables are not known here yet";
+    const untilMs = locations.ready() ? context.nowMs + graceMs : undefined;
+    waiting.push({ inquiry, table, op, body, untilMs });
+    return [...source.hint(locations.partitionOf(table), 0), ...arm()];
+  }
+
+  function arm(): Effects {
+    if (armed || waiting.length === 0) return none;
+    armed = true;
+    return [{ kind: "wake", name: graceTimer, afterMs: graceMs / 4 }];
+  }
+
+  function onCluster(inquiry: Inquiry, op: string, body: unknown, context: Context): Effects {
+    const handler = Object.hasOwn(clusterOps, op) ? clusterOps[op] : undefined;
+    if (handler === undefined) return desk.refuse(inquiry, unknownOperation(op, clusterOpNames));
+    const fields = body === undefined || body === null || body === "" ? {} : body;
+    if (!isFields(fields)) return desk.refuse(inquiry, fault("BAD_REQUEST", "the body must be an object"));
+    const deadline = fields.deadlineMs ?? limits.defaultDeadlineMs * 2;
+    if (typeof deadline !== "number" || !(deadline > 0) || deadline > limits.deadlineMs)
+      return desk.refuse(
+        inquiry,
+        fault("BAD_REQUEST", `deadlineMs is a number above 0, at most ${limits.deadlineMs}`, {
+          limit: limits.deadlineMs,
+        }),
+      );
+    desk.grant(inquiry, deadline, context);
+    return kit.config.reach === "edge"
+      ? passOn(inquiry, op, fields, deadline)
+      : handler(kit, admin, inquiry, fields, context);
+  }
+
+  /** An edge router asks a router of the cluster. */
+  function passOn(inquiry: Inquiry, op: string, body: Fields, deadlineMs: number): Effects {
+    const ticket = tickets.next();
+    passedOn.set(ticket, inquiry);
+    return [
+      { kind: "ask", subject: subjects.cluster(op), body: { ...body, deadlineMs }, timeoutMs: deadlineMs, ticket },
+    ];
+  }
+
+  /** Starts what can start; denies what has waited long enough. */
+  function look(context: Context): Effects {
+    const effects: Effect[] = [];
+    const still: Waiting[] = [];
+    const all = waiting;
+    waiting = [];
+    for (const wait of all) {
+      if (wait.inquiry.finished) continue;
+      const located = locations.table(wait.table);
+      if (located !== undefined) {
+        wait.inquiry.waitingFor = undefined;
+        effects.push(...begin(wait.inquiry, located, wait.op, wait.body, context));
+        continue;
+      }
+      if (wait.untilMs === undefined && locations.ready()) wait.untilMs = context.nowMs + graceMs;
+      if (wait.untilMs !== undefined && context.nowMs >= wait.untilMs)
+        effects.push(...desk.refuse(wait.inquiry, unknownTable(wait.table)));
+      else still.push(wait);
+    }
+    waiting.push(...still);
+    return effects;
+  }
+
+  return {
+    accept(request, context) {
+      const admitted = desk.admit(request.from, context);
+      if (!admitted.ok) return [{ kind: "reply", to: request.from, body: { fault: admitted.fault } }];
+      const [, , table = "", op = "", ...rest] = request.subject.split(".");
+      if (rest.length > 0 || op === "")
+        return desk.refuse(admitted.value, unknownOperation([op, ...rest].join("."), queryOps));
+      return table === clusterTable
+        ? onCluster(admitted.value, op, request.body, context)
+        : onTable(admitted.value, table, op, request.body, context);
+    },
+    answered(ticket, outcome) {
+      const inquiry = passedOn.get(ticket);
+      if (inquiry === undefined) return undefined;
+      passedOn.delete(ticket);
+      if (outcome.kind === "answer" && typeof outcome.body === "object" && outcome.body !== null)
+        return desk.answer(inquiry, outcome.body);
+      return desk.refuse(inquiry, outcome.kind === "nobody" ? noRouter : noAnswer);
+    },
+    viewChanged: (context) => (waiting.length === 0 ? none : look(context)),
+    expire(context) {
+      armed = false;
+      return [...look(context), ...arm()];
+    },
+  };
+}
+
+const noRouter = fault("UNAVAILABLE", "no router of the cluster answers: is it running, and may this user ask it?");
+const noAnswer = fault(
+  "UNKNOWN_OUTCOME",
+  "the router did not answer in time; look whether it was carried out before trying again",
+);
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,85 @@
+// Locations. Owns the router's answer to "where does this lie": the location cache over one view per control partition.
+// L1 it answers from what it has, at once; a stale answer is corrected by the node that refuses it.
+
+import type { Effects, WorldMessage } from "../../src/kernel/effect.js";
+import type { Hash } from "../../src/kernel/hash.js";
+import type { Random } from "../../src/kernel/random.js";
+import { fragmentAt, fragmentsIn, tableNamed } from "../../src/ledger/lookup.js";
+import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
+import { isName, type NodeId, partitionOfTable } from "../../src/protocol/subjects.js";
+import type { Position, TableDef } from "../../src/table/table.js";
+
+/** Where the views come from: the ledger's tail inside the cluster, a router's answer outside of it. */
+export interface ViewSource {
+  start(): Effects;
+  /** Undefined: the message was not for it. */
+  on(message: WorldMessage): { readonly effects: Effects; readonly changed: boolean } | undefined;
+  /** Somebody knows more than our view (`seq`), or refused what it made us ask (`seq` 0). */
+  hint(partition: number, seq: number): Effects;
+  view(partition: number): ClusterView | undefined;
+  /** How many control partitions there are; 0 until known. */
+  partitions(): number;
+}
+
+/** A table and the view in which it was found. */
+export interface Located {
+  readonly def: TableDef;
+  readonly partition: number;
+}
+
+export interface Locations {
+  /** True once every partition's view is there. */
+  ready(): boolean;
+  views(): readonly ClusterView[];
+  table(name: string): Located | undefined;
+  partitionOf(name: string): number;
+  fragmentAt(table: Located, position: Position): FragmentView | undefined;
+  fragmentsIn(table: Located, from: Position, to: Position | undefined): readonly FragmentView[];
+  fragment(table: Located, id: number): FragmentView | undefined;
+  /** A ready replica on a node that is up, drawn by chance; the primary when there is no other. */
+  readerOf(table: Located, fragment: FragmentView, random: Random): NodeId;
+}
+
+const utf8 = new TextEncoder();
+
+export function createLocations(source: ViewSource, hash: Hash): Locations {
+  const viewOf = (table: Located): ClusterView | undefined => source.view(table.partition);
+  const everyView = (): ClusterView[] => {
+    const views: ClusterView[] = [];
+    for (let partition = 0; partition < source.partitions(); partition++) {
+      const view = source.view(partition);
+      if (view !== undefined) views.push(view);
+    }
+    return views;
+  };
+  const partitionOf = (name: string): number =>
+    partitionOfTable(hash.h32(utf8.encode(name)), Math.max(1, source.partitions()));
+  return {
+    ready: () => source.partitions() > 0 && everyView().length === source.partitions(),
+    views: everyView,
+    partitionOf,
+    table(name) {
+      if (!isName(name)) return undefined;
+      const partition = partitionOf(name);
+      const view = source.view(partition);
+      const def = view === undefined ? undefined : tableNamed(view, name);
+      return def === undefined ? undefined : { def, partition };
+    },
+    fragmentAt(table, position) {
+      const view = viewOf(table);
+      return view === undefined ? undefined : fragmentAt(view, table.def.id, position);
+    },
+    fragmentsIn(table, from, to) {
+      const view = viewOf(table);
+      return view === undefined ? [] : fragmentsIn(view, table.def.id, { from, to });
+    },
+    fragment: (table, id) => viewOf(table)?.fragments.get(id),
+    readerOf(table, fragment, random) {
+      const view = viewOf(table);
+      const ready = fragment.replicas.filter(
+        (replica) => replica.state === "ready" && view?.nodes.get(replica.node)?.state === "up",
+      );
+      return ready[random.below(ready.length)]?.node ?? fragment.primary;
+    },
+  };
+}
