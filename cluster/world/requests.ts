@@ -19,6 +19,8 @@ export interface Door {
   readonly actor: ActorId;
   /** Larger bodies are refused; absent: the limit of a client's request. */
   readonly maxBytes?: number;
+  /** Messages here want no answer; a reply to one is dropped. */
+  readonly oneWay?: boolean;
 }
 
 export interface RequestsPorts {
@@ -70,7 +72,7 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
 
   function reply(to: ReplyTo, body: unknown): void {
     const way = wayBack(to);
-    if (way === undefined || !connection.isUp()) {
+    if (way === undefined || way.subject === "" || !connection.isUp()) {
       counts.undelivered++;
       return;
     }
@@ -89,9 +91,9 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
     return encodeBody({ fault: fault("TOO_LARGE", why) }, form);
   }
 
-  function take(actor: ActorId, msg: Msg, maxBytes: number = limits.requestBytes): void {
+  function take(actor: ActorId, msg: Msg, maxBytes: number = limits.requestBytes, oneWay = false): void {
     const subject = msg.reply ?? "";
-    if (subject === "") {
+    if (subject === "" && !oneWay) {
       counts.noReply++;
       return;
     }
@@ -116,11 +118,11 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
       if (connection.isUp()) nats.publish(subject, encodeBody(body, "msgpack"));
     },
     reply,
-    openDoor({ subject, queue, actor, maxBytes }) {
+    openDoor({ subject, queue, actor, maxBytes, oneWay }) {
       const subscription = nats.subscribe(subject, {
         ...(queue === undefined ? {} : { queue }),
         callback: (error, msg) => {
-          if (error === null) take(actor, msg, maxBytes);
+          if (error === null) take(actor, msg, maxBytes, oneWay);
         },
       });
       const close = (): void => {

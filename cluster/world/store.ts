@@ -30,8 +30,8 @@ export interface NodeStore {
   pressed(): boolean;
   /** Called once, when a transaction failed. */
   onFailure(listener: (fault: Fault) => void): void;
-  /** Writes what waits (within a limit) and closes. */
-  close(): Promise<void>;
+  /** Closes, after writing what waits (within a limit); without `flush` what waits is lost, as in a crash. */
+  close(flush: boolean): Promise<void>;
 }
 
 type Database = RootDatabase<Buffer, Buffer>;
@@ -90,6 +90,7 @@ function run(db: Database, storeId: string, bootCount: number): NodeStore {
   let timer: NodeJS.Timeout | undefined;
   let failure: Fault | undefined;
   let closing = false;
+  let abandoned = false;
 
   function newest(): Layer {
     const last = layers[layers.length - 1];
@@ -117,13 +118,13 @@ function run(db: Database, storeId: string, bootCount: number): NodeStore {
         db.resetReadTxn();
         layers.shift();
         settle(layer, undefined);
-        if (layer === last && !closing) break;
+        if (abandoned || (layer === last && !closing)) break;
       }
     } catch (error) {
       breakDown(error);
     }
     busy = false;
-    if (layers[0]?.empty === false) schedule();
+    if (layers[0]?.empty === false && !closing) schedule();
   }
   function settle(layer: Layer, why: Fault | undefined): void {
     const dones = waiting.get(layer) ?? [];
@@ -167,12 +168,13 @@ function run(db: Database, storeId: string, bootCount: number): NodeStore {
     onFailure(listener) {
       listeners.push(listener);
     },
-    async close() {
+    async close(flush) {
       closing = true;
+      abandoned = !flush;
       clearTimeout(timer);
       const limit = deadline(closeLimitMs);
       await Promise.race([writing, limit.reached]);
-      if (failure === undefined) begin();
+      if (flush && failure === undefined) begin();
       await Promise.race([writing, limit.reached]);
       limit.cancel();
       await db.close();

@@ -38,11 +38,11 @@ describe("store on LMDB", () => {
     assert.equal(first.storeId, "drawn");
     first.commit([{ key: key(1), value: Uint8Array.of(7) }], []);
     assert.deepEqual([...(first.store.get(key(1)) ?? [])], [7]);
-    await first.close();
+    await first.close(true);
     const second = await opened(dir);
     assert.equal(second.bootCount, 2);
     assert.deepEqual([...(second.store.get(key(1)) ?? [])], [7]);
-    await second.close();
+    await second.close(true);
   });
 
   it("tells when a commit is on disk, in order", async () => {
@@ -56,7 +56,7 @@ describe("store on LMDB", () => {
       Array.from({ length: 50 }, (_, n) => n),
     );
     assert.equal(store.waitingBytes(), 0);
-    await store.close();
+    await store.close(true);
   });
 
   it("clears a range too large for one transaction whole, with the writes of the same commit", async () => {
@@ -69,10 +69,10 @@ describe("store on LMDB", () => {
     assert.deepEqual(everything(store), [[hex(key(1, 3)), "09"]]);
     await flushed(store);
     assert.deepEqual(everything(store), [[hex(key(1, 3)), "09"]]);
-    await store.close();
+    await store.close(true);
     const again = await opened(dir);
     assert.deepEqual(everything(again), [[hex(key(1, 3)), "09"]]);
-    await again.close();
+    await again.close(true);
   });
 
   it("equals a plain map under random commits, clears, flushes and ranges in both directions", async function () {
@@ -134,7 +134,7 @@ describe("store on LMDB", () => {
       }),
       { numRuns: 60 },
     );
-    await store.close();
+    await store.close(true);
   });
 
   it("refuses a file that is not LMDB's, and one cut short, with a fault", async () => {
@@ -146,7 +146,7 @@ describe("store on LMDB", () => {
     const cut = await folder();
     const store = await opened(cut);
     for (let n = 0; n < 400; n++) store.commit([{ key: key(n >> 8, n & 255), value: new Uint8Array(4000) }], []);
-    await store.close();
+    await store.close(true);
     await truncate(join(cut, "data.mdb"), 64 * 1024);
     const short = await openStore(cut, () => "drawn");
     assert.equal(short.ok ? "opened" : short.fault.code, "DATA_DIR");

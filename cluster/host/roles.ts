@@ -1,0 +1,89 @@
+// Roles. Owns which actors and doors make a node, a router and a control host. Each role loads only its own code.
+
+import type { Msg, NatsConnection } from "nats";
+import type { Store } from "../../src/fragment/store.js";
+import type { ActorId } from "../../src/kernel/effect.js";
+import type { Hash } from "../../src/kernel/hash.js";
+import type { Actor } from "../../src/kernel/machine.js";
+import { subjects } from "../../src/protocol/subjects.js";
+import type { Log } from "../log.js";
+import type { Door } from "../world/requests.js";
+import type { HostSpec, Role } from "./spec.js";
+
+export interface RolePorts {
+  readonly hash: Hash;
+  /** Only a node has one. */
+  readonly store: Store | undefined;
+  readonly storeId: string;
+  readonly bootCount: number;
+}
+
+/** What a micro service needs of its host. */
+export interface ServiceDoor {
+  readonly nats: NatsConnection;
+  readonly log: Log;
+  /** Turns a message into a request of an actor: decodes it, or answers why not. */
+  deliverRequest(actor: ActorId, msg: Msg, maxBytes?: number): void;
+}
+
+export interface Composition {
+  readonly actors: readonly { readonly id: ActorId; readonly actor: Actor }[];
+  readonly doors: readonly Door[];
+  /** Registers the public service; returns how to end it. */
+  readonly serve?: (door: ServiceDoor) => Promise<() => Promise<void>>;
+}
+
+export type Compose = (spec: HostSpec, ports: RolePorts) => Promise<Composition>;
+export type Roles = { readonly [R in Role]: Compose };
+
+/** One message of a peer: a copy slice, a batch of operations. */
+const innerBytes = 1024 * 1024;
+
+export const roles: Roles = { node: composeNode, router: composeRouter, control: composeControl };
+
+async function composeNode(spec: HostSpec, { hash, store, storeId, bootCount }: RolePorts): Promise<Composition> {
+  if (store === undefined) throw new Error("a node needs a store");
+  const { createNode } = await import("../../actors/node.js");
+  const { id, zone, weight, incarnation, partitions, logGroups, timing } = spec;
+  const config = { id, zone, weight, incarnation, storeId, bootCount, partitions, logGroups, timing };
+  return {
+    actors: [{ id: "node", actor: createNode(config, { store, hash }) }],
+    doors: [
+      { subject: subjects.exec(id), actor: "node", maxBytes: innerBytes },
+      { subject: subjects.peer(id), actor: "node", maxBytes: innerBytes },
+      { subject: subjects.directs("read", id), actor: "node", maxBytes: innerBytes },
+      { subject: subjects.directs("write", id), actor: "node", maxBytes: innerBytes },
+    ],
+  };
+}
+
+async function composeRouter({ id, partitions, timing }: HostSpec, { hash }: RolePorts): Promise<Composition> {
+  const { createRouter } = await import("../../actors/router.js");
+  const { registerService } = await import("../door/service.js");
+  return {
+    actors: [{ id: "router", actor: createRouter({ id, partitions, timing, reach: "core" }, { hash }) }],
+    doors: [],
+    serve: (door) => registerService(door, "router"),
+  };
+}
+
+async function composeControl(spec: HostSpec, { hash }: RolePorts): Promise<Composition> {
+  const { createLeader } = await import("../../actors/leader.js");
+  const { id, partitions, logGroups, timing, snapshotEvery, logRetainBytes } = spec;
+  const every = Array.from({ length: partitions }, (_, partition) => partition);
+  return {
+    actors: every.map((partition) => {
+      const config = { member: id, partition, partitions, logGroups, timing, snapshotEvery, logRetainBytes };
+      return { id: leaderId(partition), actor: createLeader(config, { hash }) };
+    }),
+    doors: every.flatMap((partition): Door[] => [
+      { subject: subjects.heartbeat(partition), actor: leaderId(partition), maxBytes: innerBytes },
+      { subject: subjects.admin(partition), actor: leaderId(partition) },
+      { subject: subjects.hostDied, actor: leaderId(partition), oneWay: true },
+    ]),
+  };
+}
+
+function leaderId(partition: number): ActorId {
+  return `leader/${partition}`;
+}

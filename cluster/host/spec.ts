@@ -1,0 +1,34 @@
+// Host spec. Owns what a host is told when it starts: plain data, so that it crosses threads and processes as it is.
+
+import type { Timing } from "../../src/config/limits.js";
+import type { Level } from "../../src/kernel/effect.js";
+import type { NatsAddress } from "../world/connection.js";
+
+export type Role = "node" | "router" | "control";
+
+export interface HostSpec {
+  readonly role: Role;
+  /** Unique among the hosts of the cluster; a checked name. */
+  readonly id: string;
+  /** Drawn anew at each start of the host. */
+  readonly incarnation: string;
+  readonly zone: string;
+  /** Share of the ring, 1 = normal. */
+  readonly weight: number;
+  readonly nats: NatsAddress;
+  /** This host's own folder: its store and its log file. */
+  readonly dataDir: string;
+  readonly partitions: number;
+  readonly logGroups: number;
+  /** Copies of a stream that has to be made again. */
+  readonly streamReplicas: number;
+  readonly maxLogBytes?: number;
+  /** Ledger entries between two snapshots. */
+  readonly snapshotEvery: number;
+  /** Bytes of each log stream that are kept although every replica has them. */
+  readonly logRetainBytes: number;
+  readonly timing: Timing;
+  readonly logLevel: Level;
+  /** Log to a file of the folder, not to stderr. */
+  readonly logToFile: boolean;
+}

@@ -1,0 +1,189 @@
+// World. Owns the carrying out of effects in production: over NATS, LMDB, timers and threads, each in its own file. One per host.
+// W1 every effect kind has one performer (the table is total). W2 answers come back as messages, never from inside `perform`.
+// W3 the loop runs messages in short turns, so that input and timers always get theirs.
+
+import type { ActorId, Request, WorldMessage } from "../../src/kernel/effect.js";
+import { fault } from "../../src/kernel/fault.js";
+import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
+import type { Random } from "../../src/kernel/random.js";
+import type { Log } from "../log.js";
+import { type Compute, createCompute } from "./compute.js";
+import type { Connection } from "./connection.js";
+import { type Inbox, openInbox } from "./inbox.js";
+import { createLogStreams, type LogStreams, type LogTimes } from "./log.js";
+import { createRequests, type Requests } from "./requests.js";
+import type { NodeStore } from "./store.js";
+import { ensureStream, logStreamNamed, type StreamsWish } from "./streams.js";
+import { createTails, type Tails } from "./tail.js";
+import { createTimers, type Timers } from "./timers.js";
+
+export interface WorldSpec {
+  /** Unique in the cluster, also over restarts of the host. */
+  readonly hostName: string;
+  readonly connection: Connection;
+  /** Absent where no actor commits. */
+  readonly store: NodeStore | undefined;
+  readonly streams: StreamsWish;
+  readonly times: LogTimes;
+  readonly random: Random;
+  readonly log: Log;
+  /** An actor without parent threw. */
+  onCrash(actor: ActorId, error: unknown): void;
+  /** An actor ended, by will or not. */
+  onForget(actor: ActorId): void;
+}
+
+export interface HostWorld {
+  readonly kernel: Kernel;
+  readonly inbox: Inbox;
+  readonly requests: Requests;
+  readonly tails: Tails;
+  /** Stops at once: no message is stepped any more, nothing is sent. The connection and the store stay open. */
+  close(): Promise<void>;
+}
+
+type Performers = { readonly [K in Outward["kind"]]: (actor: ActorId, effect: Extract<Outward, { kind: K }>) => void };
+
+interface Parts {
+  readonly spec: WorldSpec;
+  readonly streams: LogStreams;
+  readonly tails: Tails;
+  readonly requests: Requests;
+  readonly timers: Timers;
+  readonly compute: Compute;
+  answer(actor: ActorId, message: WorldMessage): void;
+}
+
+/** Messages between two looks at the clock. */
+const stride = 16;
+const turnMs = 4;
+/** Past this many waiting messages the followed streams are made to wait. */
+const pressedMessages = 4096;
+
+export function createWorld(spec: WorldSpec): HostWorld {
+  const { connection, store, random, log } = spec;
+  let closed = false;
+  let due = false;
+
+  function turn(): void {
+    due = false;
+    if (closed) return;
+    const endMs = performance.now() + turnMs;
+    let left = 1;
+    while (left > 0 && performance.now() < endMs) left = kernel.run(stride);
+    if (left > 0) scheduled();
+  }
+  function scheduled(): void {
+    if (due) return;
+    due = true;
+    setImmediate(turn);
+  }
+  function answer(actor: ActorId, message: WorldMessage): void {
+    if (!closed) kernel.deliver(actor, message);
+  }
+
+  const inbox = openInbox(connection);
+  const streams = createLogStreams(inbox, spec.times);
+  const timers = createTimers((actor, name) => answer(actor, { kind: "woke", name }));
+  const compute = createCompute();
+  const requests = createRequests({ connection, inbox, request: (actor, request) => take(actor, request) });
+  const names = random.fork("consumer names");
+  const tails = createTails({
+    connection,
+    inbox,
+    hostName: spec.hostName,
+    deliver: answer,
+    pressed: () => kernel.load().waiting > pressedMessages || (store?.pressed() ?? false),
+    restore: (stream) => restore(inbox, stream, spec),
+    freshName: () => names.hex(8),
+  });
+  const parts: Parts = { spec, streams, tails, requests, timers, compute, answer };
+  const performers = performersOf(parts);
+
+  function take(actor: ActorId, request: Request): void {
+    if (closed) return;
+    if (store?.pressed() ?? false) {
+      const why = fault("OVERLOADED", "the disk cannot keep up; try again later", { retryAfterMs: 100 });
+      return requests.reply(request.from, { fault: why });
+    }
+    kernel.request(actor, request);
+  }
+
+  const world: World = {
+    nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
+    perform(actor, effect) {
+      // The table maps each kind to a performer of that kind, which the compiler cannot follow through an index.
+      const perform = performers[effect.kind] as (actor: ActorId, effect: Outward) => void;
+      perform(actor, effect);
+    },
+    reply: requests.reply,
+    forget(actor) {
+      timers.forget(actor);
+      tails.forget(actor);
+      spec.onForget(actor);
+    },
+    crashed: spec.onCrash,
+    scheduled,
+  };
+  const kernel = new Kernel(world, random.fork("actors"));
+  const stopListening = connection.onError((what) => log("warn", "natsError", { what }));
+
+  return {
+    kernel,
+    inbox,
+    requests,
+    tails,
+    async close() {
+      if (closed) return;
+      closed = true;
+      stopListening();
+      requests.close();
+      tails.close();
+      timers.close();
+      inbox.close();
+      await compute.close();
+    },
+  };
+}
+
+function performersOf({ spec, streams, tails, requests, timers, compute, answer }: Parts): Performers {
+  return {
+    append: (actor, { log, bytes, expectedSeq, ticket }) =>
+      streams.append({ log, bytes, expectedSeq }, (outcome) => answer(actor, { kind: "appended", ticket, outcome })),
+    readLog: (actor, { log, at, seq, ticket }) =>
+      streams.read({ log, at, seq }, (outcome) => answer(actor, { kind: "logRead", ticket, outcome })),
+    readStream: (actor, { stream, ticket }) =>
+      streams.readStream(stream, (outcome) => answer(actor, { kind: "streamRead", ticket, outcome })),
+    trimStream: (_actor, { stream, belowSeq }) => streams.trim(stream, belowSeq),
+    follow: (actor, { stream, fromSeq }) => tails.follow(actor, stream, fromSeq),
+    unfollow: (actor, { stream }) => tails.unfollow(actor, stream),
+    publish: (_actor, { subject, body }) => requests.publish(subject, body),
+    ask: (actor, { subject, body, timeoutMs, ticket }) =>
+      requests.ask(subject, body, timeoutMs, (outcome) => answer(actor, { kind: "answered", ticket, outcome })),
+    commit(actor, { writes, clears, ticket }) {
+      if (spec.store === undefined) throw new Error("this host has no store");
+      const told =
+        ticket === undefined
+          ? undefined
+          : (why?: ReturnType<typeof fault>): void =>
+              answer(actor, { kind: "committed", ticket, ...(why === undefined ? {} : { fault: why }) });
+      spec.store.commit(writes, clears ?? [], told);
+    },
+    compute: (actor, { job, input, ticket }) =>
+      compute.run(job, input, (outcome) => answer(actor, { kind: "computed", ticket, outcome })),
+    wake: (actor, { name, afterMs }) => timers.wake(actor, name, afterMs),
+    unwake: (actor, { name }) => timers.unwake(actor, name),
+    log: (actor, { level, event, fields }) => spec.log(level, event, { actor, ...fields }),
+  };
+}
+
+/** Log streams are made again when they are lost: the replicas fill them. Ledgers and leases never are. */
+async function restore(inbox: Inbox, stream: string, { streams, log }: WorldSpec): Promise<boolean> {
+  const spec = logStreamNamed(stream, streams);
+  if (spec === undefined) return false;
+  const result = await ensureStream(inbox, spec, streams.replicas);
+  if (!result.ok) log("error", "streamNotRestored", { stream, why: result.fault.message });
+  else if (result.value === "made") log("warn", "streamRestored", { stream });
+  return result.ok;
+}
