@@ -42,6 +42,7 @@ export interface CopySlice {
 }
 
 export type PeerAnswer =
-  | { readonly positions: readonly ReplicaPosition[] }
+  | { readonly position: ReplicaPosition }
+  | { readonly freshLsn: number }
   | { readonly slice: CopySlice }
   | { readonly fault: Fault };

@@ -1,0 +1,160 @@
+// Node. Owns one node's shards: starts and ends them as the ledger says, hands them the log, and gathers what they answer.
+// It decides nothing about data: shards do. Parts: `node/reconcile` (ledger → shards), `node/heartbeat` (leases), `node/exec` (batches).
+
+import { limits } from "../src/config/limits.js";
+import type { Effect, Effects, Request } from "../src/kernel/effect.js";
+import { fault } from "../src/kernel/fault.js";
+import { type Actor, type Context, dispatch, type Handlers } from "../src/kernel/machine.js";
+import { countingTickets } from "../src/kernel/tickets.js";
+import { createTail } from "../src/ledger/tail.js";
+import type { PeerAnswer } from "../src/protocol/peer.js";
+import { decodePeerRequest } from "../src/protocol/peer-codec.js";
+import { fragmentOfSubject, streams, subjects } from "../src/protocol/subjects.js";
+import { type Access, onDone, onExec } from "./node/exec.js";
+import { beat, beatTimer, onBeatAnswer, takeLease } from "./node/heartbeat.js";
+import { firstFreeShelf, onShardFailed, reconcile, respawn } from "./node/reconcile.js";
+import type { NodeConfig, NodeMessage, NodeState, NodeWiring } from "./node/state.js";
+
+export type { NodeConfig, NodeMessage, NodeWiring };
+
+const leaveTimer = "leave";
+const self = "node";
+
+/** The node actor; to be spawned as `node` and sent `start`. */
+export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMessage> {
+  const tickets = countingTickets();
+  const state: NodeState = {
+    config,
+    wiring,
+    board: { leaseUntilMs: [], statuses: new Map(), changed: new Set(), incidents: [] },
+    tickets,
+    partitions: Array.from({ length: config.partitions }, (_, partition) => ({
+      tail: createTail({ partition, tickets }),
+      granted: undefined,
+      reportAll: true,
+      drained: false,
+    })),
+    shards: new Map(),
+    groups: new Set(),
+    jobs: new Map(),
+    nextJob: 1,
+    opsUnderWay: 0,
+    bytesUnderWay: 0,
+    nextShelf: firstFreeShelf({ wiring }),
+    beats: new Map(),
+    leaving: false,
+    leaveUntilMs: 0,
+  };
+  return { mailboxLimit: limits.mailbox, step: (message, context) => dispatch(handlers, state, message, context) };
+}
+
+const handlers: Handlers<NodeState, NodeMessage> = {
+  start: (state, _message, context) => [
+    ...state.partitions.flatMap(({ tail }) => tail.start()),
+    ...beat(state, context),
+  ],
+  stop: (state, message, context) => onStop(state, message, context),
+  request: (state, message, context) => onRequest(state, message, context),
+  execDone: (state, { done }) => onDone(state, done),
+  followed: (state, message) => onTail(state, message) ?? onRecord(state, message),
+  followNews: (state, message) => onTail(state, message) ?? onNews(state, message),
+  logRead: (state, message) => onTail(state, message) ?? [],
+  streamRead: (state, message) => onTail(state, message) ?? [],
+  answered: (state, message) => onBeatAnswer(state, message.ticket, message.outcome) ?? leaveIfDrained(state),
+  woke: (state, message, context) => onWoke(state, message, context),
+  childFailed: (state, { id, error }) => onShardFailed(state, id, error),
+  appended: () => [],
+  committed: () => [],
+  computed: () => [],
+};
+
+/** Messages of a ledger tail: the view may have advanced. */
+function onTail(
+  state: NodeState,
+  message: Parameters<NodeState["partitions"][number]["tail"]["on"]>[0],
+): Effects | undefined {
+  for (const [partition, own] of state.partitions.entries()) {
+    const step = own.tail.on(message);
+    if (step === undefined) continue;
+    if (!step.advanced) return step.effects;
+    takeLease(state, partition);
+    return [...step.effects, ...reconcile(state, partition)];
+  }
+  return undefined;
+}
+
+/** A record of a log group: to its shard, if it is here. */
+function onRecord(state: NodeState, message: Extract<NodeMessage, { kind: "followed" }>): Effects {
+  const slot = state.shards.get(fragmentOfSubject(message.subject));
+  return slot === undefined
+    ? []
+    : [{ kind: "tell", to: slot.actor, message: { kind: "record", record: message.record } }];
+}
+
+/** A log group is not what it was: every shard in it looks again. */
+function onNews(state: NodeState, message: Extract<NodeMessage, { kind: "followNews" }>): Effects {
+  if (message.news === "idle") return [];
+  const effects: Effect[] = [
+    {
+      kind: "log",
+      level: "warn",
+      event: "logShaken",
+      fields: { stream: message.stream, news: message.news, lastSeq: message.lastSeq },
+    },
+  ];
+  for (const slot of state.shards.values()) {
+    if (streams.log(slot.group) === message.stream)
+      effects.push({ kind: "tell", to: slot.actor, message: { kind: "logShaken" } });
+  }
+  return effects;
+}
+
+function onRequest(state: NodeState, request: Request, context: Context): Effects {
+  const { id } = state.config;
+  if (request.subject === subjects.exec(id)) return onExec(state, request, undefined, context);
+  if (request.subject === subjects.peer(id)) return onPeer(state, request);
+  const access = accessOf(request.subject);
+  if (access !== undefined) return onExec(state, request, access, context);
+  return [
+    {
+      kind: "reply",
+      to: request.from,
+      body: { fault: fault("UNKNOWN_OPERATION", `node ${id} does not answer at this subject`) },
+    },
+  ];
+}
+
+/** `foreshard.query.<table>.<read|write>.<node>` */
+function accessOf(subject: string): Access | undefined {
+  const [, , table, access] = subject.split(".");
+  if (table === undefined || (access !== "read" && access !== "write")) return undefined;
+  return { table, write: access === "write" };
+}
+
+function onPeer(state: NodeState, request: Request): Effects {
+  const decoded = decodePeerRequest(request.body);
+  if (!decoded.ok) return [{ kind: "reply", to: request.from, body: { fault: decoded.fault } satisfies PeerAnswer }];
+  const slot = state.shards.get(decoded.value.fragment);
+  if (slot !== undefined)
+    return [{ kind: "tell", to: slot.actor, message: { kind: "peer", request: decoded.value, from: request.from } }];
+  const why = fault("UNKNOWN_FRAGMENT", `fragment ${decoded.value.fragment} is not on ${state.config.id}`);
+  return [{ kind: "reply", to: request.from, body: { fault: why } satisfies PeerAnswer }];
+}
+
+function onWoke(state: NodeState, message: Extract<NodeMessage, { kind: "woke" }>, context: Context): Effects {
+  if (message.name === beatTimer) return [...beat(state, context), ...leaveIfDrained(state)];
+  if (message.name === leaveTimer) return [{ kind: "stop", id: self }];
+  if (message.name.startsWith("respawn/")) return respawn(state, Number(message.name.slice("respawn/".length)));
+  return onTail(state, message) ?? [];
+}
+
+function onStop(state: NodeState, message: Extract<NodeMessage, { kind: "stop" }>, context: Context): Effects {
+  if (!message.leave || state.shards.size === 0) return [{ kind: "stop", id: self }];
+  state.leaving = true;
+  return [{ kind: "wake", name: leaveTimer, afterMs: message.withinMs }, ...beat(state, context)];
+}
+
+function leaveIfDrained(state: NodeState): Effects {
+  if (!state.leaving || !state.partitions.every(({ drained }) => drained)) return [];
+  return [{ kind: "stop", id: self }];
+}

@@ -1,0 +1,240 @@
+// Reconciling. Owns that the shards of this node are those that the cluster view names, each with its newest assignment.
+// N1 a replica's rows are deleted only when the ledger of the cluster that they came from says that it is no replica any more: a ledger that is new, empty or
+//    older than what the store has seen deletes nothing.
+
+import {
+  bookkeepingKey,
+  bookkeepingRange,
+  rowRange,
+  rowRoomRange,
+  shelfOfRowKey,
+  windowRange,
+} from "../../src/fragment/layout.js";
+import { readBookkeeping } from "../../src/fragment/replica.js";
+import type { Effect, Effects } from "../../src/kernel/effect.js";
+import { fault } from "../../src/kernel/fault.js";
+import { replicasOn } from "../../src/ledger/lookup.js";
+import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
+import { pack, unpack } from "../../src/protocol/codec.js";
+import { type FragmentId, partitionOfFragment, streams } from "../../src/protocol/subjects.js";
+import type { Assignment } from "../shard/state.js";
+import { createShard } from "../shard.js";
+import { failPartsOf } from "./exec.js";
+import type { NodeState, ShardSlot } from "./state.js";
+
+const clusterRoom = 0x04;
+const respawnMs = 200;
+const respawnsAtMost = 8;
+
+/** First free shelf: beyond every shelf that rows or bookkeeping use. */
+export function firstFreeShelf(state: Pick<NodeState, "wiring">): number {
+  const { store } = state.wiring;
+  let highest = 0;
+  for (const { value } of store.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
+    highest = Math.max(highest, readBookkeeping(0, value)?.shelf ?? 0);
+  }
+  for (const { key } of store.range(rowRoomRange.from, rowRoomRange.to, true)) {
+    highest = Math.max(highest, shelfOfRowKey(key));
+    break;
+  }
+  return highest + 1;
+}
+
+/** Starts, informs and ends shards after the view of a partition changed. */
+export function reconcile(state: NodeState, partition: number): Effects {
+  const { view } = (state.partitions[partition] as NodeState["partitions"][number]).tail;
+  const effects: Effect[] = [];
+  const wanted = new Set<FragmentId>();
+  for (const fragment of replicasOn(view, state.config.id)) {
+    wanted.add(fragment.id);
+    effects.push(...settle(state, view, fragment));
+  }
+  if (view.createdMs > 0) effects.push(...removeOthers(state, view, wanted));
+  effects.push(...followGroups(state));
+  return effects;
+}
+
+function settle(state: NodeState, view: ClusterView, fragment: FragmentView): Effects {
+  const assignment = assignmentOf(state, view, fragment);
+  const slot = state.shards.get(fragment.id);
+  if (slot === undefined) return start(state, view, fragment, assignment);
+  if (sameAssignment(slot.assignment, assignment)) return [];
+  slot.assignment = assignment;
+  return [{ kind: "tell", to: slot.actor, message: { kind: "assign", assignment } }];
+}
+
+function assignmentOf(state: NodeState, view: ClusterView, fragment: FragmentView): Assignment {
+  const peers = fragment.replicas.map(({ node }) => node).filter((node) => node !== state.config.id);
+  return {
+    epoch: fragment.epoch,
+    primary: fragment.primary,
+    activatedLsn: fragment.activatedLsn,
+    peers,
+    livePeers: peers.filter((node) => view.nodes.get(node)?.state === "up"),
+  };
+}
+
+function sameAssignment(a: Assignment, b: Assignment): boolean {
+  return (
+    a.epoch === b.epoch &&
+    a.primary === b.primary &&
+    a.activatedLsn === b.activatedLsn &&
+    a.peers.join() === b.peers.join() &&
+    a.livePeers.join() === b.livePeers.join()
+  );
+}
+
+function start(state: NodeState, view: ClusterView, fragment: FragmentView, assignment: Assignment): Effects {
+  const table = view.tables.get(fragment.table);
+  if (table === undefined) return [];
+  const slot: ShardSlot = {
+    fragment: fragment.id,
+    actor: `shard/${fragment.id}`,
+    group: fragment.group,
+    shelf: state.nextShelf++,
+    tableName: table.name,
+    assignment,
+    failures: 0,
+  };
+  state.shards.set(fragment.id, slot);
+  return spawn(state, slot, view, fragment);
+}
+
+function spawn(state: NodeState, slot: ShardSlot, view: ClusterView, fragment: FragmentView): Effects {
+  const table = view.tables.get(fragment.table);
+  if (table === undefined) return [];
+  const { config, wiring, board } = state;
+  const actor = createShard(
+    {
+      fragment: fragment.id,
+      table,
+      node: config.id,
+      writer: `${config.id}/${config.incarnation}`,
+      group: fragment.group,
+      parent: "node",
+      self: slot.actor,
+      timing: config.timing,
+    },
+    { store: wiring.store, hash: wiring.hash, board },
+    slot.shelf,
+    { from: fragment.from, to: fragment.to },
+  );
+  return [
+    { kind: "spawn", id: slot.actor, actor },
+    { kind: "tell", to: slot.actor, message: { kind: "start" } },
+    { kind: "tell", to: slot.actor, message: { kind: "assign", assignment: slot.assignment } },
+  ];
+}
+
+/** Shards that the view does not name any more, running or only in the store (N1). */
+function removeOthers(state: NodeState, view: ClusterView, wanted: ReadonlySet<FragmentId>): Effects {
+  const effects: Effect[] = [];
+  const marker = clusterKey(view.partition);
+  const kept = state.wiring.store.get(marker);
+  const known = kept === undefined ? undefined : unpack(kept);
+  if (known === undefined || !known.ok)
+    return [{ kind: "commit", writes: [{ key: marker, value: pack([view.createdMs, view.seq]) }] }];
+  const [createdMs, seenSeq] = known.value as [number, number];
+  if (createdMs !== view.createdMs || view.seq < seenSeq) {
+    return [
+      {
+        kind: "log",
+        level: "error",
+        event: "ledgerForeign",
+        fields: { partition: view.partition, createdMs, seenSeq, seq: view.seq },
+      },
+    ];
+  }
+  for (const { key, value } of state.wiring.store.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
+    const fragment = fragmentOfKey(key);
+    if (partitionOfFragment(fragment) !== view.partition || wanted.has(fragment)) continue;
+    effects.push(...remove(state, fragment, value));
+  }
+  for (const fragment of [...state.shards.keys()]) {
+    if (partitionOfFragment(fragment) === view.partition && !wanted.has(fragment))
+      effects.push(...stopShard(state, fragment));
+  }
+  if (effects.length > 0)
+    effects.push({ kind: "commit", writes: [{ key: marker, value: pack([view.createdMs, view.seq]) }] });
+  return effects;
+}
+
+function remove(state: NodeState, fragment: FragmentId, bookkeeping: Uint8Array): Effects {
+  const replica = readBookkeeping(fragment, bookkeeping);
+  const clears = [windowRange(fragment)];
+  if (replica !== undefined) clears.push(rowRange(replica.shelf, replica.range));
+  return [
+    ...stopShard(state, fragment),
+    { kind: "commit", writes: [{ key: bookkeepingKey(fragment), value: undefined }], clears },
+  ];
+}
+
+function stopShard(state: NodeState, fragment: FragmentId): Effects {
+  const slot = state.shards.get(fragment);
+  if (slot === undefined) return [];
+  state.shards.delete(fragment);
+  state.board.statuses.delete(fragment);
+  state.board.changed.delete(fragment);
+  const why = fault("NOT_PRIMARY", `fragment ${fragment} is no longer on ${state.config.id}`);
+  return [{ kind: "stop", id: slot.actor }, ...failPartsOf(state, fragment, why)];
+}
+
+/** Tails every log group that holds a fragment of this node, from where its furthest-behind shard stands. */
+function followGroups(state: NodeState): Effects {
+  const from = new Map<number, number>();
+  for (const slot of state.shards.values()) {
+    if (state.groups.has(slot.group)) continue;
+    const seq = appliedSeq(state, slot.fragment) + 1;
+    from.set(slot.group, Math.min(from.get(slot.group) ?? seq, seq));
+  }
+  const effects: Effect[] = [];
+  for (const [group, fromSeq] of from) {
+    state.groups.add(group);
+    effects.push({ kind: "follow", stream: streams.log(group), fromSeq });
+  }
+  return effects;
+}
+
+function appliedSeq(state: NodeState, fragment: FragmentId): number {
+  const value = state.wiring.store.get(bookkeepingKey(fragment));
+  return value === undefined ? 0 : (readBookkeeping(fragment, value)?.seq ?? 0);
+}
+
+/** A shard threw and is gone: its requests are answered, and it starts again from the store, later each time. */
+export function onShardFailed(state: NodeState, actor: string, error: string): Effects {
+  const slot = [...state.shards.values()].find((candidate) => candidate.actor === actor);
+  if (slot === undefined) return [];
+  slot.failures++;
+  const afterMs = respawnMs * 2 ** Math.min(slot.failures, respawnsAtMost);
+  const why = fault(
+    "UNKNOWN_OUTCOME",
+    `fragment ${slot.fragment} failed on ${state.config.id} and is being restarted; retry with the same request id`,
+  );
+  return [
+    {
+      kind: "log",
+      level: "error",
+      event: "shardFailed",
+      fields: { fragment: slot.fragment, failures: slot.failures, error },
+    },
+    ...failPartsOf(state, slot.fragment, why),
+    { kind: "wake", name: `respawn/${slot.fragment}`, afterMs },
+  ];
+}
+
+export function respawn(state: NodeState, fragment: FragmentId): Effects {
+  const slot = state.shards.get(fragment);
+  const view = state.partitions[partitionOfFragment(fragment)]?.tail.view;
+  const known = view?.fragments.get(fragment);
+  if (slot === undefined || view === undefined || known === undefined) return [];
+  return spawn(state, slot, view, known);
+}
+
+function clusterKey(partition: number): Uint8Array {
+  return Uint8Array.of(clusterRoom, partition);
+}
+
+function fragmentOfKey(key: Uint8Array): FragmentId {
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  return view.getUint32(1) * 4294967296 + view.getUint32(5);
+}

@@ -1,0 +1,94 @@
+// Node state. Owns the shapes: what a node knows of its shards, its leases and the requests it is gathering.
+
+import type { Timing } from "../../src/config/limits.js";
+import type { Store } from "../../src/fragment/store.js";
+import type { ActorId, ReplyTo, Request, Ticket, WorldMessage } from "../../src/kernel/effect.js";
+import type { Hash } from "../../src/kernel/hash.js";
+import type { Tickets } from "../../src/kernel/tickets.js";
+import type { Tail } from "../../src/ledger/tail.js";
+import type { Op, OpResult } from "../../src/protocol/exec.js";
+import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
+import type { Assignment, Board, ShardReport } from "../shard/state.js";
+
+export interface NodeConfig {
+  readonly id: NodeId;
+  readonly zone: string;
+  readonly weight: number;
+  /** Names this process; a new one at every start. */
+  readonly incarnation: string;
+  /** Names the store's disk, and counts its openings. */
+  readonly storeId: string;
+  readonly bootCount: number;
+  readonly partitions: number;
+  readonly logGroups: number;
+  readonly timing: Timing;
+}
+
+export interface NodeWiring {
+  readonly store: Store;
+  readonly hash: Hash;
+}
+
+export interface ShardSlot {
+  readonly fragment: FragmentId;
+  readonly actor: ActorId;
+  readonly group: number;
+  readonly shelf: number;
+  readonly tableName: string;
+  assignment: Assignment;
+  failures: number;
+}
+
+/** A request whose parts are with the shards. */
+export interface Job {
+  readonly from: ReplyTo;
+  readonly results: (OpResult | undefined)[][];
+  readonly fragments: readonly FragmentId[];
+  readonly ops: readonly (readonly Op[])[];
+  missing: number;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** One heartbeat under way; `statuses` are reported again when it gets lost. */
+export interface Beat {
+  readonly partition: number;
+  readonly askedAtMs: number;
+  readonly fragments: readonly FragmentId[];
+  readonly incidents: readonly Board["incidents"][number][];
+}
+
+export interface PartitionState {
+  readonly tail: Tail;
+  /** A lease that counts once the view has reached `viewSeq`. */
+  granted: { readonly untilMs: number; readonly viewSeq: number } | undefined;
+  reportAll: boolean;
+  drained: boolean;
+}
+
+export interface NodeState {
+  readonly config: NodeConfig;
+  readonly wiring: NodeWiring;
+  readonly board: Board;
+  readonly tickets: Tickets;
+  readonly partitions: readonly PartitionState[];
+  readonly shards: Map<FragmentId, ShardSlot>;
+  /** Log groups that are followed. */
+  readonly groups: Set<number>;
+  readonly jobs: Map<number, Job>;
+  nextJob: number;
+  opsUnderWay: number;
+  bytesUnderWay: number;
+  nextShelf: number;
+  readonly beats: Map<Ticket, Beat>;
+  leaving: boolean;
+  leaveUntilMs: number;
+}
+
+export type NodeMessage =
+  | { readonly kind: "start" }
+  /** End: with `leave`, hand the primaries over first. */
+  | { readonly kind: "stop"; readonly leave: boolean; readonly withinMs: number }
+  | Request
+  | ShardReport
+  | WorldMessage;

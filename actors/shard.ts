@@ -1,0 +1,296 @@
+// Shard. Owns one replica of one fragment: its place in the log, its rows, and, while it is primary, the order of all writes.
+// H1 only the log's sequence decides who may write (I3); the ledger only says who should try.
+// H2 every replica applies the same records in the same order (I4), one commit each (I6).
+// The parts: `shard/open` (becoming primary), `shard/follow` (being a backup), `shard/write`, `shard/read`, `shard/changes`, `shard/copy`, `shard/catchup`.
+
+import { limits } from "../src/config/limits.js";
+import { bookkeepingKey } from "../src/fragment/layout.js";
+import { emptyReplica, isWhole, readBookkeeping } from "../src/fragment/replica.js";
+import { createWindow } from "../src/fragment/window.js";
+import { createAppender } from "../src/kernel/appender.js";
+import type { Effect, Effects } from "../src/kernel/effect.js";
+import { type Actor, type Context, dispatch, type Handlers } from "../src/kernel/machine.js";
+import { countingTickets } from "../src/kernel/tickets.js";
+import type { Op } from "../src/protocol/exec.js";
+import type { PeerAnswer } from "../src/protocol/peer.js";
+import { streams, subjects } from "../src/protocol/subjects.js";
+import type { PositionRange } from "../src/table/table.js";
+import { incident, loadWindow, onDurable, publishStatus } from "./shard/apply.js";
+import { expireWatchers, onWatcherRead, takeWatcher } from "./shard/changes.js";
+import { onCopyAnswer, onCopyRequest } from "./shard/copy.js";
+import {
+  fallBehind,
+  followTimer,
+  onFollowCopy,
+  onFollowRead,
+  onFollowTail,
+  onFollowTimer,
+  onTailRecord,
+} from "./shard/follow.js";
+import {
+  onOpenCopy,
+  onOpenRead,
+  onOpenTail,
+  onOpenTimer,
+  onPeersChanged,
+  onPosition,
+  open,
+  openTimer,
+} from "./shard/open.js";
+import {
+  expireReads,
+  onFreshAnswer,
+  onFreshRequest,
+  onResume,
+  onSlice,
+  proveFreshness,
+  takeRead,
+} from "./shard/read.js";
+import type { Assignment, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
+import { expireWrites, leaveOffice, onFlightDone, pump, takeWrite } from "./shard/write.js";
+
+const expiryTimer = "expiry";
+const expiryMs = 50;
+
+/** A shard over what the store holds of the fragment; an empty replica when it holds nothing. `shelf` and `range` are used only then. */
+export function createShard(
+  config: ShardConfig,
+  wiring: ShardWiring,
+  shelf: number,
+  range: PositionRange,
+): Actor<ShardMessage> {
+  const kept = wiring.store.get(bookkeepingKey(config.fragment));
+  const found = kept === undefined ? undefined : readBookkeeping(config.fragment, kept);
+  const log = { stream: streams.log(config.group), subject: subjects.log(config.group, config.fragment) };
+  const tickets = countingTickets();
+  const state: ShardState = {
+    config,
+    wiring,
+    log,
+    tickets,
+    appender: createAppender(log, tickets, "append"),
+    replica: found ?? emptyReplica(config.fragment, shelf, range),
+    window: createWindow(),
+    assignment: { epoch: 0, primary: "", activatedLsn: 0, livePeers: [], peers: [] },
+    mode: { kind: "following" },
+    promisedEpoch: 0,
+    flight: undefined,
+    writes: [],
+    writeBytes: 0,
+    reads: [],
+    slices: new Map(),
+    nextSlice: 1,
+    freshAtMs: Number.NEGATIVE_INFINITY,
+    freshAsk: undefined,
+    freshTarget: undefined,
+    recent: [],
+    recentBytes: 0,
+    watchers: [],
+    wantCheckpoint: false,
+    durableSeq: found?.seq ?? 0,
+    durableTicket: 0,
+    durablePendingSeq: 0,
+    expiryArmed: false,
+  };
+  if (kept !== undefined && found === undefined) {
+    state.replica.copying = true;
+    incident(
+      state,
+      "storeCorrupt",
+      "noticed",
+      `the bookkeeping of fragment ${config.fragment} on ${config.node} is damaged; the replica is copied anew`,
+    );
+  }
+  loadWindow(state);
+  return { mailboxLimit: limits.mailbox, step: (message, context) => step(state, message, context) };
+}
+
+function step(state: ShardState, message: ShardMessage, context: Context): Effects {
+  const effects = dispatch(handlers, state, message, context);
+  const after = [...proveFreshness(state), ...armExpiry(state)];
+  return after.length === 0 ? effects : [...effects, ...after];
+}
+
+const handlers: Handlers<ShardState, ShardMessage> = {
+  start: (state) => {
+    publishStatus(state);
+    return [];
+  },
+  assign: (state, { assignment }, context) => onAssign(state, assignment, context),
+  exec: (state, message, context) => onExec(state, message, context),
+  record: (state, { record }) => onRecord(state, record),
+  logShaken: (state) => onLogShaken(state),
+  peer: (state, message, context) => onPeer(state, message, context),
+  checkpoint: (state, _message, context) => {
+    state.wantCheckpoint = true;
+    return pump(state, context);
+  },
+  slice: (state, { id }, context) => onSlice(state, id, context),
+  resume: (state, _message, context) => onResume(state, context),
+  appended: (state, message, context) => onAppenderMessage(state, message, context),
+  logRead: (state, message, context) => onLogRead(state, message, context),
+  answered: (state, message, context) => onAnswered(state, message, context),
+  committed: (state, message) => {
+    if (message.ticket !== state.durableTicket || message.fault !== undefined) return [];
+    return onDurable(state);
+  },
+  woke: (state, message, context) => onWoke(state, message.name, context),
+  streamRead: () => [],
+  followed: () => [],
+  followNews: () => [],
+  computed: () => [],
+  childFailed: () => [],
+};
+
+/** The ledger moved on. A new epoch for this node opens; one for another node ends the office here. */
+function onAssign(state: ShardState, assignment: Assignment, context: Context): Effects {
+  const before = state.assignment;
+  state.assignment = assignment;
+  const mine = assignment.primary === state.config.node;
+  const office = state.mode.kind === "serving" || state.mode.kind === "opening";
+  if (mine && (!office || assignment.epoch > before.epoch)) return open(state);
+  if (!mine && office) return leaveOffice(state);
+  if (!mine && before.epoch === 0) return fallBehind(state);
+  if (state.mode.kind === "opening") return onPeersChanged(state, state.mode, context);
+  publishStatus(state);
+  return [];
+}
+
+function onExec(state: ShardState, message: Extract<ShardMessage, { kind: "exec" }>, context: Context): Effects {
+  const effects: Effect[] = [];
+  message.ops.forEach((op, index) => {
+    const slot: Slot = { job: message.job, part: message.part, index };
+    effects.push(...take(state, op, slot, message.deadlineAtMs, context));
+  });
+  effects.push(...pump(state, context));
+  return effects;
+}
+
+function take(state: ShardState, op: Op, slot: Slot, deadlineAtMs: number, context: Context): Effects {
+  switch (op.op) {
+    case "write":
+      return takeWrite(state, { slot, op, deadlineAtMs, bytes: writeBytes(op) });
+    case "changes":
+      return takeWatcher(state, slot, op, context);
+    case "get":
+    case "scan":
+    case "aggregate":
+      return takeRead(state, { slot, op, deadlineAtMs }, context);
+  }
+}
+
+function writeBytes(op: Extract<Op, { op: "write" }>): number {
+  return op.steps.reduce((sum, step) => sum + step.document.length + step.position.length + 32, 64);
+}
+
+/** A primary's own records come back through the tail too; only another's matter to it. */
+function onRecord(state: ShardState, record: Extract<ShardMessage, { kind: "record" }>["record"]): Effects {
+  if (state.mode.kind === "serving" || state.mode.kind === "opening") return [];
+  return onTailRecord(state, record);
+}
+
+function onLogShaken(state: ShardState): Effects {
+  switch (state.mode.kind) {
+    case "serving":
+    case "opening":
+      return state.flight === undefined ? open(state) : [];
+    case "following":
+      return fallBehind(state);
+    case "behind":
+      return [];
+  }
+}
+
+function onPeer(
+  state: ShardState,
+  { request, from }: Extract<ShardMessage, { kind: "peer" }>,
+  context: Context,
+): Effects {
+  switch (request.kind) {
+    case "copy":
+      return onCopyRequest(state, request, from);
+    case "fresh":
+      return onFreshRequest(state, from, context);
+    case "position":
+      state.promisedEpoch = Math.max(state.promisedEpoch, request.epoch);
+      return [{ kind: "reply", to: from, body: { position: positionOf(state) } satisfies PeerAnswer }];
+  }
+}
+
+function positionOf(state: ShardState): Extract<PeerAnswer, { position: unknown }>["position"] {
+  const { fragment, lsn, epoch, hash } = state.replica;
+  return { fragment, known: true, lsn, epoch, hash, partial: !isWhole(state.replica) };
+}
+
+function onAppenderMessage(
+  state: ShardState,
+  message: Extract<ShardMessage, { kind: "appended" | "logRead" | "woke" }>,
+  context: Context,
+): Effects {
+  const progress = state.appender.on(message);
+  if (progress === undefined) return [];
+  return progress.result === undefined
+    ? progress.effects
+    : [...progress.effects, ...onFlightDone(state, progress.result, context)];
+}
+
+function onLogRead(state: ShardState, message: Extract<ShardMessage, { kind: "logRead" }>, context: Context): Effects {
+  const watched = onWatcherRead(state, message.ticket, message.outcome);
+  if (watched !== undefined) return watched;
+  const { mode } = state;
+  if (mode.kind === "opening" && message.ticket === mode.tailTicket)
+    return onOpenTail(state, mode, message.outcome, context);
+  if (mode.kind === "opening" && message.ticket === mode.catchUp?.ticket)
+    return onOpenRead(state, mode, message.outcome, context);
+  if (mode.kind === "behind" && message.ticket === mode.tailTicket) return onFollowTail(state, mode, message.outcome);
+  if (mode.kind === "behind" && message.ticket === mode.catchUp?.ticket)
+    return onFollowRead(state, mode, message.outcome);
+  return onAppenderMessage(state, message, context);
+}
+
+function onAnswered(
+  state: ShardState,
+  { ticket, outcome }: Extract<ShardMessage, { kind: "answered" }>,
+  context: Context,
+): Effects {
+  const { mode } = state;
+  if (ticket === state.freshAsk?.ticket) return onFreshAnswer(state, outcome);
+  if (mode.kind === "opening" && mode.asked.has(ticket)) return onPosition(state, mode, ticket, outcome, context);
+  if (mode.kind === "opening" && mode.copy?.ticket === ticket)
+    return onOpenCopy(state, mode, onCopyAnswer(state, mode.copy, outcome), context);
+  if (mode.kind === "behind" && mode.copy?.ticket === ticket)
+    return onFollowCopy(state, mode, onCopyAnswer(state, mode.copy, outcome));
+  return [];
+}
+
+function onWoke(state: ShardState, name: string, context: Context): Effects {
+  const { mode } = state;
+  if (name === expiryTimer) return onExpiry(state, context);
+  if (name === openTimer) return mode.kind === "opening" ? onOpenTimer(state, mode, context) : [];
+  if (name === followTimer) return mode.kind === "behind" ? onFollowTimer(state, mode) : [];
+  return onAppenderMessage(state, { kind: "woke", name }, context);
+}
+
+/** While anything waits, its deadlines are looked at every so often. */
+function armExpiry(state: ShardState): Effects {
+  const waits =
+    state.reads.length > 0 ||
+    state.watchers.length > 0 ||
+    state.freshTarget !== undefined ||
+    (state.writes.length > 0 && state.mode.kind !== "serving");
+  if (!waits || state.expiryArmed) return [];
+  state.expiryArmed = true;
+  return [{ kind: "wake", name: expiryTimer, afterMs: expiryMs }];
+}
+
+function onExpiry(state: ShardState, context: Context): Effects {
+  state.expiryArmed = false;
+  const target = state.freshTarget;
+  if (target !== undefined && context.nowMs - target.askedAtMs > state.config.timing.askTimeoutMs)
+    state.freshTarget = undefined;
+  return [
+    ...expireReads(state, context.nowMs),
+    ...expireWatchers(state, context.nowMs),
+    ...(state.mode.kind === "serving" ? [] : expireWrites(state, context.nowMs)),
+  ];
+}

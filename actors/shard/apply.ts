@@ -1,0 +1,124 @@
+// Applying. Owns the one way in which a record becomes rows: commit, window, memory of recent changes, status, watchers.
+// A damaged or foreign record is an incident and a reason to look again, never a skip (P1).
+
+import { limits } from "../../src/config/limits.js";
+import { lsnOfWindowKey, windowRange } from "../../src/fragment/layout.js";
+import { decodeRecord, type FragmentRecord } from "../../src/fragment/record.js";
+import { applyRecord, isWhole } from "../../src/fragment/replica.js";
+import { createWindow, decodeWindowEntry } from "../../src/fragment/window.js";
+import type { Effect, Effects, LogRecord } from "../../src/kernel/effect.js";
+import type { Incident, IncidentKind } from "../../src/ledger/event.js";
+import type { ReplicaStatus } from "../../src/protocol/control.js";
+import { serveWatchers } from "./changes.js";
+import type { ShardState } from "./state.js";
+
+const recentRecords = 128;
+const recentBytes = 1024 * 1024;
+
+/** Takes over `record` at `seq`; the caller has judged it `apply`. */
+export function apply(state: ShardState, record: FragmentRecord, seq: number): Effects {
+  const forgotten = state.window.add(record);
+  const writes = applyRecord(state.replica, record, seq, state.wiring.store, forgotten);
+  const effects: Effect[] = [commitEffect(state, writes, seq)];
+  remember(state, record, seq);
+  publishStatus(state);
+  effects.push(...serveWatchers(state));
+  return effects;
+}
+
+/** One durability ticket under way at a time: it says how far the log may be trimmed. */
+function commitEffect(
+  state: ShardState,
+  writes: readonly { key: Uint8Array; value: Uint8Array | undefined }[],
+  seq: number,
+): Effect {
+  if (state.durableTicket !== 0) return { kind: "commit", writes };
+  state.durableTicket = state.tickets.next();
+  state.durablePendingSeq = seq;
+  return { kind: "commit", writes, ticket: state.durableTicket };
+}
+
+/** The store has caught up on disk; asks again when more was applied meanwhile. */
+export function onDurable(state: ShardState): Effects {
+  state.durableSeq = state.durablePendingSeq;
+  state.durableTicket = 0;
+  publishStatus(state);
+  if (state.replica.seq === state.durableSeq) return [];
+  return [commitEffect(state, [], state.replica.seq)];
+}
+
+function remember(state: ShardState, record: FragmentRecord, seq: number): void {
+  state.recent.push({ record, seq });
+  state.recentBytes += sizeOf(record);
+  while (state.recent.length > recentRecords || state.recentBytes > recentBytes) {
+    const gone = state.recent.shift();
+    if (gone === undefined) break;
+    state.recentBytes -= sizeOf(gone.record);
+  }
+}
+
+function sizeOf(record: FragmentRecord): number {
+  return record.changes.reduce((sum, change) => sum + change.position.length + (change.document?.length ?? 0), 256);
+}
+
+/** The record in `log`, or an incident: the chain's checksum does not fit, or it is another fragment's. */
+export function readRecord(state: ShardState, log: LogRecord): FragmentRecord | undefined {
+  const decoded = decodeRecord(log.bytes, state.wiring.hash);
+  if (decoded.ok && decoded.value.fragment === state.config.fragment) return decoded.value;
+  const why = decoded.ok ? `it belongs to fragment ${decoded.value.fragment}` : decoded.fault.message;
+  incident(
+    state,
+    "recordCorrupt",
+    "noticed",
+    `the record at sequence ${log.seq} of ${state.log.stream} cannot be used: ${why}`,
+  );
+  return undefined;
+}
+
+/** Rebuilds the request window from what the store holds. */
+export function loadWindow(state: ShardState): void {
+  state.window = createWindow();
+  const { from, to } = windowRange(state.config.fragment);
+  for (const { key, value } of state.wiring.store.range(from, to, false)) {
+    const entry = decodeWindowEntry(value);
+    if (entry !== undefined) state.window.add({ lsn: lsnOfWindowKey(key), ...entry });
+  }
+}
+
+export function incident(state: ShardState, what: IncidentKind, outcome: Incident["outcome"], note: string): void {
+  const { board } = state.wiring;
+  if (board.incidents.length >= limits.tables) return;
+  board.incidents.push({ node: state.config.node, what, outcome, fragments: [state.config.fragment], note });
+}
+
+/** Writes this replica's line on the node's board. */
+export function publishStatus(state: ShardState): void {
+  const { board } = state.wiring;
+  const { replica, config } = state;
+  const status: ReplicaStatus = {
+    fragment: config.fragment,
+    state: statusName(state),
+    epoch: state.assignment.epoch,
+    lsn: replica.lsn,
+    markerLsn: state.mode.kind === "serving" ? state.mode.markerLsn : 0,
+    durableSeq: isWhole(replica) ? state.durableSeq : 0,
+    rows: replica.rows,
+    bytes: replica.bytes,
+  };
+  board.statuses.set(config.fragment, status);
+  board.changed.add(config.fragment);
+}
+
+function statusName(state: ShardState): ReplicaStatus["state"] {
+  const { mode } = state;
+  switch (mode.kind) {
+    case "serving":
+      return "serving";
+    case "opening":
+      return mode.stuck ? "faulted" : "opening";
+    case "behind":
+      return mode.copy === undefined ? "behind" : "copying";
+    case "following":
+      return "following";
+  }
+}

@@ -1,0 +1,154 @@
+// Following. Owns a backup's way to the tail of the log: compare with the last record, read what is missing, copy when that is gone.
+// F1 a backup never decides what the truth is: where its history and the log's differ it copies from the primary and reports it.
+
+import { isWhole, judge } from "../../src/fragment/replica.js";
+import type { Effects, LogRecord, ReadOutcome } from "../../src/kernel/effect.js";
+import type { NodeId } from "../../src/protocol/subjects.js";
+import { apply, incident, publishStatus, readRecord } from "./apply.js";
+import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
+import { type CopyStep, startCopy } from "./copy.js";
+import type { Mode, ShardState } from "./state.js";
+
+export type Behind = Extract<Mode, { kind: "behind" }>;
+const retryMs = 300;
+export const followTimer = "follow";
+
+/** Starts (again) to find out where the log's tail is. */
+export function fallBehind(state: ShardState): Effects {
+  const mode: Behind = { kind: "behind", tailTicket: 0, catchUp: undefined, copy: undefined, copyTries: 0 };
+  state.mode = mode;
+  publishStatus(state);
+  if (state.replica.copying) return copyFromPeer(state, mode);
+  return readTail(state, mode);
+}
+
+function readTail(state: ShardState, mode: Behind): Effects {
+  mode.tailTicket = state.tickets.next();
+  return [
+    { kind: "readLog", log: state.log, at: "last", seq: 0, ticket: mode.tailTicket },
+    { kind: "wake", name: followTimer, afterMs: retryMs * 10 },
+  ];
+}
+
+export function onFollowTail(state: ShardState, mode: Behind, outcome: ReadOutcome): Effects {
+  mode.tailTicket = 0;
+  switch (outcome.kind) {
+    case "none":
+      return atTail(state);
+    case "gone":
+    case "unknown":
+      return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+    case "record":
+      return compare(state, mode, outcome.record);
+  }
+}
+
+function compare(state: ShardState, mode: Behind, log: LogRecord): Effects {
+  const tail = readRecord(state, log);
+  if (tail === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+  const verdict = judge(state.replica, tail);
+  if (verdict === "old") return atTail(state);
+  if (verdict === "apply") return [...apply(state, tail, log.seq), ...atTail(state)];
+  if (verdict === "diverged") return diverged(state, mode);
+  const { catchUp, effects } = startCatchUp(state, tail.lsn);
+  mode.catchUp = catchUp;
+  return effects;
+}
+
+function atTail(state: ShardState): Effects {
+  if (!isWhole(state.replica)) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+  state.mode = { kind: "following" };
+  publishStatus(state);
+  return [{ kind: "unwake", name: followTimer }];
+}
+
+/** Same LSN, another record: what this replica holds beyond the common history was never in the log that the others follow. */
+export function diverged(state: ShardState, mode: Behind): Effects {
+  const { lsn } = state.replica;
+  incident(
+    state,
+    "replicaDiverged",
+    "noticed",
+    `the copy on ${state.config.node} differs from the log at LSN ${lsn}; it is replaced by a copy from another replica`,
+  );
+  return copyFromPeer(state, mode);
+}
+
+export function onFollowRead(state: ShardState, mode: Behind, outcome: ReadOutcome): Effects {
+  const { catchUp } = mode;
+  if (catchUp === undefined) return [];
+  return onStep(state, mode, onCatchUpRead(state, catchUp, outcome));
+}
+
+function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
+  switch (step.kind) {
+    case "more":
+      return step.effects;
+    case "reached":
+      mode.catchUp = undefined;
+      return [...step.effects, ...readTail(state, mode)];
+    case "later":
+      mode.catchUp = undefined;
+      return [...step.effects, { kind: "wake", name: followTimer, afterMs: retryMs }];
+    case "gap":
+      mode.catchUp = undefined;
+      return [...step.effects, ...copyFromPeer(state, mode)];
+  }
+}
+
+/** The primary first, then the other replicas in turn. */
+function copyFromPeer(state: ShardState, mode: Behind): Effects {
+  const source = sourceFor(state, mode.copyTries);
+  if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+  mode.copyTries++;
+  const { copy, effects } = startCopy(state, source);
+  mode.copy = copy;
+  publishStatus(state);
+  return effects;
+}
+
+function sourceFor(state: ShardState, tries: number): NodeId | undefined {
+  const { primary, livePeers } = state.assignment;
+  const sources = [...livePeers].sort((a, b) => Number(b === primary) - Number(a === primary));
+  return sources[tries % Math.max(1, sources.length)];
+}
+
+export function onFollowCopy(state: ShardState, mode: Behind, step: CopyStep): Effects {
+  switch (step.kind) {
+    case "more":
+      return step.effects;
+    case "done":
+      mode.copy = undefined;
+      publishStatus(state);
+      return [...step.effects, ...readTail(state, mode)];
+    case "failed":
+      mode.copy = undefined;
+      publishStatus(state);
+      return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+  }
+}
+
+/** The retry timer: whatever was under way and got no answer is started over. */
+export function onFollowTimer(state: ShardState, mode: Behind): Effects {
+  if (mode.copy !== undefined || mode.catchUp !== undefined) return [];
+  return state.replica.copying ? copyFromPeer(state, mode) : readTail(state, mode);
+}
+
+/** A record from the group's tail, for a replica that is not primary. */
+export function onTailRecord(state: ShardState, log: LogRecord): Effects {
+  const record = readRecord(state, log);
+  if (record === undefined) return state.mode.kind === "following" ? fallBehind(state) : [];
+  const verdict = judge(state.replica, record);
+  if (state.replica.copying) return [];
+  switch (verdict) {
+    case "apply":
+      return apply(state, record, log.seq);
+    case "old":
+      return [];
+    case "gap":
+    case "staleEpoch":
+      return state.mode.kind === "following" ? fallBehind(state) : [];
+    case "diverged":
+      return state.mode.kind === "following" ? fallBehind(state) : [];
+  }
+}

@@ -1,0 +1,282 @@
+// Opening. Owns the way from "the ledger says I am primary of epoch e" to serving.
+// O1 every other replica whose node is up has answered where it is, and has promised silence below e (I7); a node that cannot answer is declared down by
+//    the leader, which waits for its lease.
+// O2 the marker of epoch e is in the log before anything is served: from then on an older primary's append fails (I3).
+// O3 nobody asked holds more than this replica: what the log lost (bit rot, an older disk, a deleted stream) is taken from the most advanced replica and the
+//    chain goes on with a `rebase` record. If a part of the history is nowhere, the fragment stays closed and says so.
+
+import { encodeRecord, type FragmentRecord, noChanges, type RecordKind } from "../../src/fragment/record.js";
+import { isWhole } from "../../src/fragment/replica.js";
+import { sameBytes } from "../../src/kernel/bytes.js";
+import type { AskOutcome, Effect, Effects, ReadOutcome, Ticket } from "../../src/kernel/effect.js";
+import type { Context } from "../../src/kernel/machine.js";
+import type { PeerRequest, ReplicaPosition } from "../../src/protocol/peer.js";
+import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
+import { type NodeId, subjects } from "../../src/protocol/subjects.js";
+import { incident, publishStatus, readRecord } from "./apply.js";
+import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
+import { type CopyStep, startCopy } from "./copy.js";
+import type { Mode, ShardState, Tail } from "./state.js";
+
+export type Opening = Extract<Mode, { kind: "opening" }>;
+export const openTimer = "open";
+const retryMs = 100;
+
+/** Starts over: reads the tail and asks the live peers. What is queued stays queued. */
+export function open(state: ShardState): Effects {
+  const mode: Opening = {
+    kind: "opening",
+    epoch: state.assignment.epoch,
+    tail: undefined,
+    tailTicket: 0,
+    asked: new Map(),
+    positions: new Map(),
+    catchUp: undefined,
+    copy: undefined,
+    rechecked: false,
+    stuck: state.mode.kind === "opening" && state.mode.stuck,
+  };
+  state.mode = mode;
+  publishStatus(state);
+  return [
+    { kind: "unwake", name: "follow" },
+    ...readTail(state, mode),
+    ...askPeers(state, mode),
+    { kind: "wake", name: openTimer, afterMs: retryMs },
+  ];
+}
+
+function readTail(state: ShardState, mode: Opening): Effects {
+  mode.tailTicket = state.tickets.next();
+  return [{ kind: "readLog", log: state.log, at: "last", seq: 0, ticket: mode.tailTicket }];
+}
+
+function askPeers(state: ShardState, mode: Opening): Effects {
+  const effects: Effect[] = [];
+  for (const peer of state.assignment.livePeers) {
+    if (mode.positions.has(peer) || [...mode.asked.values()].includes(peer)) continue;
+    const ticket = state.tickets.next();
+    mode.asked.set(ticket, peer);
+    const body: PeerRequest = { kind: "position", fragment: state.config.fragment, epoch: mode.epoch };
+    effects.push({
+      kind: "ask",
+      subject: subjects.peer(peer),
+      body,
+      timeoutMs: state.config.timing.askTimeoutMs / 2,
+      ticket,
+    });
+  }
+  return effects;
+}
+
+export function onOpenTail(state: ShardState, mode: Opening, outcome: ReadOutcome, context: Context): Effects {
+  mode.tailTicket = 0;
+  if (outcome.kind === "unknown" || outcome.kind === "gone") return [];
+  if (outcome.kind === "none") mode.tail = { lsn: 0, seq: 0, hash: new Uint8Array(8) };
+  else {
+    const record = readRecord(state, outcome.record);
+    if (record === undefined)
+      return stuck(state, mode, "recordCorrupt", `the last record in ${state.log.stream} is damaged`);
+    mode.tail = { lsn: record.lsn, seq: outcome.record.seq, hash: record.hash };
+  }
+  return decide(state, mode, context);
+}
+
+export function onPosition(
+  state: ShardState,
+  mode: Opening,
+  ticket: Ticket,
+  outcome: AskOutcome,
+  context: Context,
+): Effects {
+  const peer = mode.asked.get(ticket);
+  if (peer === undefined) return [];
+  mode.asked.delete(ticket);
+  if (outcome.kind !== "answer") return [];
+  const answer = decodePeerAnswer(outcome.body);
+  if (!answer.ok || !("position" in answer.value)) return [];
+  mode.positions.set(peer, answer.value.position);
+  return decide(state, mode, context);
+}
+
+/** Asks again whoever did not answer; the ledger may meanwhile have dropped some. */
+export function onOpenTimer(state: ShardState, mode: Opening, context: Context): Effects {
+  const again: Effect = { kind: "wake", name: openTimer, afterMs: retryMs };
+  if (state.flight !== undefined || mode.catchUp !== undefined || mode.copy !== undefined) return [again];
+  const tail = mode.tail === undefined && mode.tailTicket === 0 ? readTail(state, mode) : [];
+  return [again, ...tail, ...askPeers(state, mode), ...decide(state, mode, context)];
+}
+
+/** The peers that must answer changed. */
+export function onPeersChanged(state: ShardState, mode: Opening, context: Context): Effects {
+  return [...askPeers(state, mode), ...decide(state, mode, context)];
+}
+
+function decide(state: ShardState, mode: Opening, context: Context): Effects {
+  const { tail } = mode;
+  if (tail === undefined || state.flight !== undefined || mode.catchUp !== undefined || mode.copy !== undefined)
+    return [];
+  if (state.assignment.livePeers.some((peer) => !mode.positions.has(peer))) return [];
+  const best = bestPeer(mode);
+  const own = isWhole(state.replica) ? state.replica.lsn : -1;
+  const beyondLog = Math.max(own, best?.position.lsn ?? 0) > tail.lsn;
+  if (beyondLog && !mode.rechecked) return recheckTail(state, mode);
+  if (best !== undefined && best.position.lsn > Math.max(own, tail.lsn)) return copyFrom(state, mode, best.peer);
+  if (tail.lsn > state.replica.lsn && !state.replica.copying) return catchUp(state, mode, tail.lsn);
+  if (own < 0) return best === undefined ? waitForPeers(state, mode) : copyFrom(state, mode, best.peer);
+  return openAt(state, mode, tail, best?.peer, context);
+}
+
+/** A replica is beyond the tail that was read: perhaps the read was merely older than the replica's answer. Look once more. */
+function recheckTail(state: ShardState, mode: Opening): Effects {
+  mode.rechecked = true;
+  mode.tail = undefined;
+  return readTail(state, mode);
+}
+
+function bestPeer(mode: Opening): { readonly peer: NodeId; readonly position: ReplicaPosition } | undefined {
+  let best: { readonly peer: NodeId; readonly position: ReplicaPosition } | undefined;
+  for (const [peer, position] of mode.positions) {
+    if (!position.known || position.partial) continue;
+    if (best === undefined || position.lsn > best.position.lsn) best = { peer, position };
+  }
+  return best;
+}
+
+/** Here this replica is whole, at or beyond the log's tail, and nobody asked holds more. */
+function openAt(state: ShardState, mode: Opening, tail: Tail, peer: NodeId | undefined, context: Context): Effects {
+  const { replica, assignment } = state;
+  if (replica.lsn < assignment.activatedLsn) return waitForPeers(state, mode);
+  if (replica.lsn > tail.lsn) {
+    incident(
+      state,
+      "logRegressed",
+      "healed",
+      `the log ended at LSN ${tail.lsn}, the replica on ${state.config.node} holds ${replica.lsn}; the log goes on from there`,
+    );
+    return mark(state, mode, "rebase", tail, context);
+  }
+  if (replica.lsn > 0 && !sameBytes(tail.hash, replica.hash)) {
+    const note = `the copy on ${state.config.node} and the log hold different records at LSN ${replica.lsn}`;
+    if (peer === undefined)
+      return stuck(state, mode, "replicaDiverged", `${note}, and no other replica is there to compare`);
+    const twin = [...mode.positions].find(
+      ([, position]) => position.known && !position.partial && sameBytes(position.hash, tail.hash),
+    );
+    if (twin === undefined) return stuck(state, mode, "replicaDiverged", note);
+    incident(
+      state,
+      "replicaDiverged",
+      "healed",
+      `${note}; it is replaced by the copy on ${twin[0]}, which agrees with the log`,
+    );
+    return copyFrom(state, mode, twin[0]);
+  }
+  return mark(state, mode, "epoch", tail, context);
+}
+
+/** The history is known to be longer than anything found so far: replicas that are down may hold it. */
+function waitForPeers(state: ShardState, mode: Opening): Effects {
+  const { peers, livePeers, activatedLsn } = state.assignment;
+  const absent = peers.filter((peer) => !livePeers.includes(peer));
+  const known = `fragment ${state.config.fragment} reached at least LSN ${activatedLsn}, and neither the log nor a replica that answers holds that much`;
+  const hope =
+    absent.length > 0
+      ? `; replicas on ${absent.join(", ")} have not been heard`
+      : "; restore a node's folder or the log from a copy";
+  return stuck(state, mode, "logGap", known + hope);
+}
+
+/** Closed, with a reason for the operator; tried again from the start while it lasts. */
+function stuck(
+  state: ShardState,
+  mode: Opening,
+  what: "logGap" | "replicaDiverged" | "recordCorrupt",
+  note: string,
+): Effects {
+  if (!mode.stuck) {
+    mode.stuck = true;
+    incident(state, what, "refused", note);
+    publishStatus(state);
+  }
+  mode.tail = undefined;
+  mode.positions.clear();
+  return [];
+}
+
+function catchUp(state: ShardState, mode: Opening, targetLsn: number): Effects {
+  const started = startCatchUp(state, targetLsn);
+  mode.catchUp = started.catchUp;
+  return started.effects;
+}
+
+export function onOpenRead(state: ShardState, mode: Opening, outcome: ReadOutcome, context: Context): Effects {
+  if (mode.catchUp === undefined) return [];
+  return onStep(state, mode, onCatchUpRead(state, mode.catchUp, outcome), context);
+}
+
+function onStep(state: ShardState, mode: Opening, step: CatchUpStep, context: Context): Effects {
+  if (step.kind === "more") return step.effects;
+  mode.catchUp = undefined;
+  if (step.kind === "reached") return [...step.effects, ...decide(state, mode, context)];
+  if (step.kind === "later") return step.effects;
+  const best = bestPeer(mode);
+  if (best !== undefined && best.position.lsn > state.replica.lsn)
+    return [...step.effects, ...copyFrom(state, mode, best.peer)];
+  return stuck(
+    state,
+    mode,
+    "logGap",
+    `the log misses records after LSN ${state.replica.lsn} of fragment ${state.config.fragment}, and no replica that answers holds them`,
+  );
+}
+
+function copyFrom(state: ShardState, mode: Opening, source: NodeId): Effects {
+  const started = startCopy(state, source);
+  mode.copy = started.copy;
+  publishStatus(state);
+  return started.effects;
+}
+
+export function onOpenCopy(state: ShardState, mode: Opening, step: CopyStep, context: Context): Effects {
+  if (step.kind === "more") return step.effects;
+  mode.copy = undefined;
+  mode.positions.clear();
+  if (step.kind === "failed") return step.effects;
+  publishStatus(state);
+  return [...step.effects, ...askPeers(state, mode), ...decide(state, mode, context)];
+}
+
+function mark(
+  state: ShardState,
+  mode: Opening,
+  kind: Extract<RecordKind, "epoch" | "rebase">,
+  tail: Tail,
+  context: Context,
+): Effects {
+  return submitMark(state, kind, mode.epoch, tail.seq, context);
+}
+
+/** Appends a record without rows: a marker of this primary's epoch, a rebase, or a checkpoint. */
+export function submitMark(
+  state: ShardState,
+  kind: Exclude<RecordKind, "data">,
+  epoch: number,
+  expectedSeq: number,
+  context: Context,
+): Effects {
+  const body = {
+    kind,
+    fragment: state.config.fragment,
+    epoch,
+    lsn: state.replica.lsn + 1,
+    stampMs: context.wallMs,
+    writer: state.config.writer,
+    previousHash: state.replica.hash,
+    ...noChanges,
+  };
+  const encoded = encodeRecord(body, state.wiring.hash);
+  const record: FragmentRecord = { ...body, hash: encoded.hash };
+  state.flight = { record, bytes: encoded.bytes, answers: [], jobs: [] };
+  return state.appender.submit(encoded.bytes, expectedSeq);
+}

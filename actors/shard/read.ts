@@ -1,0 +1,244 @@
+// Reading. Owns which reads this replica may answer, and answering them in slices.
+// D1 strong: only a serving primary under its lease that promised no successor silence (I7). The check and the read are one step.
+// D2 bounded: a backup proves its age by asking the primary where it is, and reaching that point; the age counts from when it asked.
+// D3 a scan looks at `limits.sliceRows` rows a step: each row is current at the time of its slice.
+
+import { limits } from "../../src/config/limits.js";
+import { positionOfRowKey, readRow, rowKey, rowRange } from "../../src/fragment/layout.js";
+import { contains, intersect } from "../../src/fragment/range.js";
+import { isWhole } from "../../src/fragment/replica.js";
+import { afterBytes } from "../../src/kernel/bytes.js";
+import type { AskOutcome, Effect, Effects, ReplyTo } from "../../src/kernel/effect.js";
+import { type Fault, fault } from "../../src/kernel/fault.js";
+import type { Context } from "../../src/kernel/machine.js";
+import type { PeerAnswer, PeerRequest } from "../../src/protocol/peer.js";
+import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
+import { partitionOfFragment, subjects } from "../../src/protocol/subjects.js";
+import { addRow, createGroups, encodeGroups } from "../../src/query/aggregate.js";
+import { decodeDocument } from "../../src/query/document.js";
+import { matches } from "../../src/query/filter.js";
+import { createProjection, projectBytes } from "../../src/query/projection.js";
+import type { Document, ReadLevel } from "../../src/query/query.js";
+import {
+  answer,
+  deadlinePassed,
+  noLease,
+  notPrimary,
+  notWhole,
+  refuse,
+  refuseAll,
+  tooStale,
+  wrongFragment,
+} from "./answer.js";
+import type { ReadJob, ShardState, SliceJob } from "./state.js";
+
+const waitingReadsLimit = limits.nodeOps;
+
+type Permission = "now" | "wait" | Fault;
+
+/** Takes a read in: answers it, starts its slices, lets it wait, or refuses it. */
+export function takeRead(state: ShardState, job: ReadJob, context: Context): Effects {
+  const permission = mayRead(state, job.op.read, context.nowMs);
+  if (permission === "now") return read(state, job, context);
+  if (permission !== "wait") return [refuse(state, job.slot, permission)];
+  if (state.reads.length >= waitingReadsLimit) {
+    return [
+      refuse(
+        state,
+        job.slot,
+        fault("OVERLOADED", "too many reads wait for this fragment; try again later", { retryAfterMs: 100 }),
+      ),
+    ];
+  }
+  state.reads.push(job);
+  return askFreshness(state, job.op.read, context);
+}
+
+function mayRead(state: ShardState, level: ReadLevel, nowMs: number): Permission {
+  const { mode } = state;
+  if (level.level === "any") return isWhole(state.replica) ? "now" : notWhole(state);
+  const leaseUntilMs = leaseOf(state);
+  if (mode.kind === "serving") {
+    if (state.promisedEpoch > mode.epoch) return notPrimary(state);
+    if (nowMs < leaseUntilMs) return "now";
+    return level.level === "bounded" && nowMs - leaseUntilMs <= level.maxStaleMs ? "now" : noLease();
+  }
+  if (mode.kind === "opening") return "wait";
+  if (level.level === "strong") return notPrimary(state);
+  if (!isWhole(state.replica)) return notWhole(state);
+  return nowMs - state.freshAtMs <= level.maxStaleMs ? "now" : "wait";
+}
+
+function leaseOf(state: ShardState): number {
+  return state.wiring.board.leaseUntilMs[partitionOfFragment(state.config.fragment)] ?? Number.NEGATIVE_INFINITY;
+}
+
+function read(state: ShardState, job: ReadJob, context: Context): Effects {
+  return job.op.op === "get" ? get(state, job, job.op) : startSlices(state, job, job.op, context);
+}
+
+function get(state: ShardState, job: ReadJob, op: Extract<ReadJob["op"], { op: "get" }>): Effects {
+  if (!contains(state.replica.range, op.position)) return [refuse(state, job.slot, wrongFragment(state))];
+  const value = state.wiring.store.get(rowKey(state.replica.shelf, op.position));
+  if (value === undefined) return [answer(state, job.slot, { op: "get", row: undefined })];
+  const { version, document } = readRow(value);
+  return [answer(state, job.slot, { op: "get", row: { version, document: document.slice() } })];
+}
+
+function startSlices(
+  state: ShardState,
+  job: ReadJob,
+  op: Extract<ReadJob["op"], { op: "scan" | "aggregate" }>,
+  context: Context,
+): Effects {
+  const common = intersect(state.replica.range, { from: op.from, to: op.to });
+  if (common === undefined) return [refuse(state, job.slot, wrongFragment(state))];
+  const slices: SliceJob = {
+    ...job,
+    from: common.from,
+    to: common.to,
+    rows: [],
+    bytes: 0,
+    groups: op.op === "aggregate" ? createGroups(op.groupBy, op.aggregates) : undefined,
+    rowsSeen: 0,
+  };
+  const id = state.nextSlice++;
+  state.slices.set(id, slices);
+  return onSlice(state, id, context);
+}
+
+/** The next slice of a scan or aggregate. */
+export function onSlice(state: ShardState, id: number, context: Context): Effects {
+  const job = state.slices.get(id);
+  if (job === undefined) return [];
+  const permission = job.deadlineAtMs <= context.nowMs ? deadlinePassed() : mayRead(state, job.op.read, context.nowMs);
+  if (permission !== "now" && permission !== "wait") return end(state, id, [refuse(state, job.slot, permission)]);
+  // Waiting in the middle of a scan would hold rows of before and after a change of primary together: start over elsewhere.
+  if (permission === "wait") return end(state, id, [refuse(state, job.slot, noLease())]);
+  const ended = job.op.op === "scan" ? scanSlice(state, job, job.op) : aggregateSlice(state, job);
+  if (ended === undefined) return [{ kind: "tell", to: state.config.self, message: { kind: "slice", id } }];
+  return end(state, id, [ended]);
+}
+
+function end(state: ShardState, id: number, effects: Effects): Effects {
+  state.slices.delete(id);
+  return effects;
+}
+
+function scanSlice(state: ShardState, job: SliceJob, op: Extract<ReadJob["op"], { op: "scan" }>): Effect | undefined {
+  const projection = op.fields === undefined ? undefined : createProjection(op.fields);
+  const { from, to } = rowRange(state.replica.shelf, { from: job.from, to: job.to });
+  let looked = 0;
+  let lookedBytes = 0;
+  for (const { key, value } of state.wiring.store.range(from, to, op.reverse)) {
+    const position = positionOfRowKey(key).slice();
+    if (op.reverse) job.to = position;
+    else job.from = afterBytes(position);
+    const { version, document } = readRow(value);
+    if (op.filter === undefined || matches(op.filter, decodeDocument(document))) {
+      const kept = projection === undefined ? document.slice() : projectBytes(projection, document);
+      job.rows.push({ position, version, document: kept });
+      job.bytes += kept.length + position.length + 16;
+      if (job.rows.length >= op.limit || job.bytes >= op.maxBytes)
+        return scanned(state, job, op.reverse ? job.to : job.from);
+    }
+    looked++;
+    lookedBytes += value.length;
+    if (looked >= limits.sliceRows || lookedBytes >= limits.sliceBytes) return undefined;
+  }
+  return scanned(state, job, undefined);
+}
+
+function scanned(state: ShardState, job: SliceJob, next: Uint8Array | undefined): Effect {
+  return answer(state, job.slot, { op: "scan", rows: job.rows, next });
+}
+
+function aggregateSlice(state: ShardState, job: SliceJob): Effect | undefined {
+  const { groups, op } = job;
+  if (groups === undefined || op.op !== "aggregate")
+    return refuse(state, job.slot, fault("INTERNAL", "an aggregate without groups"));
+  const whole =
+    op.filter === undefined &&
+    op.groupBy.length === 0 &&
+    op.aggregates.every((aggregate) => aggregate.field === undefined);
+  const { from, to } = rowRange(state.replica.shelf, { from: job.from, to: job.to });
+  let looked = 0;
+  for (const { key, value } of state.wiring.store.range(from, to, false)) {
+    job.from = afterBytes(positionOfRowKey(key));
+    job.rowsSeen++;
+    const document: Document = whole ? {} : decodeDocument(readRow(value).document);
+    if (op.filter === undefined || matches(op.filter, document)) {
+      const added = addRow(groups, document);
+      if (!added.ok) return refuse(state, job.slot, added.fault);
+    }
+    if (++looked >= limits.sliceRows) return undefined;
+  }
+  return answer(state, job.slot, { op: "aggregate", groups: encodeGroups(groups), rowsSeen: job.rowsSeen });
+}
+
+/** Reads that waited are looked at again: the primary opened, or freshness was proved. */
+export function resumeReads(state: ShardState): Effects {
+  if (state.reads.length === 0) return [];
+  return [{ kind: "tell", to: state.config.self, message: { kind: "resume" } }];
+}
+
+export function onResume(state: ShardState, context: Context): Effects {
+  const reads = state.reads;
+  state.reads = [];
+  return reads.flatMap((job) =>
+    job.deadlineAtMs <= context.nowMs ? [refuse(state, job.slot, deadlinePassed())] : takeRead(state, job, context),
+  );
+}
+
+/** One question to the primary at a time; every read that waits shares the answer. */
+function askFreshness(state: ShardState, level: ReadLevel, context: Context): Effects {
+  if (level.level !== "bounded" || state.mode.kind === "opening") return [];
+  if (state.freshAsk !== undefined || state.freshTarget !== undefined) return [];
+  const ticket = state.tickets.next();
+  state.freshAsk = { ticket, askedAtMs: context.nowMs };
+  const body: PeerRequest = { kind: "fresh", fragment: state.config.fragment };
+  const timeoutMs = Math.max(50, Math.min(state.config.timing.askTimeoutMs, level.maxStaleMs));
+  return [{ kind: "ask", subject: subjects.peer(state.assignment.primary), body, timeoutMs, ticket }];
+}
+
+export function onFreshAnswer(state: ShardState, outcome: AskOutcome): Effects {
+  const ask = state.freshAsk;
+  state.freshAsk = undefined;
+  if (ask === undefined) return [];
+  const answered = outcome.kind === "answer" ? decodePeerAnswer(outcome.body) : undefined;
+  if (answered === undefined || !answered.ok || !("freshLsn" in answered.value)) return refuseStale(state);
+  state.freshTarget = { lsn: answered.value.freshLsn, askedAtMs: ask.askedAtMs };
+  return proveFreshness(state);
+}
+
+/** Fresh as of the asking once everything the primary had then is applied. */
+export function proveFreshness(state: ShardState): Effects {
+  const target = state.freshTarget;
+  if (target === undefined || state.replica.lsn < target.lsn) return [];
+  state.freshTarget = undefined;
+  state.freshAtMs = Math.max(state.freshAtMs, target.askedAtMs);
+  return resumeReads(state);
+}
+
+/** Without proof the waiting bounded reads are sent to the primary. */
+export function refuseStale(state: ShardState): Effects {
+  const jobs = state.reads.filter((job) => job.op.read.level === "bounded");
+  if (state.mode.kind === "opening" || jobs.length === 0) return [];
+  state.reads = state.reads.filter((job) => job.op.read.level !== "bounded");
+  const bound = Math.min(...jobs.map(({ op }) => (op.read.level === "bounded" ? op.read.maxStaleMs : 0)));
+  return refuseAll(state, jobs, tooStale(bound));
+}
+
+/** The primary's side of D2. */
+export function onFreshRequest(state: ShardState, from: ReplyTo, context: Context): Effects {
+  const strong =
+    state.mode.kind === "serving" && state.promisedEpoch <= state.mode.epoch && context.nowMs < leaseOf(state);
+  const body: PeerAnswer = strong ? { freshLsn: state.replica.lsn } : { fault: noLease() };
+  return [{ kind: "reply", to: from, body }];
+}
+
+export function expireReads(state: ShardState, nowMs: number): Effects {
+  const late = state.reads.filter((job) => job.deadlineAtMs <= nowMs);
+  state.reads = state.reads.filter((job) => job.deadlineAtMs > nowMs);
+  return refuseAll(state, late, deadlinePassed());
+}

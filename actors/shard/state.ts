@@ -1,0 +1,230 @@
+// Shard state. Owns the shapes: what a shard knows, the modes it can be in, and the messages it eats.
+// One shard is one replica of one fragment. Its node tells it what the ledger says (`assign`), what the log brings (`record`) and what is asked (`exec`).
+
+import type { Timing } from "../../src/config/limits.js";
+import type { FragmentRecord } from "../../src/fragment/record.js";
+import type { Replica } from "../../src/fragment/replica.js";
+import type { Store } from "../../src/fragment/store.js";
+import type { RequestWindow } from "../../src/fragment/window.js";
+import type { Appender } from "../../src/kernel/appender.js";
+import type { Bytes } from "../../src/kernel/bytes.js";
+import type { ActorId, LogRecord, LogSubject, ReplyTo, Ticket, WorldMessage } from "../../src/kernel/effect.js";
+import type { Hash } from "../../src/kernel/hash.js";
+import type { Tickets } from "../../src/kernel/tickets.js";
+import type { Incident } from "../../src/ledger/event.js";
+import type { ReplicaStatus } from "../../src/protocol/control.js";
+import type { Change, Op, OpResult } from "../../src/protocol/exec.js";
+import type { CopySlice, PeerRequest, ReplicaPosition } from "../../src/protocol/peer.js";
+import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
+import type { Groups } from "../../src/query/aggregate.js";
+import type { Filter } from "../../src/query/query.js";
+import type { Position, TableDef } from "../../src/table/table.js";
+
+/** What a node and its shards share on one host: written by one side, read by the other, never awaited. */
+export interface Board {
+  /** Until when strong reads are allowed, by control partition, on the host's monotonic clock. Written by the node. */
+  readonly leaseUntilMs: number[];
+  /** Written by the shards, reported with heartbeats. */
+  readonly statuses: Map<FragmentId, ReplicaStatus>;
+  readonly changed: Set<FragmentId>;
+  /** Bounded by the node when it reports them. */
+  readonly incidents: Omit<Incident, "atMs">[];
+}
+
+export interface ShardConfig {
+  readonly fragment: FragmentId;
+  readonly table: TableDef;
+  readonly node: NodeId;
+  /** `node/incarnation`: names this process in the records it writes. */
+  readonly writer: string;
+  readonly group: number;
+  readonly parent: ActorId;
+  readonly self: ActorId;
+  readonly timing: Timing;
+}
+
+export interface ShardWiring {
+  readonly store: Store;
+  readonly hash: Hash;
+  readonly board: Board;
+}
+
+/** What the ledger says of the fragment, as far as its replica must know. */
+export interface Assignment {
+  readonly epoch: number;
+  readonly primary: NodeId;
+  readonly activatedLsn: number;
+  /** The other replicas' nodes that are up: they are asked before a primary opens. */
+  readonly livePeers: readonly NodeId[];
+  /** All other replicas' nodes. */
+  readonly peers: readonly NodeId[];
+}
+
+export interface Tail {
+  readonly lsn: number;
+  readonly seq: number;
+  readonly hash: Bytes;
+}
+
+/** A copy under way at the destination. */
+export interface CopyRun {
+  readonly source: NodeId;
+  cursor: Bytes;
+  ticket: Ticket;
+  tries: number;
+  /** Where the source stood at the first slice: from there the log takes over. */
+  start: Pick<CopySlice, "lsn" | "seq" | "epoch" | "hash"> | undefined;
+}
+
+/** Reads the log record by record until `lsn` is reached. */
+export interface CatchUp {
+  ticket: Ticket;
+  /** False while it goes on from the replica's own sequence; true once it started over from the subject's first record. */
+  fromStart: boolean;
+  targetLsn: number;
+}
+
+export type Mode =
+  /** Backup, finding out or reading what it lacks. */
+  | {
+      readonly kind: "behind";
+      tailTicket: Ticket;
+      catchUp: CatchUp | undefined;
+      copy: CopyRun | undefined;
+      copyTries: number;
+    }
+  /** Backup at the tail. */
+  | { readonly kind: "following" }
+  /** Primary that may not serve yet. */
+  | {
+      readonly kind: "opening";
+      readonly epoch: number;
+      tail: Tail | undefined;
+      tailTicket: Ticket;
+      readonly asked: Map<Ticket, NodeId>;
+      readonly positions: Map<NodeId, ReplicaPosition>;
+      catchUp: CatchUp | undefined;
+      copy: CopyRun | undefined;
+      rechecked: boolean;
+      stuck: boolean;
+    }
+  | { readonly kind: "serving"; readonly epoch: number; readonly markerLsn: number };
+
+/** Where a result belongs: the node gathers by job and slot. */
+export interface Slot {
+  readonly job: number;
+  readonly part: number;
+  readonly index: number;
+}
+
+export interface WriteJob {
+  readonly slot: Slot;
+  readonly op: Extract<Op, { op: "write" }>;
+  readonly deadlineAtMs: number;
+  readonly bytes: number;
+}
+
+export interface ReadJob {
+  readonly slot: Slot;
+  readonly op: Extract<Op, { op: "get" | "scan" | "aggregate" }>;
+  readonly deadlineAtMs: number;
+}
+
+/** A scan or aggregate between two slices. */
+export interface SliceJob extends ReadJob {
+  from: Position;
+  to: Position | undefined;
+  rows: { position: Position; version: number; document: Bytes }[];
+  bytes: number;
+  groups: Groups | undefined;
+  rowsSeen: number;
+}
+
+export interface Watcher {
+  readonly slot: Slot;
+  readonly limit: number;
+  readonly filter: Filter | undefined;
+  readonly untilMs: number;
+  afterLsn: number;
+  afterSeq: number;
+  /** Under way: a read of the log for changes older than the memory of recent ones. */
+  ticket: Ticket;
+  readonly found: Change[];
+}
+
+export interface Flight {
+  readonly record: FragmentRecord;
+  readonly bytes: Bytes;
+  readonly answers: readonly Done[];
+  readonly jobs: readonly WriteJob[];
+}
+
+export interface ShardState {
+  readonly config: ShardConfig;
+  readonly wiring: ShardWiring;
+  readonly log: LogSubject;
+  readonly tickets: Tickets;
+  readonly appender: Appender;
+  readonly replica: Replica;
+  window: RequestWindow;
+  assignment: Assignment;
+  mode: Mode;
+  /** Highest epoch whose primary was promised silence (position asks). */
+  promisedEpoch: number;
+  flight: Flight | undefined;
+  writes: WriteJob[];
+  writeBytes: number;
+  /** Reads that wait for the primary to open or for proof of freshness. */
+  reads: ReadJob[];
+  readonly slices: Map<number, SliceJob>;
+  nextSlice: number;
+  /** This backup's rows were current at this time of the host's clock. */
+  freshAtMs: number;
+  freshAsk: { readonly ticket: Ticket; readonly askedAtMs: number } | undefined;
+  /** The primary said it was at this LSN when asked; fresh once applied. */
+  freshTarget: { readonly lsn: number; readonly askedAtMs: number } | undefined;
+  readonly recent: FragmentRecordAt[];
+  recentBytes: number;
+  watchers: Watcher[];
+  wantCheckpoint: boolean;
+  /** What the store has on disk: its stream sequence, and the commit that will move it. */
+  durableSeq: number;
+  durableTicket: Ticket;
+  durablePendingSeq: number;
+  expiryArmed: boolean;
+}
+
+export interface FragmentRecordAt {
+  readonly record: FragmentRecord;
+  readonly seq: number;
+}
+
+export type ShardMessage =
+  | { readonly kind: "start" }
+  | { readonly kind: "assign"; readonly assignment: Assignment }
+  | {
+      readonly kind: "exec";
+      readonly job: number;
+      readonly part: number;
+      readonly epoch: number;
+      readonly ops: readonly Op[];
+      readonly deadlineAtMs: number;
+    }
+  /** From the group's tail. */
+  | { readonly kind: "record"; readonly record: LogRecord }
+  /** The group's log is not what it was: look at it anew. */
+  | { readonly kind: "logShaken" }
+  | { readonly kind: "peer"; readonly request: PeerRequest; readonly from: ReplyTo }
+  | { readonly kind: "checkpoint" }
+  | { readonly kind: "slice"; readonly id: number }
+  /** Reads that waited may go on. */
+  | { readonly kind: "resume" }
+  | WorldMessage;
+
+/** What a shard tells its node. */
+export type ShardReport = { readonly kind: "execDone"; readonly done: readonly Done[] };
+
+export interface Done {
+  readonly slot: Slot;
+  readonly result: OpResult;
+}

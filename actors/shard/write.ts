@@ -1,0 +1,214 @@
+// Writing. Owns the group commit of a primary: everything that arrived while the last record was on its way becomes the next one.
+// W1 one record in flight; the next is decided only on what the log has acknowledged.
+// W2 answers leave when their record is stored (I1), whatever mode the shard is in by then. W3 a record that another overtook was not stored, and its requests
+//    are answered NOT_PRIMARY (they may be tried again elsewhere with the same request id).
+
+import { limits } from "../../src/config/limits.js";
+import { createBatch } from "../../src/fragment/batch.js";
+import { contains } from "../../src/fragment/range.js";
+import { encodeRecord, type FragmentRecord } from "../../src/fragment/record.js";
+import { judge } from "../../src/fragment/replica.js";
+import type { AppendResult } from "../../src/kernel/appender.js";
+import type { Effect, Effects } from "../../src/kernel/effect.js";
+import { fault } from "../../src/kernel/fault.js";
+import type { Context } from "../../src/kernel/machine.js";
+import { checkPosition } from "../../src/table/key.js";
+import { deadlinePassed, notPrimary, refuse, refuseAll, report, wrongFragment } from "./answer.js";
+import { apply, incident, publishStatus, readRecord } from "./apply.js";
+import { fallBehind } from "./follow.js";
+import { open, openTimer, submitMark } from "./open.js";
+import { resumeReads } from "./read.js";
+import type { Done, Flight, ShardState, WriteJob } from "./state.js";
+
+const queuedBytesLimit = 32 * 1024 * 1024;
+const queuedJobsLimit = limits.nodeOps;
+
+/** Takes a write in, or refuses it at once. */
+export function takeWrite(state: ShardState, job: WriteJob): Effects {
+  if (state.mode.kind !== "serving" && state.mode.kind !== "opening")
+    return [refuse(state, job.slot, notPrimary(state))];
+  const misplaced = job.op.steps.find((step) => !contains(state.replica.range, step.position));
+  if (misplaced !== undefined) return [refuse(state, job.slot, wrongFragment(state))];
+  for (const step of job.op.steps) {
+    const key = checkPosition(state.config.table, step.position, state.wiring.hash);
+    if (!key.ok) return [refuse(state, job.slot, key.fault)];
+  }
+  if (state.writes.length >= queuedJobsLimit || state.writeBytes + job.bytes > queuedBytesLimit) {
+    return [
+      refuse(
+        state,
+        job.slot,
+        fault("OVERLOADED", "the fragment's queue of writes is full; try again later", { retryAfterMs: 100 }),
+      ),
+    ];
+  }
+  state.writes.push(job);
+  state.writeBytes += job.bytes;
+  return [];
+}
+
+/** Starts the next record when nothing is in flight. */
+export function pump(state: ShardState, context: Context): Effects {
+  if (state.mode.kind !== "serving" || state.flight !== undefined) return [];
+  if (state.writes.length === 0) return state.wantCheckpoint ? checkpoint(state, state.mode.epoch, context) : [];
+  return gather(state, state.mode.epoch, context);
+}
+
+function checkpoint(state: ShardState, epoch: number, context: Context): Effects {
+  state.wantCheckpoint = false;
+  return submitMark(state, "checkpoint", epoch, state.replica.seq, context);
+}
+
+function gather(state: ShardState, epoch: number, context: Context): Effects {
+  const batch = createBatch(state.replica, state.wiring.store, state.window);
+  const answers: Done[] = [];
+  const jobs: WriteJob[] = [];
+  let taken = 0;
+  for (const job of state.writes) {
+    const result =
+      job.deadlineAtMs <= context.nowMs ? ({ op: "fault", fault: deadlinePassed() } as const) : batch.add(job.op);
+    if (result === "full") break;
+    answers.push({ slot: job.slot, result });
+    jobs.push(job);
+    state.writeBytes -= job.bytes;
+    taken++;
+  }
+  state.writes = state.writes.slice(taken);
+  // Nothing to log: only repeated, refused or late requests. What they rest on is in the log already.
+  if (batch.changes.length === 0) return [report(state, answers), ...pump(state, context)];
+  return send(state, epoch, context, batch, answers, jobs);
+}
+
+function send(
+  state: ShardState,
+  epoch: number,
+  context: Context,
+  batch: Pick<FragmentRecord, "requests" | "changes">,
+  answers: Done[],
+  jobs: WriteJob[],
+): Effects {
+  const body = {
+    kind: "data" as const,
+    fragment: state.config.fragment,
+    epoch,
+    lsn: state.replica.lsn + 1,
+    stampMs: context.wallMs,
+    writer: state.config.writer,
+    previousHash: state.replica.hash,
+    requests: batch.requests,
+    changes: batch.changes,
+  };
+  const encoded = encodeRecord(body, state.wiring.hash);
+  const flight: Flight = { record: { ...body, hash: encoded.hash }, bytes: encoded.bytes, answers, jobs };
+  state.flight = flight;
+  return state.appender.submit(encoded.bytes, state.replica.seq);
+}
+
+/** What became of the record in flight. */
+export function onFlightDone(state: ShardState, result: AppendResult, context: Context): Effects {
+  const { flight } = state;
+  if (flight === undefined) return [];
+  state.flight = undefined;
+  switch (result.kind) {
+    case "stored":
+      return onStored(state, flight, result.seq, context);
+    case "overtaken":
+      return onOvertaken(state, flight, result, context);
+    case "regressed":
+    case "gone":
+      return reopen(state, flight);
+  }
+}
+
+function onStored(state: ShardState, flight: Flight, seq: number, context: Context): Effects {
+  const { record } = flight;
+  const effects: Effect[] = [];
+  // It may have come back through the tail before the acknowledgement.
+  if (judge(state.replica, record) === "apply") effects.push(...apply(state, record, seq));
+  if (flight.answers.length > 0) effects.push(report(state, flight.answers));
+  const { mode } = state;
+  if (mode.kind === "opening" && record.epoch === mode.epoch) effects.push(...startServing(state, record));
+  effects.push(...pump(state, context));
+  return effects;
+}
+
+function startServing(state: ShardState, marker: FragmentRecord): Effects {
+  state.mode = { kind: "serving", epoch: marker.epoch, markerLsn: marker.lsn };
+  publishStatus(state);
+  return [{ kind: "unwake", name: openTimer }, ...resumeReads(state)];
+}
+
+function onOvertaken(
+  state: ShardState,
+  flight: Flight,
+  result: Extract<AppendResult, { kind: "overtaken" }>,
+  context: Context,
+): Effects {
+  const other = readRecord(state, result.by);
+  const epoch = flight.record.epoch;
+  if (other !== undefined && other.epoch > epoch) return stepDown(state, flight);
+  // An old append of this fragment that landed late, behind a rebase: its chain does not fit, so every replica ignores it. Go on after it.
+  if (
+    other !== undefined &&
+    state.mode.kind === "serving" &&
+    judge(state.replica, other) === "old" &&
+    other.lsn < state.replica.lsn
+  ) {
+    state.replica.seq = result.by.seq;
+    return requeue(state, flight, context);
+  }
+  return reopen(state, flight);
+}
+
+/** Somebody else is primary: the requests of this record were not carried out here. */
+function stepDown(state: ShardState, flight: Flight): Effects {
+  const refused = refuseAll(state, flight.jobs, notPrimary(state));
+  return state.mode.kind === "serving" || state.mode.kind === "opening" ? [...refused, ...leaveOffice(state)] : refused;
+}
+
+/** Stops serving; a record in flight is waited for (W2). */
+export function leaveOffice(state: ShardState): Effects {
+  const jobs = [...state.writes, ...state.reads];
+  state.writes = [];
+  state.writeBytes = 0;
+  state.reads = [];
+  return [{ kind: "unwake", name: openTimer }, ...refuseAll(state, jobs, notPrimary(state)), ...fallBehind(state)];
+}
+
+/** The log is not what this primary knew: find out, and carry the requests out afterwards. */
+function reopen(state: ShardState, flight: Flight): Effects {
+  takeBack(state, flight);
+  if (state.mode.kind !== "serving" && state.mode.kind !== "opening") {
+    const jobs = state.writes;
+    state.writes = [];
+    state.writeBytes = 0;
+    return refuseAll(state, jobs, notPrimary(state));
+  }
+  if (state.mode.kind === "serving")
+    incident(
+      state,
+      "logRegressed",
+      "noticed",
+      `${state.log.stream} lost records under its primary ${state.config.node}; looking at the replicas`,
+    );
+  return open(state);
+}
+
+function requeue(state: ShardState, flight: Flight, context: Context): Effects {
+  takeBack(state, flight);
+  return pump(state, context);
+}
+
+function takeBack(state: ShardState, flight: Flight): void {
+  state.writes = [...flight.jobs, ...state.writes];
+  for (const job of flight.jobs) state.writeBytes += job.bytes;
+}
+
+/** Writes that waited too long for the fragment to open. */
+export function expireWrites(state: ShardState, nowMs: number): Effects {
+  const late = state.writes.filter((job) => job.deadlineAtMs <= nowMs);
+  if (late.length === 0) return [];
+  state.writes = state.writes.filter((job) => job.deadlineAtMs > nowMs);
+  for (const job of late) state.writeBytes -= job.bytes;
+  return refuseAll(state, late, deadlinePassed());
+}

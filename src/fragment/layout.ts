@@ -1,0 +1,92 @@
+// Layout. Owns where a node's store keeps what: the first byte names the room.
+//   0x01            the store's own identity and boot count (kept by the world)
+//   0x02 fragment   one replica's bookkeeping
+//   0x03 fragment lsn   the request ids of one record (I5)
+//   0x10 shelf position   one row: version (float64, big-endian), then the encoded document
+// L1 rows of a replica lie on a numbered shelf, in position order: a split is a change of bookkeeping, no row moves.
+// L2 all keys are binary and compare as bytes.
+
+import { type Bytes, emptyBytes, joinBytes } from "../kernel/bytes.js";
+import type { FragmentId } from "../protocol/subjects.js";
+import type { Position, PositionRange } from "../table/table.js";
+
+const bookkeepingRoom = 0x02;
+const windowRoom = 0x03;
+const rowRoom = 0x10;
+const numberBytes = 8;
+const shelfBytes = 4;
+
+export const bookkeepingRange = { from: Uint8Array.of(bookkeepingRoom), to: Uint8Array.of(bookkeepingRoom + 1) };
+export const rowRoomRange = { from: Uint8Array.of(rowRoom), to: Uint8Array.of(rowRoom + 1) };
+
+export function bookkeepingKey(fragment: FragmentId): Bytes {
+  return joinBytes(Uint8Array.of(bookkeepingRoom), number8(fragment));
+}
+
+export function windowKey(fragment: FragmentId, lsn: number): Bytes {
+  return joinBytes(Uint8Array.of(windowRoom), number8(fragment), number8(lsn));
+}
+
+/** LSN of a window key, which is its last eight bytes. */
+export function lsnOfWindowKey(key: Bytes): number {
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  return view.getUint32(key.byteLength - 8) * 4294967296 + view.getUint32(key.byteLength - 4);
+}
+
+/** Every window entry of a fragment. */
+export function windowRange(fragment: FragmentId): { readonly from: Bytes; readonly to: Bytes } {
+  return { from: windowKey(fragment, 0), to: windowKey(fragment + 1, 0) };
+}
+
+export function rowKey(shelf: number, position: Position): Bytes {
+  const key = new Uint8Array(1 + shelfBytes + position.length);
+  key[0] = rowRoom;
+  new DataView(key.buffer).setUint32(1, shelf);
+  key.set(position, 1 + shelfBytes);
+  return key;
+}
+
+/** The keys of a shelf within a range of positions. */
+export function rowRange(shelf: number, range: PositionRange): { readonly from: Bytes; readonly to: Bytes } {
+  return {
+    from: rowKey(shelf, range.from),
+    to: range.to === undefined ? rowKey(shelf + 1, emptyBytes) : rowKey(shelf, range.to),
+  };
+}
+
+export function positionOfRowKey(key: Bytes): Position {
+  return key.subarray(1 + shelfBytes);
+}
+
+export function shelfOfRowKey(key: Bytes): number {
+  return new DataView(key.buffer, key.byteOffset).getUint32(1);
+}
+
+export function rowValue(version: number, document: Bytes): Bytes {
+  const value = new Uint8Array(numberBytes + document.length);
+  new DataView(value.buffer).setFloat64(0, version);
+  value.set(document, numberBytes);
+  return value;
+}
+
+export interface Row {
+  readonly version: number;
+  /** A view of the stored bytes. */
+  readonly document: Bytes;
+}
+
+export function readRow(value: Bytes): Row {
+  return {
+    version: new DataView(value.buffer, value.byteOffset).getFloat64(0),
+    document: value.subarray(numberBytes),
+  };
+}
+
+/** Whole numbers up to 2^53 as eight bytes that order like the numbers. */
+function number8(value: number): Bytes {
+  const bytes = new Uint8Array(numberBytes);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, Math.floor(value / 4294967296));
+  view.setUint32(4, value % 4294967296);
+  return bytes;
+}

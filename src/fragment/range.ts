@@ -1,0 +1,22 @@
+// Range. Owns arithmetic on ranges of positions: `from` inclusive, `to` exclusive, undefined = no end.
+
+import { compareBytes } from "../kernel/bytes.js";
+import type { Position, PositionRange } from "../table/table.js";
+
+export function contains(range: PositionRange, position: Position): boolean {
+  return compareBytes(range.from, position) <= 0 && (range.to === undefined || compareBytes(position, range.to) < 0);
+}
+
+/** The common part; undefined when there is none. */
+export function intersect(a: PositionRange, b: PositionRange): PositionRange | undefined {
+  const from = compareBytes(a.from, b.from) >= 0 ? a.from : b.from;
+  const to = earlierEnd(a.to, b.to);
+  if (to !== undefined && compareBytes(from, to) >= 0) return undefined;
+  return { from, to };
+}
+
+function earlierEnd(a: Position | undefined, b: Position | undefined): Position | undefined {
+  if (a === undefined) return b;
+  if (b === undefined) return a;
+  return compareBytes(a, b) <= 0 ? a : b;
+}

@@ -1,0 +1,150 @@
+// Replica. Owns what one copy of a fragment has applied, and the rule by which the next record may be applied.
+// P1 only LSN = applied + 1, with a matching chain hash and an epoch not below the highest seen, is applied; anything else is a named verdict, never a skip.
+// P2 rows, position and request window change in one commit (I6).
+// P3 a copy under way (`copying`) or one whose log has not yet reached `wholeLsn` is not whole: it is no source, no primary, and serves no read.
+
+import { type Bytes, sameBytes } from "../kernel/bytes.js";
+import type { StoreWrite } from "../kernel/effect.js";
+import { pack, unpack } from "../protocol/codec.js";
+import type { FragmentId } from "../protocol/subjects.js";
+import type { PositionRange } from "../table/table.js";
+import { bookkeepingKey, rowKey, rowValue, windowKey } from "./layout.js";
+import { type FragmentRecord, type RowChange, versionOf, zeroHash } from "./record.js";
+import type { Store } from "./store.js";
+import { encodeWindowEntry } from "./window.js";
+
+export interface Replica {
+  readonly fragment: FragmentId;
+  readonly shelf: number;
+  readonly range: PositionRange;
+  lsn: number;
+  /** Stream sequence of the record at `lsn`; 0 = none. */
+  seq: number;
+  epoch: number;
+  hash: Bytes;
+  copying: boolean;
+  /** The copy is whole once `lsn` reaches this. */
+  wholeLsn: number;
+  rows: number;
+  bytes: number;
+}
+
+export type Verdict = "apply" | "old" | "gap" | "diverged" | "staleEpoch";
+
+export function emptyReplica(fragment: FragmentId, shelf: number, range: PositionRange): Replica {
+  return {
+    fragment,
+    shelf,
+    range,
+    lsn: 0,
+    seq: 0,
+    epoch: 0,
+    hash: zeroHash,
+    copying: false,
+    wholeLsn: 0,
+    rows: 0,
+    bytes: 0,
+  };
+}
+
+export function isWhole(replica: Replica): boolean {
+  return !replica.copying && replica.lsn >= replica.wholeLsn;
+}
+
+/** What `record` is to this replica (P1). */
+export function judge(replica: Replica, record: FragmentRecord): Verdict {
+  if (record.lsn < replica.lsn) return "old";
+  if (record.lsn === replica.lsn) return sameBytes(record.hash, replica.hash) ? "old" : "diverged";
+  if (record.lsn > replica.lsn + 1) return "gap";
+  if (!sameBytes(record.previousHash, replica.hash)) return "diverged";
+  return record.epoch < replica.epoch ? "staleEpoch" : "apply";
+}
+
+/** Moves the replica to `record` at `seq`; returns the writes of one commit. The caller has judged it `apply`. */
+export function applyRecord(
+  replica: Replica,
+  record: FragmentRecord,
+  seq: number,
+  store: Store,
+  forgottenLsns: readonly number[],
+): StoreWrite[] {
+  const writes: StoreWrite[] = [];
+  const touched = new Map<string, number>();
+  record.changes.forEach((change, index) => {
+    const key = rowKey(replica.shelf, change.position);
+    const value = change.document === undefined ? undefined : rowValue(versionOf(record.lsn, index), change.document);
+    count(replica, key, change, store, touched);
+    writes.push({ key, value });
+  });
+  if (record.requests.length > 0) {
+    writes.push({
+      key: windowKey(replica.fragment, record.lsn),
+      value: encodeWindowEntry(record.stampMs, record.requests),
+    });
+  }
+  for (const lsn of forgottenLsns) writes.push({ key: windowKey(replica.fragment, lsn), value: undefined });
+  replica.lsn = record.lsn;
+  replica.seq = seq;
+  replica.epoch = record.epoch;
+  replica.hash = record.hash;
+  writes.push(bookkeeping(replica));
+  return writes;
+}
+
+/** Keeps `rows` and `bytes` exact: what the row was before, in the store or earlier in this record. */
+function count(replica: Replica, key: Bytes, change: RowChange, store: Store, touched: Map<string, number>): void {
+  const name = latin1.decode(key);
+  const before = touched.get(name) ?? store.get(key)?.length ?? 0;
+  const after = change.document === undefined ? 0 : change.document.length + 8;
+  replica.rows += (after > 0 ? 1 : 0) - (before > 0 ? 1 : 0);
+  replica.bytes += (after > 0 ? after + key.length : 0) - (before > 0 ? before + key.length : 0);
+  touched.set(name, after);
+}
+
+/** One character per byte: a key for maps. */
+export const latin1 = new TextDecoder("latin1");
+
+export function bookkeeping(replica: Replica): StoreWrite {
+  const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, rows, bytes } = replica;
+  return {
+    key: bookkeepingKey(replica.fragment),
+    value: pack({
+      shelf,
+      lsn,
+      seq,
+      epoch,
+      hash,
+      copying,
+      wholeLsn,
+      rows,
+      bytes,
+      from: replica.range.from,
+      to: replica.range.to ?? null,
+    }),
+  };
+}
+
+/** Reads back what `bookkeeping` wrote; undefined when the bytes are damaged (then the replica is copied anew). */
+export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | undefined {
+  const decoded = unpack(value);
+  if (!decoded.ok || typeof decoded.value !== "object" || decoded.value === null) return undefined;
+  const kept = decoded.value as Record<string, unknown>;
+  const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, rows, bytes, from, to } = kept;
+  const numbers = [shelf, lsn, seq, epoch, wholeLsn, rows, bytes];
+  if (!numbers.every((number) => typeof number === "number" && Number.isFinite(number))) return undefined;
+  if (!(hash instanceof Uint8Array) || !(from instanceof Uint8Array)) return undefined;
+  if (to !== null && !(to instanceof Uint8Array)) return undefined;
+  return {
+    fragment,
+    shelf: shelf as number,
+    range: { from, to: to ?? undefined },
+    lsn: lsn as number,
+    seq: seq as number,
+    epoch: epoch as number,
+    hash,
+    copying: copying === true,
+    wholeLsn: wholeLsn as number,
+    rows: rows as number,
+    bytes: bytes as number,
+  };
+}

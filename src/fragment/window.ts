@@ -1,0 +1,88 @@
+// Request window. Owns which request ids a fragment remembers, so that a retried request is applied once (I5).
+// W1 the window is a function of the log alone: entries leave by count and by the age of record stamps, never by a local clock.
+// W2 it is stored record by record beside the rows, in the same transaction; the primary loads it when it opens.
+
+import { limits } from "../config/limits.js";
+import type { Bytes } from "../kernel/bytes.js";
+import { pack, unpack } from "../protocol/codec.js";
+import type { FragmentRecord, RequestMark } from "./record.js";
+
+export interface Remembered {
+  readonly lsn: number;
+  readonly first: number;
+  readonly count: number;
+}
+
+interface Entry {
+  readonly lsn: number;
+  readonly stampMs: number;
+  readonly ids: readonly string[];
+}
+
+export interface RequestWindow {
+  find(requestId: string): Remembered | undefined;
+  /** Adds a record's requests; returns the LSNs whose entries leave the window. */
+  add(record: Pick<FragmentRecord, "lsn" | "stampMs" | "requests">): readonly number[];
+  readonly size: number;
+}
+
+export function createWindow(): RequestWindow {
+  const byId = new Map<string, Remembered>();
+  const entries: Entry[] = [];
+  let head = 0;
+
+  function evict(newestMs: number): number[] {
+    const gone: number[] = [];
+    while (head < entries.length) {
+      const entry = entries[head] as Entry;
+      if (byId.size <= limits.requestWindow && entry.stampMs >= newestMs - limits.requestWindowMs) break;
+      for (const id of entry.ids) if (byId.get(id)?.lsn === entry.lsn) byId.delete(id);
+      gone.push(entry.lsn);
+      head++;
+    }
+    if (head > 1024 && head * 2 > entries.length) {
+      entries.splice(0, head);
+      head = 0;
+    }
+    return gone;
+  }
+
+  return {
+    find: (requestId) => byId.get(requestId),
+    add(record) {
+      if (record.requests.length === 0) return [];
+      for (const { requestId, first, count } of record.requests) byId.set(requestId, { lsn: record.lsn, first, count });
+      entries.push({
+        lsn: record.lsn,
+        stampMs: record.stampMs,
+        ids: record.requests.map((request) => request.requestId),
+      });
+      return evict(record.stampMs);
+    },
+    get size() {
+      return byId.size;
+    },
+  };
+}
+
+export function encodeWindowEntry(stampMs: number, requests: readonly RequestMark[]): Bytes {
+  return pack([stampMs, requests.map(({ requestId, first, count }) => [requestId, first, count])]);
+}
+
+/** The store's own bytes: undefined only when they are damaged. */
+export function decodeWindowEntry(
+  bytes: Bytes,
+): { readonly stampMs: number; readonly requests: RequestMark[] } | undefined {
+  const entry = unpack(bytes);
+  if (!entry.ok || !Array.isArray(entry.value)) return undefined;
+  const [stampMs, marks] = entry.value as [unknown, unknown];
+  if (typeof stampMs !== "number" || !Array.isArray(marks)) return undefined;
+  const requests: RequestMark[] = [];
+  for (const mark of marks) {
+    if (!Array.isArray(mark)) return undefined;
+    const [requestId, first, count] = mark as unknown[];
+    if (typeof requestId !== "string" || typeof first !== "number" || typeof count !== "number") return undefined;
+    requests.push({ requestId, first, count });
+  }
+  return { stampMs, requests };
+}
