@@ -1,0 +1,108 @@
+// Options. Owns what a person may choose when starting a cluster: names, defaults, bounds, and the sentence that helps when a choice is wrong.
+// The command line and the configuration file use the same names; the command line wins.
+// O1 what leaves here is complete and consistent. What a data folder fixed when it was made (`natsServers`, `logGroups`, `controlPartitions`)
+//    stays undefined when nobody chose it.
+
+import { z } from "zod";
+import { limits } from "../../src/config/limits.js";
+import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { isName } from "../../src/protocol/subjects.js";
+
+const whole = (what: string, least: number, most: number) =>
+  z
+    .union([z.number(), z.string().trim().min(1).transform(Number)])
+    .refine((count) => Number.isInteger(count) && count >= least && count <= most, {
+      message: `${what} must be a whole number from ${least} to ${most}`,
+    });
+const oneOf = <const W extends readonly [string, ...string[]]>(what: string, words: W) =>
+  z.enum(words, { error: `${what} must be ${words.join(" or ")}` });
+const text = (what: string) =>
+  z.string({ error: `${what} must be text` }).min(1, { error: `${what} must not be empty` });
+
+const zones = z
+  .union([z.array(z.string()), z.string().transform((list) => list.split(",").map((zone) => zone.trim()))], {
+    error: "zones must be names, with commas between them",
+  })
+  .refine((names) => names.length > 0 && names.every(isName), {
+    message: "zones must be names (a letter, then letters, digits, _ or -), with commas between them",
+  });
+
+const natsServers = z
+  .union([z.number(), z.string().transform(Number)])
+  .refine((count): count is 1 | 3 => count === 1 || count === 3, { message: "natsServers must be 1 or 3" });
+
+const edgeUsers = z.array(
+  z.strictObject({
+    user: z
+      .string()
+      .refine(isName, { message: "users: a user must be a name (a letter, then letters, digits, _ or -)" }),
+    pass: z.string().min(8, { error: "users: a password must have at least 8 characters" }),
+    publish: z.array(
+      z.string().regex(/^foreshard\.query\.([A-Za-z0-9_*-]+\.)*([A-Za-z0-9_*-]+|>)$/, {
+        error: "users: publish must list subjects below foreshard.query, e.g. foreshard.query.orders.get",
+      }),
+    ),
+  }),
+  { error: "users must be a list of {user, pass, publish}" },
+);
+
+const schema = z.strictObject({
+  nodes: whole("nodes", 1, 64).default(3),
+  routers: whole("routers", 1, 16).default(1),
+  control: whole("control", 1, 9).default(2),
+  controlPartitions: whole("controlPartitions", 1, limits.controlPartitions).optional(),
+  logGroups: whole("logGroups", 1, 256).optional(),
+  /** Copies of each fragment where a table does not say. 0: three, or as many as there are nodes. */
+  replicas: whole("replicas", 0, limits.replicas).default(0),
+  dataDir: text("dataDir").default("./data"),
+  port: whole("port", 0, 65_535).optional(),
+  durability: oneOf("durability", ["always", "interval"]).default("always"),
+  nats: text("nats").optional(),
+  creds: text("creds").optional(),
+  natsServer: text("natsServer").optional(),
+  natsServers: natsServers.optional(),
+  isolation: oneOf("isolation", ["threads", "processes"]).default("threads"),
+  zones: zones.default([]),
+  restart: oneOf("restart", ["always", "never"]).default("always"),
+  readyFile: text("readyFile").optional(),
+  logLevel: oneOf("logLevel", ["debug", "info", "warn", "error", "silent"]).default("warn"),
+  /** More users for clients, each limited to the subjects it is granted. */
+  users: edgeUsers.default([]),
+});
+
+export type StartOptions = Readonly<z.output<typeof schema>>;
+/** As chosen: any of the options, numbers also as text. */
+export type StartChoices = z.input<typeof schema>;
+
+export const fixedByFolder = { natsServers: 1, logGroups: limits.logGroups, controlPartitions: 1 } as const;
+
+/** Options that mean something only for the nats-server that we start ourselves. */
+const embeddedOnly = ["port", "natsServer", "natsServers", "users"] as const;
+
+export function decodeOptions(chosen: Readonly<Record<string, unknown>>): Result<StartOptions> {
+  const found = schema.safeParse(chosen);
+  if (!found.success) return fail("CONFIG", found.error.issues.map(sentence).join("; "));
+  const options = found.data;
+  const mistake = contradiction(options, chosen);
+  return mistake === undefined ? ok(options) : fail("CONFIG", mistake);
+}
+
+function sentence(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys") return `there is no option ${issue.keys.join(", ")}: see --help`;
+  return issue.message;
+}
+
+function contradiction(options: StartOptions, chosen: Readonly<Record<string, unknown>>): string | undefined {
+  if (options.nats === undefined) {
+    if (options.creds !== undefined) return "creds belongs to an existing NATS cluster: name it with --nats URL";
+  } else {
+    const stray = embeddedOnly.find((name) => chosen[name] !== undefined);
+    if (stray !== undefined)
+      return `${stray} belongs to the nats-server that is started here, and nats names another: leave one out`;
+  }
+  if (options.replicas > options.nodes)
+    return `replicas is ${options.replicas} with nodes ${options.nodes}: each copy of a fragment lies on a node of its own, so choose at most as many`;
+  if (options.zones.length > options.nodes)
+    return `there are ${options.zones.length} zones for nodes ${options.nodes}: choose at most as many zones as nodes`;
+  return undefined;
+}
