@@ -1,20 +1,21 @@
 // Host. Owns one running part of the cluster: its connection, its store, its world and the actors in it, from start to end.
-// O1 a start that fails leaves nothing open. O2 the end has one way out: `ended` settles once, after everything is closed.
+// O1 a start that fails leaves nothing open. O2 however many ask for the end, it happens once; `failed` settles only after everything is closed.
 // O3 a host whose actor crashed, whose store failed or whose connection was refused for good ends by itself and says why; whoever runs it starts it anew.
 
 import { randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { ok, type Result } from "../../src/kernel/fault.js";
-import type { Actor, Message } from "../../src/kernel/machine.js";
+import type { Message } from "../../src/kernel/machine.js";
 import { seededRandom } from "../../src/kernel/random.js";
 import type { Log } from "../log.js";
 import { type Connection, openConnection } from "../world/connection.js";
 import { loadHash } from "../world/hash.js";
 import type { RequestCounts } from "../world/requests.js";
 import { type NodeStore, openStore } from "../world/store.js";
+import type { StreamsWish } from "../world/streams.js";
 import { createWorld, type HostWorld } from "../world/world.js";
 import { openLog } from "./log.js";
-import { type Compose, type Composition, roles } from "./roles.js";
+import { type Compose, type Composition, type RolePorts, roles, type Service } from "./roles.js";
 import type { HostSpec } from "./spec.js";
 
 export interface HostStats {
@@ -34,12 +35,12 @@ export interface HostStats {
 
 export interface Host {
   stats(): HostStats;
-  /** Asks the actors to stop, waits for them up to `limitMs`, writes what waits, closes. */
-  stop(limitMs: number): Promise<void>;
+  /** Ends it in order, writing what waits. `leaving`: the actors are asked to stop first (a node has its primaries moved away), within the spec's limit. */
+  stop(leaving: boolean): Promise<void>;
   /** Ends at once, as a crash would: nothing is said, nothing that waits is written. */
   crash(): Promise<void>;
-  /** Settles when the host is closed; with the reason when nobody asked for it. */
-  readonly ended: Promise<string | undefined>;
+  /** Settles when the host failed, after everything is closed, with the reason; never when it was told to end. */
+  readonly failed: Promise<string>;
 }
 
 /** A message that the host itself sends to its actors; each understands it. */
@@ -76,105 +77,112 @@ interface Open {
 
 async function run(spec: HostSpec, compose: Compose, open: Open): Promise<Host> {
   const { log, connection, store } = open;
-  let ending: Promise<void> | undefined;
-  let stopping = false;
-  let endService: (() => Promise<void>) | undefined;
-  let settleEnded: (why: string | undefined) => void = () => undefined;
-  const ended = new Promise<string | undefined>((resolve) => {
-    settleEnded = resolve;
-  });
-
+  const end = createEnd(
+    open,
+    () => service,
+    () => world,
+  );
+  let service: Service | undefined;
   const world: HostWorld = createWorld({
     hostName: `${spec.id}-${spec.incarnation}`,
     connection,
     store,
-    streams: {
-      partitions: spec.partitions,
-      logGroups: spec.logGroups,
-      replicas: spec.streamReplicas,
-      ...(spec.maxLogBytes === undefined ? {} : { maxLogBytes: spec.maxLogBytes }),
-    },
+    streams: streamsOf(spec),
     times: { appendTimeoutMs: spec.timing.appendTimeoutMs, readTimeoutMs: spec.timing.askTimeoutMs },
     random: seededRandom(randomInt(2 ** 32)),
     log,
     onCrash(actor, error) {
-      const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      log("error", "actorCrashed", { actor, error: what });
-      void end(false, `the actor ${actor} failed`);
+      log("error", "actorCrashed", {
+        actor,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+      end.fail(`the actor ${actor} failed`);
     },
-    onForget: () => undefined,
   });
-
-  function end(flush: boolean, why: string | undefined): Promise<void> {
-    ending ??= close(flush, why);
-    return ending;
-  }
-  async function close(flush: boolean, why: string | undefined): Promise<void> {
-    if (why !== undefined && !stopping) log("error", "hostEnded", { why });
-    if (flush) await endService?.().catch(() => undefined);
-    await world.close();
-    await connection.close();
-    await store?.close(flush);
-    settleEnded(stopping ? undefined : why);
-  }
-
-  store?.onFailure((fault) => void end(false, fault.message));
-  void connection.closed.then((why) => end(false, `the connection to NATS was closed: ${why ?? "no reason given"}`));
+  store?.onFailure((fault) => end.fail(fault.message));
+  void connection.closed.then((why) => end.fail(`the connection to NATS was closed: ${why ?? "no reason given"}`));
 
   try {
-    const composition = await compose(spec, {
-      hash: await loadHash(),
-      store: store?.store,
-      storeId: store?.storeId ?? "",
-      bootCount: store?.bootCount ?? 0,
-    });
-    for (const { id, actor } of composition.actors) spawn(world, id, actor);
+    const composition = await compose(spec, await portsOf(store));
+    for (const { id, actor } of composition.actors) world.kernel.spawn(id, actor);
     for (const door of composition.doors) world.requests.openDoor(door);
-    endService = await composition.serve?.({ nats: connection.nats, log, deliverRequest: world.requests.take });
+    service = composition.serve?.({ nats: connection.nats, requests: world.requests });
+    if (service !== undefined) world.requests.onReply(service.replied);
     // The subscriptions have reached the server before the actors make themselves known.
     await connection.nats.flush();
-    return hostOf(spec, open, world, composition, {
-      ended,
-      end,
-      beginStop: () => {
-        stopping = true;
-      },
-    });
+    tellAll(world, composition, "start");
+    return hostOf(spec, open, world, composition, end);
   } catch (error) {
-    await end(false, "it could not be put together");
+    await end.close(false);
     throw error;
   }
 }
 
-function spawn(world: HostWorld, id: string, actor: Actor): void {
-  const start: Lifecycle = { kind: "start" };
-  world.kernel.spawn(id, actor);
-  world.kernel.deliver(id, start);
+async function portsOf(store: NodeStore | undefined): Promise<RolePorts> {
+  return {
+    hash: await loadHash(),
+    store: store?.store,
+    storeId: store?.storeId ?? "",
+    bootCount: store?.bootCount ?? 0,
+  };
 }
 
-interface Ending {
-  readonly ended: Promise<string | undefined>;
-  end(flush: boolean, why: string | undefined): Promise<void>;
-  beginStop(): void;
+function streamsOf({ partitions, logGroups, streamReplicas, maxLogBytes }: HostSpec): StreamsWish {
+  return { partitions, logGroups, replicas: streamReplicas, ...(maxLogBytes === undefined ? {} : { maxLogBytes }) };
 }
 
-function hostOf(spec: HostSpec, open: Open, world: HostWorld, { actors }: Composition, ending: Ending): Host {
-  const alive = (): boolean => actors.some(({ id }) => world.kernel.has(id));
+/** The one way out. */
+interface End {
+  readonly failed: Promise<string>;
+  fail(why: string): void;
+  close(flush: boolean): Promise<void>;
+}
+
+function createEnd({ log, connection, store }: Open, service: () => Service | undefined, world: () => HostWorld): End {
+  let ending: Promise<void> | undefined;
+  let settle: (why: string) => void = () => undefined;
+  const failed = new Promise<string>((resolve) => {
+    settle = resolve;
+  });
+
+  async function closeAll(flush: boolean): Promise<void> {
+    service()?.close();
+    await world().close();
+    await connection.close();
+    await store?.close(flush);
+  }
+  function close(flush: boolean): Promise<void> {
+    ending ??= closeAll(flush);
+    return ending;
+  }
+  return {
+    failed,
+    close,
+    fail(why) {
+      if (ending !== undefined) return;
+      log("error", "hostFailed", { why });
+      void close(false).then(() => settle(why));
+    },
+  };
+}
+
+function tellAll(world: HostWorld, { actors }: Composition, kind: Lifecycle["kind"]): void {
+  const message: Lifecycle = { kind };
+  for (const { id } of actors) if (world.kernel.has(id)) world.kernel.deliver(id, message);
+}
+
+function hostOf(spec: HostSpec, open: Open, world: HostWorld, composition: Composition, end: End): Host {
+  const alive = (): boolean => composition.actors.some(({ id }) => world.kernel.has(id));
   return {
     stats: () => statsOf(spec, open, world),
-    async stop(limitMs) {
-      ending.beginStop();
-      const stop: Lifecycle = { kind: "stop" };
-      for (const { id } of actors) world.kernel.deliver(id, stop);
-      const limit = performance.now() + limitMs;
-      while (alive() && performance.now() < limit) await pause(stopLookMs);
-      await ending.end(true, undefined);
+    async stop(leaving) {
+      const limit = performance.now() + spec.leaveLimitMs;
+      if (leaving) tellAll(world, composition, "stop");
+      while (leaving && alive() && performance.now() < limit) await pause(stopLookMs);
+      await end.close(true);
     },
-    crash() {
-      ending.beginStop();
-      return ending.end(false, undefined);
-    },
-    ended: ending.ended,
+    crash: () => end.close(false),
+    failed: end.failed,
   };
 }
 

@@ -1,13 +1,12 @@
 // Roles. Owns which actors and doors make a node, a router and a control host. Each role loads only its own code.
 
-import type { Msg, NatsConnection } from "nats";
+import type { NatsConnection } from "nats";
 import type { Store } from "../../src/fragment/store.js";
-import type { ActorId } from "../../src/kernel/effect.js";
+import type { ActorId, ReplyTo } from "../../src/kernel/effect.js";
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Actor } from "../../src/kernel/machine.js";
 import { subjects } from "../../src/protocol/subjects.js";
-import type { Log } from "../log.js";
-import type { Door } from "../world/requests.js";
+import type { Door, Requests } from "../world/requests.js";
 import type { HostSpec, Role } from "./spec.js";
 
 export interface RolePorts {
@@ -19,18 +18,22 @@ export interface RolePorts {
 }
 
 /** What a micro service needs of its host. */
-export interface ServiceDoor {
+export interface ServicePorts {
   readonly nats: NatsConnection;
-  readonly log: Log;
-  /** Turns a message into a request of an actor: decodes it, or answers why not. */
-  deliverRequest(actor: ActorId, msg: Msg, maxBytes?: number): void;
+  readonly requests: Requests;
+}
+
+/** A running micro service: told of every reply before it leaves. */
+export interface Service {
+  replied(to: ReplyTo, body: unknown): void;
+  close(): void;
 }
 
 export interface Composition {
   readonly actors: readonly { readonly id: ActorId; readonly actor: Actor }[];
   readonly doors: readonly Door[];
-  /** Registers the public service; returns how to end it. */
-  readonly serve?: (door: ServiceDoor) => Promise<() => Promise<void>>;
+  /** Opens the public service. */
+  readonly serve?: (ports: ServicePorts) => Service;
 }
 
 export type Compose = (spec: HostSpec, ports: RolePorts) => Promise<Composition>;
@@ -57,13 +60,13 @@ async function composeNode(spec: HostSpec, { hash, store, storeId, bootCount }: 
   };
 }
 
-async function composeRouter({ id, partitions, timing }: HostSpec, { hash }: RolePorts): Promise<Composition> {
+async function composeRouter({ id, partitions, timing, version }: HostSpec, { hash }: RolePorts): Promise<Composition> {
   const { createRouter } = await import("../../actors/router.js");
-  const { registerService } = await import("../door/service.js");
+  const { openService } = await import("../door/service.js");
   return {
     actors: [{ id: "router", actor: createRouter({ id, partitions, timing, reach: "core" }, { hash }) }],
     doors: [],
-    serve: (door) => registerService(door, "router"),
+    serve: (ports) => openService({ ...ports, actor: "router", id, version }),
   };
 }
 

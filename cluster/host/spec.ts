@@ -8,6 +8,8 @@ export type Role = "node" | "router" | "control";
 
 export interface HostSpec {
   readonly role: Role;
+  /** Of the package, as `1.2.3`: the micro service shows it. */
+  readonly version: string;
   /** Unique among the hosts of the cluster; a checked name. */
   readonly id: string;
   /** Drawn anew at each start of the host. */
@@ -28,6 +30,8 @@ export interface HostSpec {
   /** Bytes of each log stream that are kept although every replica has them. */
   readonly logRetainBytes: number;
   readonly timing: Timing;
+  /** How long a stop that leaves the cluster in order may take. */
+  readonly leaveLimitMs: number;
   readonly logLevel: Level;
   /** Log to a file of the folder, not to stderr. */
   readonly logToFile: boolean;

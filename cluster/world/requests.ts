@@ -4,7 +4,7 @@
 // Q3 nothing waits here: the way back to whoever asked is in the `ReplyTo` itself, so an actor that forgets one leaks nothing.
 // Q4 what is too large to send becomes a fault that says so.
 
-import { headers, type Msg } from "nats";
+import { headers, type Msg, type MsgHdrs } from "nats";
 import { limits } from "../../src/config/limits.js";
 import type { ActorId, AskOutcome, ReplyTo, Request } from "../../src/kernel/effect.js";
 import { fault } from "../../src/kernel/fault.js";
@@ -77,10 +77,8 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
       return;
     }
     const bytes = fitting(body, way.form);
-    if (way.form === "msgpack") return nats.publish(way.subject, bytes);
-    const typed = headers();
-    typed.set(contentType, jsonType);
-    nats.publish(way.subject, bytes, { headers: typed });
+    const named = headersOf(body, way.form);
+    nats.publish(way.subject, bytes, named === undefined ? {} : { headers: named });
   }
 
   function fitting(body: unknown, form: Form): Uint8Array {
@@ -138,6 +136,23 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
       for (const close of [...doors]) close();
     },
   };
+}
+
+/** JSON says that it is JSON; a fault also stands in the headers of NATS micro services. */
+function headersOf(body: unknown, form: Form): MsgHdrs | undefined {
+  const refused = typeof body === "object" && body !== null && "fault" in body ? faultIn(body.fault) : undefined;
+  if (form === "msgpack" && refused === undefined) return undefined;
+  const named = headers();
+  if (form === "json") named.set(contentType, jsonType);
+  if (refused === undefined) return named;
+  named.set("Nats-Service-Error-Code", refused.code);
+  named.set("Nats-Service-Error", refused.message.replace(/[^\x20-\x7e]/g, "?"));
+  return named;
+}
+
+function faultIn(value: unknown): { readonly code: string; readonly message: string } | undefined {
+  if (typeof value !== "object" || value === null || !("code" in value) || !("message" in value)) return undefined;
+  return { code: String(value.code), message: String(value.message) };
 }
 
 function askOutcome(answer: Answer): AskOutcome {

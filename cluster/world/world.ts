@@ -29,8 +29,6 @@ export interface WorldSpec {
   readonly log: Log;
   /** An actor without parent threw. */
   onCrash(actor: ActorId, error: unknown): void;
-  /** An actor ended, by will or not. */
-  onForget(actor: ActorId): void;
 }
 
 export interface HostWorld {
@@ -121,7 +119,6 @@ export function createWorld(spec: WorldSpec): HostWorld {
     forget(actor) {
       timers.forget(actor);
       tails.forget(actor);
-      spec.onForget(actor);
     },
     crashed: spec.onCrash,
     scheduled,
