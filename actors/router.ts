@@ -5,7 +5,7 @@
 // R4 `edge` is the same router inside a client: its views come from a router of the cluster, its operations go straight to the nodes.
 
 import { limits, type Timing } from "../src/config/limits.js";
-import type { Effect, Effects, Request } from "../src/kernel/effect.js";
+import type { Effect, Effects } from "../src/kernel/effect.js";
 import { none } from "../src/kernel/effect.js";
 import type { Hash } from "../src/kernel/hash.js";
 import { type Actor, type Context, dispatch, type Handlers } from "../src/kernel/machine.js";
@@ -42,7 +42,11 @@ interface RouterState {
   readonly desk: Desk;
   readonly admin: Admin;
   readonly intake: Intake;
+  stopping: boolean;
 }
+
+/** The name under which a host spawns its router. */
+export const routerActorId = "router";
 
 export function createRouter(config: RouterConfig, { hash }: RouterPorts): Actor<RouterMessage> {
   const tickets = countingTickets();
@@ -53,11 +57,12 @@ export function createRouter(config: RouterConfig, { hash }: RouterPorts): Actor
   const admin = createAdmin(config, desk, locations, hash, tickets);
   const kit: Kit = { config, courier, desk, locations, hash, requestId: requestIds(config.id) };
   const intake = createIntake(kit, admin, source, hash, tickets);
-  const state: RouterState = { source, courier, desk, admin, intake };
+  const state: RouterState = { source, courier, desk, admin, intake, stopping: false };
   return {
     mailboxLimit: limits.mailbox,
     step(message, context) {
       const effects = dispatch(handlers, state, message, context);
+      if (state.stopping && desk.waiting() === 0) return [...effects, ...leave];
       const sweep = desk.arm();
       return sweep.length === 0 ? effects : [...effects, ...sweep];
     },
@@ -75,11 +80,19 @@ function requestIds(id: string): (context: Context) => string {
   };
 }
 
+const stopTimer = "router/stop";
+const stopMs = 250;
+const leave: Effects = [{ kind: "stop", id: routerActorId }];
 const ignored = (): Effects => none;
 
 const handlers: Handlers<RouterState, RouterMessage> = {
   start: ({ source }) => source.start(),
-  request: ({ intake }, request: Request, context) => intake.accept(request, context),
+  // What is at the desk gets until the next sweep; the rest is told to ask another router.
+  stop(state) {
+    state.stopping = true;
+    return state.desk.waiting() === 0 ? leave : [{ kind: "wake", name: stopTimer, afterMs: stopMs }];
+  },
+  request: ({ intake }, request, context) => intake.accept(request, context),
   answered({ source, courier, admin, intake }, message, context) {
     const { ticket, outcome } = message;
     const known =
@@ -99,6 +112,8 @@ const handlers: Handlers<RouterState, RouterMessage> = {
         return state.desk.sweep(context);
       case adminTimer:
         return state.admin.retry(context);
+      case stopTimer:
+        return [...state.desk.refuseAll(), ...leave];
       case graceTimer:
         return state.intake.expire(context);
       default:
@@ -119,7 +134,7 @@ const handlers: Handlers<RouterState, RouterMessage> = {
 
 /** News for the views; when they grew, what waited for that goes on. */
 function onViews(
-  { source, courier, admin, intake }: Omit<RouterState, "desk">,
+  { source, courier, admin, intake }: Omit<RouterState, "desk" | "stopping">,
   message: Parameters<ViewSource["on"]>[0],
   context: Context,
 ): Effects {

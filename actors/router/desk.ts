@@ -34,6 +34,8 @@ export interface Desk {
   answer(inquiry: Inquiry, body: object): Effects;
   refuse(inquiry: Inquiry, why: Fault): Effects;
   sweep(context: Context): Effects;
+  /** The router is ending. */
+  refuseAll(): Effects;
   /** Arms the sweep while there is something to sweep. */
   arm(): Effects;
   waiting(): number;
@@ -102,6 +104,7 @@ export function createDesk(courier: Courier): Desk {
         if (context.nowMs >= inquiry.deadlineMs) effects.push(...close(inquiry, { fault: expiry(inquiry) }));
       return effects;
     },
+    refuseAll: () => [...open].flatMap((inquiry) => close(inquiry, { fault: ending(inquiry) })),
     arm() {
       if (armed || open.size === 0) return none;
       armed = true;
@@ -109,6 +112,13 @@ export function createDesk(courier: Courier): Desk {
     },
     waiting: () => open.size,
   };
+}
+
+function ending(inquiry: Inquiry): Fault {
+  const why = expiry(inquiry);
+  return why.code === "UNKNOWN_OUTCOME"
+    ? why
+    : fault("UNAVAILABLE", "this router is stopping; try again, another one answers");
 }
 
 /** What to say about a request whose time is over. */

@@ -2,4 +2,4 @@
 
 import type { Request, WorldMessage } from "../../src/kernel/effect.js";
 
-export type RouterMessage = { readonly kind: "start" } | Request | WorldMessage;
+export type RouterMessage = { readonly kind: "start" | "stop" } | Request | WorldMessage;

@@ -1,64 +1,68 @@
 // Operations. Owns what the query service says about each operation to whoever discovers it: a sentence, and the shape of body and answer.
 // The handlers are in the router; a test checks that both know the same operations.
 
+import { isQueryOp } from "../../src/query/decode.js";
+import { shapes } from "../../src/query/request.js";
+
 export interface OperationInfo {
   readonly description: string;
+  /** Fields of the body. */
   readonly body: string;
   readonly answer: string;
 }
 
-export const tableOperations: Readonly<Record<string, OperationInfo>> = {
+const words: { readonly [O in keyof typeof shapes]: Omit<OperationInfo, "body"> } = {
   get: {
     description: "one row by key",
-    body: "{key, read?, fields?, deadlineMs?}",
     answer: "{row: {key, version, doc} | null}",
   },
   getMany: {
     description: "several rows by key, in the order of the keys",
-    body: "{keys, read?, fields?, deadlineMs?}",
     answer: "{rows: [{key, version, doc} | null]}",
   },
   put: {
     description: "write a row, whatever was there",
-    body: "{key, doc, ifVersion?, requestId?, deadlineMs?}",
     answer: "{version}",
   },
   insert: {
     description: "write a row that must not be there yet",
-    body: "{key, doc, requestId?, deadlineMs?}",
     answer: "{version}",
   },
   update: {
     description: "merge a patch into a row (RFC 7386)",
-    body: "{key, patch, ifVersion?, requestId?, deadlineMs?}",
     answer: "{version}",
   },
   delete: {
     description: "delete a row",
-    body: "{key, ifVersion?, requestId?, deadlineMs?}",
     answer: "{version}",
   },
   batch: {
     description: "several writes of one fragment, all or none",
-    body: "{steps: [{act, key, doc?, patch?, ifVersion?}], requestId?, deadlineMs?}",
     answer: "{versions}",
   },
   scan: {
     description: "rows of a range in key order, in pages",
-    body: "{partition?, from?, to?, reverse?, limit?, filter?, fields?, cursor?, read?, deadlineMs?}",
     answer: "{rows: [{key, version, doc}], cursor: string | null}",
   },
   aggregate: {
     description: "count, sum, min, max, avg over a range, in groups",
-    body: "{aggregates: [{fn, field?, as?}], groupBy?, partition?, from?, to?, filter?, read?, deadlineMs?}",
     answer: "{groups: [{group, <as>: value}], rowsSeen}",
   },
   watch: {
     description: "changes after a cursor, or from now on; waits for the first",
-    body: "{cursor?, waitMs?, limit?, filter?}",
     answer: "{changes: [{key, version, doc | null}], cursor}",
   },
 };
+
+/** The fields are those of the decoder, so that they cannot disagree. */
+export const tableOperations: Readonly<Record<string, OperationInfo>> = Object.fromEntries(
+  Object.entries(words).map(([op, info]) => [op, { ...info, body: fieldsOf(op) }]),
+);
+
+function fieldsOf(op: string): string {
+  const shape = isQueryOp(op) ? shapes[op].shape : {};
+  return `{${Object.keys(shape).join(", ")}}`;
+}
 
 export const clusterOperations: Readonly<Record<string, OperationInfo>> = {
   ping: { description: "is a router there", body: "{}", answer: "{pong, router}" },
