@@ -60,12 +60,12 @@ export function decodeFilter(given: unknown): Result<Filter> {
     : ok(filter);
 }
 
-/** The filter in its grammar; `decodeFilter` reads it back to one that matches the same documents. */
+/** The filter in its grammar; `decodeFilter` reads it back as it was, within the same limits. */
 export function encodeFilter(filter: Filter): unknown {
   switch (filter.op) {
     case "and":
     case "or":
-      return { [`$${filter.op}`]: filter.all.map(encodeFilter) };
+      return filter.all.length === 0 ? {} : { [`$${filter.op}`]: filter.all.map(encodeFilter) };
     case "not":
       return { $not: encodeFilter(filter.of) };
     case "in":
@@ -81,36 +81,42 @@ interface Walk {
 }
 
 function readFilter(walk: Walk, given: unknown, place: string, depth: number): Filter | undefined {
-  if (depth >= limits.filterDepth)
-    return giveUp(walk, fault("TOO_DEEP", `a filter may nest ${limits.filterDepth} levels deep`));
   if (!isFields(given)) return refuse(walk, `${place} must be an object such as {"age": {"ge": 18}}`);
-  const parts: Filter[] = [];
-  for (const [name, value] of Object.entries(given)) {
-    const part = name.startsWith("$")
-      ? readJunction(walk, name, value, `${place}.${name}`, depth)
-      : readField(walk, name, value, place);
-    if (part === undefined) return undefined;
-    parts.push(part);
-  }
-  return oneOrAll(parts);
+  return readAll(walk, Object.entries(given), depth, (name, value, at) =>
+    name.startsWith("$")
+      ? readJunction(walk, name, value, `${place}.${name}`, at)
+      : readField(walk, name, value, place, at),
+  );
 }
 
-function oneOrAll(parts: readonly Filter[]): Filter {
-  const [only] = parts;
-  return only !== undefined && parts.length === 1 ? only : { op: "and", all: parts };
+type ReadPart = (name: string, given: unknown, depth: number) => Filter | undefined;
+
+/** One part is itself; several, or none, stand one level down in an `and`. */
+function readAll(
+  walk: Walk,
+  entries: readonly (readonly [string, unknown])[],
+  depth: number,
+  read: ReadPart,
+): Filter | undefined {
+  const [only] = entries;
+  if (only !== undefined && entries.length === 1) return read(only[0], only[1], depth);
+  if (!enter(walk, depth)) return undefined;
+  const all: Filter[] = [];
+  for (const [name, given] of entries) {
+    const part = read(name, given, depth + 1);
+    if (part === undefined) return undefined;
+    all.push(part);
+  }
+  return { op: "and", all };
 }
 
 function readJunction(walk: Walk, name: string, given: unknown, place: string, depth: number): Filter | undefined {
-  if (!count(walk, 1)) return undefined;
+  if (!enter(walk, depth)) return undefined;
   if (name === "$not") {
     const of = readFilter(walk, given, place, depth + 1);
     return of === undefined ? undefined : { op: "not", of };
   }
-  if (name !== "$and" && name !== "$or")
-    return refuse(
-      walk,
-      `${place} is unknown; there are $and, $or and $not, and field names may not begin with $ in a filter`,
-    );
+  if (name !== "$and" && name !== "$or") return refuse(walk, `${place.slice(0, 200)} is unknown; ${junctionHelp}`);
   if (!Array.isArray(given) || given.length === 0)
     return refuse(walk, `${place} must be an array of at least one filter`);
   const all: Filter[] = [];
@@ -122,18 +128,17 @@ function readJunction(walk: Walk, name: string, given: unknown, place: string, d
   return { op: name === "$and" ? "and" : "or", all };
 }
 
-function readField(walk: Walk, name: string, given: unknown, place: string): Filter | undefined {
+const junctionHelp = "there are $and, $or and $not, and field names may not begin with $ in a filter";
+
+function readField(walk: Walk, name: string, given: unknown, place: string, depth: number): Filter | undefined {
   const parsed = parsePath(name);
   const here = `${place}[${quoted(name)}]`;
   if ("mistake" in parsed) return refuse(walk, `the field in ${here} ${parsed.mistake}`);
-  if (!isFields(given)) return readCondition(walk, parsed.path, "eq", given, here);
-  const parts: Filter[] = [];
-  for (const [op, operand] of Object.entries(given)) {
-    const part = readCondition(walk, parsed.path, op, operand, here);
-    if (part === undefined) return undefined;
-    parts.push(part);
-  }
-  return parts.length > 0 ? oneOrAll(parts) : refuse(walk, `${here} is empty; ${operatorHelp}`);
+  const { path } = parsed;
+  if (!isFields(given)) return readCondition(walk, path, "eq", given, here, depth);
+  const conditions = Object.entries(given);
+  if (conditions.length === 0) return refuse(walk, `${here} is empty; ${operatorHelp}`);
+  return readAll(walk, conditions, depth, (op, operand, at) => readCondition(walk, path, op, operand, here, at));
 }
 
 const operatorHelp = `write a value, or an object of eq, ne, lt, le, gt, ge, in, prefix, exists, contains; to compare with a whole object use {"eq": {…}}`;
@@ -156,8 +161,15 @@ function isOperator(op: string): op is Condition["op"] {
   return Object.hasOwn(operators, op);
 }
 
-function readCondition(walk: Walk, field: FieldPath, op: string, given: unknown, place: string): Filter | undefined {
-  if (!count(walk, 1)) return undefined;
+function readCondition(
+  walk: Walk,
+  field: FieldPath,
+  op: string,
+  given: unknown,
+  place: string,
+  depth: number,
+): Filter | undefined {
+  if (!enter(walk, depth)) return undefined;
   if (!isOperator(op)) return refuse(walk, `${place} has the unknown operator ${quoted(op)}; ${operatorHelp}`);
   if (op === "exists")
     return typeof given === "boolean"
@@ -181,6 +193,15 @@ function readValue(walk: Walk, given: unknown, place: string): Value | undefined
 function elementsIn(value: Value): number {
   if (Array.isArray(value)) return value.reduce((sum: number, element: Value) => sum + 1 + elementsIn(element), 0);
   return isFields(value) ? elementsIn(Object.values(value)) : 0;
+}
+
+/** Counts one node of the filter at `depth`. */
+function enter(walk: Walk, depth: number): boolean {
+  if (depth < limits.filterDepth) return count(walk, 1);
+  walk.fault ??= fault("TOO_DEEP", `a filter may nest ${limits.filterDepth} levels deep`, {
+    limit: limits.filterDepth,
+  });
+  return false;
 }
 
 function count(walk: Walk, more: number): boolean {

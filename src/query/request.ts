@@ -6,12 +6,14 @@ import { limits } from "../config/limits.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 
 const deadlineMs = whole(1, limits.deadlineMs, " of milliseconds").default(limits.defaultDeadlineMs);
-const requestId = z
-  .string({ error: mustBe(`1 to ${limits.requestIdLength} printable ASCII characters`) })
-  .regex(new RegExp(`^[\\x20-\\x7e]{1,${limits.requestIdLength}}$`), {
-    error: mustBe(`1 to ${limits.requestIdLength} printable ASCII characters`),
-  })
-  .optional();
+const requestIdForm = new RegExp(`^[\\x20-\\x7e]{1,${limits.requestIdLength}}$`);
+const requestIdRule = mustBe(`1 to ${limits.requestIdLength} printable ASCII characters`);
+const requestId = z.string({ error: requestIdRule }).regex(requestIdForm, { error: requestIdRule }).optional();
+
+export function isRequestId(given: unknown): given is string {
+  return typeof given === "string" && requestIdForm.test(given);
+}
+
 const ifVersion = whole(0, Number.MAX_SAFE_INTEGER, " (the row's version; 0 = only when there is no row)").optional();
 const paths = (max: number) =>
   z
