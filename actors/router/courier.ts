@@ -53,6 +53,8 @@ export interface Trip {
   sent: boolean;
   tries: number;
   overloads: number;
+  /** How many may share a message with it; fewer after an answer that was too large for one. */
+  most: number;
   /** A replica refused as too stale. */
   toPrimary: boolean;
   fragment: FragmentView | undefined;
@@ -179,8 +181,10 @@ export function createCourier(
       const load: Trip[] = [];
       let bytes = 0;
       let taken = 0;
+      let most = lane.ops;
       for (const trip of queue.open) {
-        if (load.length >= lane.ops || (load.length > 0 && bytes + trip.errand.bytes > lane.bytes)) break;
+        most = Math.min(most, trip.most);
+        if (load.length >= most || (load.length > 0 && bytes + trip.errand.bytes > lane.bytes)) break;
         taken++;
         if (trip.ended) continue;
         load.push(trip);
@@ -269,6 +273,19 @@ export function createCourier(
     return effects;
   }
 
+  /** The answers of one message did not fit into one: ask again in smaller messages. */
+  function apart(shipment: Shipment, context: Context): Effects {
+    const most = Math.max(1, Math.floor(countOf(shipment) / 8));
+    const effects: Effect[] = [];
+    for (const trip of shipment.parts.flat()) {
+      if (trip.ended) continue;
+      trip.most = most;
+      trip.maybeDone ||= trip.errand.access === "write";
+      effects.push(...place(trip, context));
+    }
+    return effects;
+  }
+
   function delivered(shipment: Shipment, reply: ExecReply, context: Context): Effects {
     const effects: Effect[] = [];
     const missing: OpResult = {
@@ -301,6 +318,7 @@ export function createCourier(
         ];
       case "answer": {
         const refusal = faultIn(outcome.body);
+        if (refusal?.code === "TOO_LARGE" && countOf(shipment) > 1) return apart(shipment, context);
         if (refusal !== undefined) return everyTrip(shipment, refusal, verdictOf(refusal), context);
         const reply = decodeExecReply(outcome.body);
         if (!reply.ok) return everyTrip(shipment, reply.fault, { kind: "unknown" }, context);
@@ -318,6 +336,7 @@ export function createCourier(
         sent: false,
         tries: 0,
         overloads: 0,
+        most: lanes[errand.lane].ops,
         toPrimary: false,
         fragment: undefined,
         epochTried: 0,
@@ -376,4 +395,8 @@ export function createCourier(
       return effects;
     },
   };
+}
+
+function countOf(shipment: Shipment): number {
+  return shipment.parts.reduce((sum, trips) => sum + trips.length, 0);
 }

@@ -7,7 +7,7 @@
 import { headers, type Msg, type MsgHdrs } from "nats";
 import { limits } from "../../src/config/limits.js";
 import type { ActorId, AskOutcome, ReplyTo, Request } from "../../src/kernel/effect.js";
-import { fault } from "../../src/kernel/fault.js";
+import { fault, isFaultCode, retryOf } from "../../src/kernel/fault.js";
 import { contentType, decodeBody, encodeBody, type Form, formOf, jsonType } from "./body.js";
 import type { Connection } from "./connection.js";
 import type { Answer, Inbox } from "./inbox.js";
@@ -46,6 +46,8 @@ export interface Requests {
   openDoor(door: Door): () => void;
   /** Hands in a message that somebody else subscribed for, such as the micro service. */
   take(actor: ActorId, msg: Msg, maxBytes?: number): void;
+  /** Told of every reply before it leaves: to count, not to change. */
+  onReply(listener: (to: ReplyTo, body: unknown) => void): void;
   counts(): RequestCounts;
   close(): void;
 }
@@ -59,6 +61,7 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
   const { nats } = connection;
   const counts = { taken: 0, refused: 0, noReply: 0, innerReply: 0, tooLargeReplies: 0, undelivered: 0 };
   const doors = new Set<() => void>();
+  let replied: (to: ReplyTo, body: unknown) => void = () => undefined;
   const mostBytes = (): number => (nats.info?.max_payload ?? 1024 * 1024) - headerRoomBytes;
 
   function ask(subject: string, body: unknown, timeoutMs: number, done: (outcome: AskOutcome) => void): void {
@@ -71,6 +74,7 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
   }
 
   function reply(to: ReplyTo, body: unknown): void {
+    replied(to, body);
     const way = wayBack(to);
     if (way === undefined || way.subject === "" || !connection.isUp()) {
       counts.undelivered++;
@@ -131,12 +135,18 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
       return close;
     },
     take,
+    onReply(listener) {
+      replied = listener;
+    },
     counts: () => ({ ...counts }),
     close() {
       for (const close of [...doors]) close();
     },
   };
 }
+
+/** Micro services speak in numbers; the code itself stands in the body. */
+const statusOf = { no: 400, yes: 503, ask: 504 } as const;
 
 /** JSON says that it is JSON; a fault also stands in the headers of NATS micro services. */
 function headersOf(body: unknown, form: Form): MsgHdrs | undefined {
@@ -145,8 +155,8 @@ function headersOf(body: unknown, form: Form): MsgHdrs | undefined {
   const named = headers();
   if (form === "json") named.set(contentType, jsonType);
   if (refused === undefined) return named;
-  named.set("Nats-Service-Error-Code", refused.code);
-  named.set("Nats-Service-Error", refused.message.replace(/[^\x20-\x7e]/g, "?"));
+  named.set("Nats-Service-Error-Code", String(isFaultCode(refused.code) ? statusOf[retryOf(refused.code)] : 500));
+  named.set("Nats-Service-Error", `${refused.code}: ${refused.message}`.replace(/[^\x20-\x7e]/g, "?"));
   return named;
 }
 
