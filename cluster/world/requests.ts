@@ -48,6 +48,8 @@ export interface Requests {
   take(actor: ActorId, msg: Msg, maxBytes?: number): void;
   /** Told of every reply before it leaves: to count, not to change. */
   onReply(listener: (to: ReplyTo, body: unknown) => void): void;
+  /** Told of every reply before it leaves: to count, not to change. */
+  onReply(listener: (to: ReplyTo, body: unknown) => void): void;
   counts(): RequestCounts;
   close(): void;
 }
@@ -61,6 +63,7 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
   const { nats } = connection;
   const counts = { taken: 0, refused: 0, noReply: 0, innerReply: 0, tooLargeReplies: 0, undelivered: 0 };
   const doors = new Set<() => void>();
+  const listeners: ((to: ReplyTo, body: unknown) => void)[] = [];
   let replied: (to: ReplyTo, body: unknown) => void = () => undefined;
   const mostBytes = (): number => (nats.info?.max_payload ?? 1024 * 1024) - headerRoomBytes;
 
@@ -74,6 +77,7 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
   }
 
   function reply(to: ReplyTo, body: unknown): void {
+    for (const listener of listeners) listener(to, body);
     replied(to, body);
     const way = wayBack(to);
     if (way === undefined || way.subject === "" || !connection.isUp()) {
@@ -138,6 +142,7 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
     onReply(listener) {
       replied = listener;
     },
+    onReply: (listener) => void listeners.push(listener),
     counts: () => ({ ...counts }),
     close() {
       for (const close of [...doors]) close();
