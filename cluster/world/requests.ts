@@ -48,8 +48,6 @@ export interface Requests {
   take(actor: ActorId, msg: Msg, maxBytes?: number): void;
   /** Told of every reply before it leaves: to count, not to change. */
   onReply(listener: (to: ReplyTo, body: unknown) => void): void;
-  /** Told of every reply before it leaves: to count, not to change. */
-  onReply(listener: (to: ReplyTo, body: unknown) => void): void;
   counts(): RequestCounts;
   close(): void;
 }
@@ -64,7 +62,6 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
   const counts = { taken: 0, refused: 0, noReply: 0, innerReply: 0, tooLargeReplies: 0, undelivered: 0 };
   const doors = new Set<() => void>();
   const listeners: ((to: ReplyTo, body: unknown) => void)[] = [];
-  let replied: (to: ReplyTo, body: unknown) => void = () => undefined;
   const mostBytes = (): number => (nats.info?.max_payload ?? 1024 * 1024) - headerRoomBytes;
 
   function ask(subject: string, body: unknown, timeoutMs: number, done: (outcome: AskOutcome) => void): void {
@@ -78,7 +75,6 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
 
   function reply(to: ReplyTo, body: unknown): void {
     for (const listener of listeners) listener(to, body);
-    replied(to, body);
     const way = wayBack(to);
     if (way === undefined || way.subject === "" || !connection.isUp()) {
       counts.undelivered++;
@@ -139,9 +135,6 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
       return close;
     },
     take,
-    onReply(listener) {
-      replied = listener;
-    },
     onReply: (listener) => void listeners.push(listener),
     counts: () => ({ ...counts }),
     close() {
