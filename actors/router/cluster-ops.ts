@@ -144,6 +144,8 @@ interface NodeLine {
   readonly zone: string;
   readonly weight: number;
   readonly state: string;
+  /** The process that answers now, or answered last. */
+  readonly incarnation: string;
   readonly draining: boolean;
   primaries: number;
   replicas: number;
@@ -167,8 +169,8 @@ function nodeLines(views: readonly ClusterView[]): NodeLine[] {
   return [...lines.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function emptyLine({ id, zone, weight, state, draining }: NodeView): NodeLine {
-  return { id, zone, weight, state, draining, primaries: 0, replicas: 0 };
+function emptyLine({ id, zone, weight, state, incarnation, draining }: NodeView): NodeLine {
+  return { id, zone, weight, state, incarnation, draining, primaries: 0, replicas: 0 };
 }
 
 function nodesOf(views: readonly ClusterView[]): object {
