@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { limits } from "../../src/config/limits.js";
+import { createWindow, decodeWindowEntry, encodeWindowEntry } from "../../src/fragment/window.js";
+
+const one = (lsn: number, stampMs: number, ...ids: string[]) => ({
+  lsn,
+  stampMs,
+  requests: ids.map((requestId, first) => ({ requestId, first, count: 1 })),
+});
+
+describe("the request window", () => {
+  it("finds what was added and says at which LSN", () => {
+    const window = createWindow();
+    window.add(one(1, 1000, "a", "b"));
+    assert.deepEqual(window.find("b"), { lsn: 1, first: 1, count: 1 });
+    assert.equal(window.find("c"), undefined);
+  });
+
+  it("forgets by age of the stamps, never by a clock", () => {
+    const window = createWindow();
+    window.add(one(1, 1000, "old"));
+    assert.deepEqual(window.add(one(2, 1000 + limits.requestWindowMs, "young")), []);
+    assert.deepEqual(window.add(one(3, 1001 + limits.requestWindowMs, "younger")), [1]);
+    assert.equal(window.find("old"), undefined);
+    assert.equal(window.find("young")?.lsn, 2);
+  });
+
+  it("holds at most its limit of ids", () => {
+    const window = createWindow();
+    const each = 512;
+    for (let lsn = 1; lsn <= limits.requestWindow / each + 4; lsn++) {
+      window.add(one(lsn, 0, ...Array.from({ length: each }, (_, index) => `${lsn}/${index}`)));
+      assert.ok(window.size <= limits.requestWindow);
+    }
+    assert.equal(window.find("1/0"), undefined);
+  });
+
+  it("is the same window on every replica that saw the same records", () => {
+    const record = fc.tuple(fc.integer({ min: 0, max: 400_000 }), fc.array(fc.nat(50), { maxLength: 4 }));
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 60 }), fc.nat(60), (records, restart) => {
+        const first = createWindow();
+        let second = createWindow();
+        const stored = new Map<number, Uint8Array>();
+        records.forEach(([stampMs, ids], index) => {
+          const next = one(index + 1, stampMs, ...new Set(ids.map(String)));
+          first.add(next);
+          stored.set(next.lsn, encodeWindowEntry(next.stampMs, next.requests));
+          for (const lsn of second.add(next)) stored.delete(lsn);
+          if (index === restart) second = reload(stored);
+        });
+        for (let id = 0; id <= 50; id++) assert.deepEqual(second.find(String(id)), first.find(String(id)));
+      }),
+    );
+  });
+});
+
+/** What a restart does: the window is rebuilt from the stored entries, in LSN order. */
+function reload(stored: ReadonlyMap<number, Uint8Array>): ReturnType<typeof createWindow> {
+  const window = createWindow();
+  for (const lsn of [...stored.keys()].sort((a, b) => a - b)) {
+    const entry = decodeWindowEntry(stored.get(lsn) as Uint8Array);
+    assert.ok(entry);
+    window.add({ lsn, ...entry });
+  }
+  return window;
+}
