@@ -153,6 +153,7 @@ export function createCourier(
 
   function pause(trip: Trip, atLeastMs: number, why: Fault, context: Context): Effects {
     trip.lastFault = why;
+    trip.sent = false;
     trip.tries++;
     if (trip.tries > mostTries) return end(trip, { fault: why, fragment: trip.fragment }, context);
     const growing = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(trip.tries - 1, 6));
