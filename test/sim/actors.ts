@@ -1,0 +1,21 @@
+// Actors. Owns the real cast: the actors of the product, unchanged.
+
+import { createLeader } from "../../actors/leader.js";
+import { createNode } from "../../actors/node.js";
+import { createRouter } from "../../actors/router.js";
+import type { Hash } from "../../src/kernel/hash.js";
+import type { Cast } from "./cast.js";
+
+export function realCast(hash: Hash): Cast {
+  return {
+    node: ({ id, zone, incarnation, storeId, bootCount, store }, { partitions, logGroups, timing }) =>
+      createNode(
+        { id, zone, weight: 1, incarnation, storeId, bootCount, partitions, logGroups, timing },
+        { store, hash },
+      ),
+    router: (id, { partitions, timing }) => createRouter({ id, partitions, timing, reach: "core" }, { hash }),
+    leader: (member, partition, { partitions, logGroups, timing, snapshotEvery, logRetainBytes }) =>
+      createLeader({ member, partition, partitions, logGroups, timing, snapshotEvery, logRetainBytes }, { hash }),
+    jobs: {},
+  };
+}

@@ -1,0 +1,33 @@
+// Cast. Owns who plays in a simulated world: how each kind of host makes its actors. The real cast is in `actors.ts`; tests of the world bring toys.
+
+import type { Timing } from "../../src/config/limits.js";
+import type { Store } from "../../src/fragment/store.js";
+import type { Actor } from "../../src/kernel/machine.js";
+import type { Jobs } from "./compute.js";
+
+export interface Shape {
+  readonly nodes: number;
+  readonly routers: number;
+  readonly control: number;
+  readonly partitions: number;
+  readonly logGroups: number;
+  readonly timing: Timing;
+  readonly snapshotEvery: number;
+  readonly logRetainBytes: number;
+}
+
+export interface NodeRole {
+  readonly id: string;
+  readonly zone: string;
+  readonly incarnation: string;
+  readonly storeId: string;
+  readonly bootCount: number;
+  readonly store: Store;
+}
+
+export interface Cast {
+  node(role: NodeRole, shape: Shape): Actor;
+  router(id: string, shape: Shape): Actor;
+  leader(member: string, partition: number, shape: Shape): Actor;
+  readonly jobs: Jobs;
+}

@@ -1,0 +1,81 @@
+// Judge. Owns the list of everything that is checked after a run.
+
+import type { Hash } from "../../../src/kernel/hash.js";
+import { isRefusal } from "../../../src/verify/attempt.js";
+import type { Entry, Verdict } from "../../../src/verify/history.js";
+import { checkLinearizable } from "../../../src/verify/linearizable.js";
+import { checkAppliedOnce, checkBatches, checkScans, checkStaleReads } from "../../../src/verify/reads.js";
+import type { World } from "../world.js";
+import { checkPrimaries } from "./primaries.js";
+import { checkReplicas } from "./replicas.js";
+import { checkViews, type Folded } from "./views.js";
+import type { Witness } from "./witness.js";
+
+export interface Case {
+  readonly world: World;
+  readonly witness: Witness;
+  readonly folded: readonly Folded[];
+  readonly history: readonly Entry[];
+  readonly hash: Hash;
+  /** What did not happen in time. */
+  readonly late: readonly string[];
+  /** Copies of a request may arrive late: a refused write may still happen. */
+  readonly lateTries: boolean;
+  /** How much a run of this length must at least have done. */
+  readonly needed: number;
+}
+
+export function judge(what: Case): readonly Verdict[] {
+  const { world, witness, folded, history, hash, needed } = what;
+  const views = folded.map(({ view }) => view);
+  return [
+    {
+      checker: "nothing threw",
+      unit: "messages",
+      judged: world.options.trace.events,
+      needed: 1,
+      violations: world.thrown,
+    },
+    checkLinearizable(history, { needed, lateTries: what.lateTries }),
+    checkAppliedOnce(history),
+    checkBatches(history),
+    checkStaleReads(history, { toleranceMs }),
+    checkScans(history, { toleranceMs }),
+    checkAnswers(history),
+    checkPrimaries(witness, hash),
+    checkViews(witness, folded, hash),
+    checkReplicas(world, views, hash),
+    { checker: "served in time", unit: "operations", judged: history.length, needed, violations: what.late },
+  ];
+}
+
+/** What the clocks of two hosts may differ over the longest bound. */
+const toleranceMs = 20;
+
+/** Clients of this workload make no mistakes: a fault that blames the request is one of the system. */
+function checkAnswers(history: readonly Entry[]): Verdict {
+  const strange = history.filter(
+    ({ ending, output }) =>
+      ending === "fail" && output.op === "fault" && !isRefusal(output.code) && !isPatience(output.code),
+  );
+  const violations = strange.map(({ id, input, output }) => `op ${id} (${input.op}): ${JSON.stringify(output)}`);
+  return { checker: "no strange answers", unit: "operations", judged: history.length, needed: 1, violations };
+}
+
+const patienceCodes: readonly string[] = [
+  "OVERLOADED",
+  "UNAVAILABLE",
+  "NOT_PRIMARY",
+  "NOT_LEADER",
+  "WRONG_FRAGMENT",
+  "TOO_STALE",
+  "LOG_FULL",
+  "FRAGMENT_FAULTED",
+  "DEADLINE_EXCEEDED",
+  "UNKNOWN_OUTCOME",
+];
+
+/** Try again, said the system, until the client's patience ended. */
+function isPatience(code: string): boolean {
+  return patienceCodes.includes(code);
+}

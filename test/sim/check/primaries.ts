@@ -1,0 +1,53 @@
+// Primaries. Owns the check of the data logs: one writer per epoch, epochs that never fall, and a chain without holes.
+// Every record ever stored is looked at, also those that are trimmed by now.
+
+import { decodeRecord, type FragmentRecord } from "../../../src/fragment/record.js";
+import { sameBytes } from "../../../src/kernel/bytes.js";
+import type { Hash } from "../../../src/kernel/hash.js";
+import type { Verdict } from "../../../src/verify/history.js";
+import type { Witness } from "./witness.js";
+
+interface Last {
+  readonly record: FragmentRecord;
+  readonly seq: number;
+}
+
+export function checkPrimaries(witness: Witness, hash: Hash): Verdict {
+  const violations: string[] = [];
+  const writers = new Map<string, string>();
+  const last = new Map<number, Last>();
+  let judged = 0;
+  for (const [stream, stored] of witness.records) {
+    if (!stream.startsWith("FORESHARD_LOG_")) continue;
+    for (const { bytes, seq, subject } of stored) {
+      judged++;
+      const decoded = decodeRecord(bytes, hash);
+      if (!decoded.ok) {
+        violations.push(`${subject} ${seq}: ${decoded.fault.message}`);
+        continue;
+      }
+      const record = decoded.value;
+      const name = `fragment ${record.fragment} epoch ${record.epoch}`;
+      const writer = writers.get(name);
+      if (writer === undefined) writers.set(name, record.writer);
+      else if (writer !== record.writer)
+        violations.push(`${name} was written by ${writer} and, at ${seq}, by ${record.writer}`);
+      const before = last.get(record.fragment);
+      // A log that lost its tail starts over from an older record, and says so with a rebase.
+      if (before !== undefined && record.kind !== "rebase" && seq > before.seq)
+        violations.push(...linkFaults(before.record, record, seq));
+      last.set(record.fragment, { record, seq });
+    }
+  }
+  return { checker: "one primary per epoch", unit: "log records", judged, needed: 1, violations };
+}
+
+function linkFaults(before: FragmentRecord, record: FragmentRecord, seq: number): string[] {
+  const where = `fragment ${record.fragment} at ${seq}`;
+  const faults: string[] = [];
+  if (record.epoch < before.epoch) faults.push(`${where}: epoch ${record.epoch} after ${before.epoch}`);
+  if (record.lsn !== before.lsn + 1) faults.push(`${where}: LSN ${record.lsn} after ${before.lsn}`);
+  else if (!sameBytes(record.previousHash, before.hash))
+    faults.push(`${where}: LSN ${record.lsn} hangs on another record`);
+  return faults;
+}

@@ -1,0 +1,39 @@
+// Compute. Owns the simulated worker pool: results come late, out of order, or never.
+
+import type { WorldMessage } from "../../src/kernel/effect.js";
+import { fault } from "../../src/kernel/fault.js";
+import type { Random } from "../../src/kernel/random.js";
+import type { Clock } from "./clock.js";
+
+export type Jobs = Readonly<Record<string, (input: unknown) => unknown>>;
+export type Computed = Extract<WorldMessage, { kind: "computed" }>["outcome"];
+
+export interface ComputeWeather {
+  slowestMs: number;
+  /** Share of jobs whose answer never comes. */
+  never: number;
+}
+
+export const calmCompute: ComputeWeather = { slowestMs: 5, never: 0 };
+
+export class ComputePool {
+  weather: ComputeWeather = calmCompute;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly random: Random,
+    private readonly jobs: Jobs,
+  ) {}
+
+  run(job: string, input: unknown, answer: (outcome: Computed) => void): void {
+    const { never, slowestMs } = this.weather;
+    if (never > 0 && this.random.next() < never) return;
+    this.clock.after(this.random.next() * slowestMs, () => answer(this.compute(job, input)));
+  }
+
+  private compute(job: string, input: unknown): Computed {
+    const work = this.jobs[job];
+    if (work === undefined) return { ok: false, fault: fault("INTERNAL", `no such job: ${job}`) };
+    return { ok: true, output: work(input) };
+  }
+}

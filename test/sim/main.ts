@@ -1,0 +1,157 @@
+// Simulate. Owns the command `npm run simulate`: one seed with its story, or many on all cores.
+//   -- --seed N [--trace]          one run        -- --seeds A..B        many, on all cores
+//   --seconds 60  --nodes 5        size of a run  --json                 for machines
+//   --calm   --only crashNode,…    narrows a failing seed's faults       --history FILE    the clients' history as JSON lines
+
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { loadHash } from "../../cluster/world/hash.js";
+import { describe, entryLine, passed } from "../../src/verify/history.js";
+import { realCast } from "./actors.js";
+import { allFaults, type FaultKind } from "./profile.js";
+import { type RunReport, run } from "./run.js";
+
+interface Options {
+  readonly seed?: number;
+  readonly seeds?: readonly [number, number];
+  readonly seconds: number;
+  readonly nodes: number;
+  readonly jobs: number;
+  readonly json?: boolean;
+  readonly trace?: boolean;
+  readonly calm?: boolean;
+  readonly only?: readonly FaultKind[];
+  readonly history?: string;
+  /** Set on the children of a run over many seeds: which share of them is theirs. */
+  readonly share?: readonly [number, number];
+}
+
+const shownViolations = 5;
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("a whole number, please");
+  return value;
+}
+
+function pair(mark: string): (text: string) => readonly [number, number] {
+  return (text) => {
+    const [from = "", to = ""] = text.split(mark);
+    const range = [whole(from), whole(to)] as const;
+    if (from === "" || to === "") throw new InvalidArgumentError(`two whole numbers with ${mark} between them, please`);
+    return range;
+  };
+}
+
+function faultKinds(text: string): readonly FaultKind[] {
+  return text.split(",").map((word) => {
+    const kind = allFaults.find((one) => one === word);
+    if (kind === undefined) throw new InvalidArgumentError(`faults are ${allFaults.join(", ")}`);
+    return kind;
+  });
+}
+
+const program = new Command("simulate")
+  .description("Runs the whole cluster in a simulated world: one seed, one run.")
+  .option("--seed <n>", "one run of this seed", whole)
+  .option("--seeds <a..b>", "every seed from a to b, both included", pair(".."))
+  .option("--seconds <n>", "virtual seconds under faults", whole, 60)
+  .option("--nodes <n>", "nodes", whole, 5)
+  .option("--jobs <n>", "processes at once", whole, availableParallelism())
+  .option("--json", "one line of JSON per run")
+  .option("--trace", "tell the story of the run")
+  .option("--calm", "no faults")
+  .option("--only <kinds>", "only these of the seed's faults", faultKinds)
+  .option("--history <file>", "write the clients' history as JSON lines")
+  .option("--share <i/n>", "of many seeds, only those that leave i when divided by n", pair("/"));
+
+const options = program.parse().opts<Options>();
+if (options.seeds !== undefined && options.share === undefined) await runMany(options, options.seeds);
+else if (options.seeds !== undefined && options.share !== undefined)
+  await runShare(options, options.seeds, options.share);
+else await runShare(options, [options.seed ?? 1, options.seed ?? 1], [0, 1]);
+
+async function runShare(options: Options, [from, to]: readonly [number, number], share: readonly [number, number]) {
+  const hash = await loadHash();
+  const cast = realCast(hash);
+  const { seconds, nodes, calm = false, only } = options;
+  const tell = options.trace === true ? (line: string) => process.stdout.write(`${line}\n`) : undefined;
+  for (let seed = from; seed <= to; seed++) {
+    if ((seed - from) % share[1] !== share[0]) continue;
+    const { report, history } = run({ seed, seconds, nodes, cast, hash, tell, calm, only });
+    if (options.history !== undefined) writeFileSync(options.history, `${history.map(entryLine).join("\n")}\n`);
+    process.stdout.write(`${options.json === true ? JSON.stringify(report) : story(report)}\n`);
+    if (!report.passed) process.exitCode = 1;
+  }
+}
+
+/** One child process per core, each with its share of the seeds. */
+async function runMany(options: Options, [from, to]: readonly [number, number]): Promise<void> {
+  const jobs = Math.max(1, Math.min(options.jobs, to - from + 1));
+  const startedMs = performance.now();
+  const failing: RunReport[] = [];
+  let done = 0;
+  let broken = false;
+  const codes = await Promise.all(
+    Array.from({ length: jobs }, (_, index) =>
+      child([...process.argv.slice(2), "--json", "--share", `${index}/${jobs}`], (line) => {
+        const report = readReport(line);
+        if (report === undefined) return;
+        done++;
+        if (options.json === true) process.stdout.write(`${line}\n`);
+        if (report.passed) return;
+        failing.push(report);
+        if (options.json !== true) process.stdout.write(`${story(report)}\n`);
+      }),
+    ),
+  );
+  if (codes.some((code) => code !== 0 && code !== 1)) broken = true;
+  const expected = to - from + 1;
+  const spentS = ((performance.now() - startedMs) / 1000).toFixed(1);
+  if (options.json !== true) {
+    const seeds = failing.map(({ seed }) => seed).sort((a, b) => a - b);
+    process.stdout.write(
+      `${done} of ${expected} seeds run in ${spentS} s, ${failing.length} failed${seeds.length > 0 ? `: ${seeds.join(" ")}` : ""}\n`,
+    );
+  }
+  if (failing.length > 0 || broken || done !== expected) process.exitCode = 1;
+}
+
+function child(args: readonly string[], onLine: (line: string) => void): Promise<number | null> {
+  return new Promise((resolve) => {
+    const running = spawn(process.execPath, [fileURLToPath(import.meta.url), ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    createInterface({ input: running.stdout }).on("line", onLine);
+    running.on("close", resolve);
+  });
+}
+
+function readReport(line: string): RunReport | undefined {
+  try {
+    return JSON.parse(line) as RunReport;
+  } catch {
+    process.stderr.write(`${line}\n`);
+    return undefined;
+  }
+}
+
+function story(report: RunReport): string {
+  const { seed, hash, verdicts, operations, acknowledged, virtualS, realMs, events } = report;
+  const lines = [
+    `seed ${seed} ${report.passed ? "passed" : "FAILED"}  hash ${hash}  ${virtualS} s in ${realMs} ms, ${events} events, ${acknowledged} of ${operations} operations acknowledged`,
+    `  faults ${JSON.stringify(report.faults)}  answers ${JSON.stringify(report.codes)}`,
+  ];
+  for (const verdict of verdicts) {
+    lines.push(`  ${passed(verdict) ? "✓" : "✗"} ${describe(verdict)}`);
+    for (const violation of verdict.violations.slice(0, shownViolations)) lines.push(`      ${violation}`);
+    const more = verdict.violations.length - shownViolations;
+    if (more > 0) lines.push(`      … and ${more} more`);
+  }
+  if (!report.passed) lines.push(`  again: npm run simulate -- --seed ${seed} ${report.flags} --trace`);
+  return lines.join("\n");
+}

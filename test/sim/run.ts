@@ -1,0 +1,212 @@
+// Run. Owns one run from its seed to its verdict: set up in calm, break things under load, heal, look at what is left.
+// S1 same seed, same run, same hash. S2 a run passes only when every checker passed, and had enough to judge.
+
+import { defaultTiming } from "../../src/config/limits.js";
+import type { Hash } from "../../src/kernel/hash.js";
+import { seededRandom } from "../../src/kernel/random.js";
+import { subjects } from "../../src/protocol/subjects.js";
+import { type Entry, passed, type Verdict } from "../../src/verify/history.js";
+import { createWorkload, type WorkloadTable } from "../../src/verify/workload.js";
+import type { Cast, Shape } from "./cast.js";
+import { judge } from "./check/judge.js";
+import { unsettled } from "./check/replicas.js";
+import { foldLedger } from "./check/views.js";
+import { witnessOf } from "./check/witness.js";
+import { Clients } from "./clients.js";
+import { Faults } from "./faults.js";
+import { calmProfile, drawProfile, type FaultKind, type Profile } from "./profile.js";
+import type { Tamper } from "./tap.js";
+import { Trace } from "./trace.js";
+import { World } from "./world.js";
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Virtual seconds under faults. */
+  readonly seconds: number;
+  readonly nodes: number;
+  readonly cast: Cast;
+  readonly hash: Hash;
+  /** Gets the story line by line. */
+  readonly tell?: ((line: string) => void) | undefined;
+  readonly tamper?: Tamper | undefined;
+  /** No faults at all: the plainest run. */
+  readonly calm?: boolean;
+  readonly only?: readonly FaultKind[] | undefined;
+}
+
+export interface RunReport {
+  readonly seed: number;
+  readonly passed: boolean;
+  readonly hash: string;
+  readonly verdicts: readonly Verdict[];
+  readonly events: number;
+  readonly operations: number;
+  readonly acknowledged: number;
+  readonly codes: Readonly<Record<string, number>>;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly virtualS: number;
+  readonly realMs: number;
+  /** What else the command line must say to run this again. */
+  readonly flags: string;
+}
+
+export interface Run {
+  readonly report: RunReport;
+  readonly history: readonly Entry[];
+  readonly world: World;
+}
+
+/** Longest waits, virtual: for the tables at the start, for the clients' last operations, for replicas to agree. */
+export const patience = { tablesMs: 30_000, clientsMs: 30_000, finalMs: 20_000, agreeMs: 20_000 } as const;
+const afterFaultsMs = 3_000;
+const agreeEveryMs = 1_000;
+/** Operations that even a stormy run must have got through for its checkers to mean something. */
+const neededPerSecond = 2;
+
+export function run(options: RunOptions): Run {
+  const startedMs = performance.now();
+  const trace = new Trace(options.tell);
+  const random = seededRandom(options.seed);
+  const shape = shapeOf(options, random.fork("shape").next());
+  const world = new World({ seed: options.seed, shape, cast: options.cast, trace, tamper: options.tamper });
+  const drawn = options.calm === true ? calmProfile : drawProfile(random.fork("profile"));
+  const profile = narrowed(drawn, options.only);
+  const tables = tablesFor(random.fork("tables").next());
+  const workload = createWorkload(random.fork("workload"), {
+    tables,
+    hot: profile.hotKeys ? 0.6 : 0.1,
+    maxStaleMs: 800,
+    relaxed: 0.3,
+  });
+  const clients = new Clients(world, workload, random.fork("clients"), profile.thinkMs);
+  const faults = new Faults(world, profile, random.fork("faults"));
+  const late: string[] = [];
+  const witness = witnessOf(world.log);
+  const fold = () =>
+    Array.from({ length: shape.partitions }, (_, partition) => foldLedger(witness, partition, options.hash));
+
+  world.open();
+  const made = makeTables(world, tables);
+  if (!waitFor(world, patience.tablesMs, () => made.done === tables.length))
+    late.push("the tables were not made in time");
+  clients.open(6);
+  faults.start();
+  world.clock.runUntil(world.clock.nowMs + options.seconds * 1000);
+  faults.stop();
+  trace.note(world.clock.nowMs, "run", "faults end");
+  world.clock.runUntil(world.clock.nowMs + afterFaultsMs);
+  clients.stop();
+  if (!waitFor(world, patience.clientsMs, () => clients.busy === 0))
+    late.push("clients were still waiting for answers");
+  const finals = { left: 0, failed: 0 };
+  for (const plan of workload.finalReads()) {
+    finals.left++;
+    clients.run(0, plan, (entry) => {
+      finals.left--;
+      if (entry.ending !== "ok") finals.failed++;
+    });
+  }
+  if (!waitFor(world, patience.finalMs, () => finals.left === 0) || finals.failed > 0)
+    late.push(`${finals.left + finals.failed} of the final reads were not answered`);
+  let waitsFor: string | undefined;
+  for (let spentMs = 0; spentMs < patience.agreeMs; spentMs += agreeEveryMs) {
+    waitsFor = unsettled(
+      world,
+      fold().map(({ view }) => view),
+    );
+    if (waitsFor === undefined) break;
+    world.clock.runUntil(world.clock.nowMs + agreeEveryMs);
+  }
+  if (waitsFor !== undefined) late.push(`replicas did not come to agree: ${waitsFor}`);
+  const verdicts = judge({
+    world,
+    witness,
+    folded: fold(),
+    history: clients.history,
+    hash: options.hash,
+    late,
+    lateTries: profile.link.duplicate > 0 || profile.link.straggle > 0,
+    needed: Math.floor(options.seconds * neededPerSecond),
+  });
+  world.close();
+  const report: RunReport = {
+    seed: options.seed,
+    passed: verdicts.every(passed),
+    hash: trace.hash,
+    verdicts,
+    events: world.clock.steps,
+    operations: clients.history.length,
+    acknowledged: clients.history.filter((entry) => entry.ending === "ok").length,
+    codes: Object.fromEntries(clients.codes),
+    faults: Object.fromEntries(faults.counts),
+    virtualS: Math.round(world.clock.nowMs / 1000),
+    realMs: Math.round(performance.now() - startedMs),
+    flags: flagsOf(options),
+  };
+  return { report, history: clients.history, world };
+}
+
+function flagsOf({ seconds, nodes, calm, only }: RunOptions): string {
+  const flags = [`--seconds ${seconds}`, `--nodes ${nodes}`];
+  if (calm === true) flags.push("--calm");
+  if (only !== undefined) flags.push(`--only ${only.join(",")}`);
+  return flags.join(" ");
+}
+
+/** Runs the world until `met`, at most `withinMs`; says whether it was met. */
+export function waitFor(world: World, withinMs: number, met: () => boolean): boolean {
+  world.clock.runUntil(world.clock.nowMs + withinMs, met);
+  return met();
+}
+
+function narrowed(profile: Profile, only: readonly FaultKind[] | undefined): Profile {
+  if (only === undefined) return profile;
+  return { ...profile, everyS: new Map([...profile.everyS].filter(([kind]) => only.includes(kind))) };
+}
+
+function shapeOf({ nodes }: RunOptions, draw: number): Shape {
+  return {
+    nodes,
+    routers: 2,
+    control: 3,
+    partitions: draw < 0.3 ? 2 : 1,
+    logGroups: 2,
+    timing: defaultTiming,
+    snapshotEvery: 12,
+    logRetainBytes: 24 * 1024,
+  };
+}
+
+function tablesFor(draw: number): readonly WorkloadTable[] {
+  const few = draw < 0.5;
+  return [
+    { name: "users", partitioning: "hash", partitions: few ? 3 : 8, sorts: few ? 3 : 6 },
+    { name: "events", partitioning: "range", partitions: few ? 8 : 40, sorts: 0 },
+  ];
+}
+
+function makeTables(world: World, tables: readonly WorkloadTable[]): { done: number } {
+  const made = { done: 0 };
+  for (const table of tables) {
+    const body = {
+      name: table.name,
+      partitioning: table.partitioning,
+      key: table.sorts === 0 ? { partition: "number" } : { partition: "string", sort: "number" },
+      ...(table.partitioning === "hash" ? { fragments: 3 } : { splitAt: [Math.floor(table.partitions / 2)] }),
+      replicas: 3,
+      deadlineMs: 5000,
+    };
+    const ask = (): void =>
+      world.network.ask("u0", subjects.cluster("createTable"), body, 6000, (outcome) => {
+        const answer = outcome.kind === "answer" ? outcome.body : undefined;
+        const text = JSON.stringify(answer ?? outcome.kind);
+        world.options.trace.say(world.clock.nowMs, `u0 createTable ${table.name}: ${text}`);
+        const there =
+          typeof answer === "object" && answer !== null && (!("fault" in answer) || text.includes("TABLE_EXISTS"));
+        if (there) made.done++;
+        else world.clock.after(500, ask);
+      });
+    world.clock.after(200, ask);
+  }
+  return made;
+}
