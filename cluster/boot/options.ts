@@ -8,12 +8,12 @@ import { limits } from "../../src/config/limits.js";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { isName } from "../../src/protocol/subjects.js";
 
-const whole = (what: string, least: number, most: number) =>
-  z
-    .union([z.number(), z.string().trim().min(1).transform(Number)])
-    .refine((count) => Number.isInteger(count) && count >= least && count <= most, {
-      message: `${what} must be a whole number from ${least} to ${most}`,
-    });
+const whole = (what: string, least: number, most: number) => {
+  const message = `${what} must be a whole number from ${least} to ${most}`;
+  return z
+    .union([z.number(), z.string().trim().min(1).transform(Number)], { error: message })
+    .refine((count) => Number.isInteger(count) && count >= least && count <= most, { message });
+};
 const oneOf = <const W extends readonly [string, ...string[]]>(what: string, words: W) =>
   z.enum(words, { error: `${what} must be ${words.join(" or ")}` });
 const text = (what: string) =>
@@ -27,9 +27,10 @@ const zones = z
     message: "zones must be names (a letter, then letters, digits, _ or -), with commas between them",
   });
 
+const oneOrThree = "natsServers must be 1 or 3";
 const natsServers = z
-  .union([z.number(), z.string().transform(Number)])
-  .refine((count): count is 1 | 3 => count === 1 || count === 3, { message: "natsServers must be 1 or 3" });
+  .union([z.number(), z.string().transform(Number)], { error: oneOrThree })
+  .refine((count): count is 1 | 3 => count === 1 || count === 3, { message: oneOrThree });
 
 const edgeUsers = z.array(
   z.strictObject({
@@ -65,7 +66,8 @@ const schema = z.strictObject({
   zones: zones.default([]),
   restart: oneOf("restart", ["always", "never"]).default("always"),
   readyFile: text("readyFile").optional(),
-  logLevel: oneOf("logLevel", ["debug", "info", "warn", "error", "silent"]).default("warn"),
+  logLevel: oneOf("logLevel", ["debug", "info", "warn", "error"]).default("info"),
+  logTo: oneOf("logTo", ["files", "stderr"]).default("files"),
   /** More users for clients, each limited to the subjects it is granted. */
   users: edgeUsers.default([]),
 });

@@ -14,8 +14,10 @@ export interface HostModule {
 export interface RunningHost {
   /** Ends it in order. `leaving`: first have its primaries moved away. */
   stop(leaving: boolean): Promise<void>;
+  /** Ends it without order: nothing is said, nothing that waits is written. */
+  crash(): Promise<void>;
   stats(): HostStats;
-  /** Settles when the host failed and must be started anew, with the reason. */
+  /** Settles when the host failed and has closed everything, with the reason; whoever runs it starts it anew. */
   readonly failed: Promise<string>;
 }
 

@@ -10,24 +10,23 @@ export interface InsideApi {
   start(moduleUrl: string, spec: HostSpecData): Promise<Result<void>>;
   stop(leaving: boolean): Promise<Result<void>>;
   stats(): Result<HostStats>;
-  crash(): void;
+  /** Ends the thread or process without order. */
+  crash(): Promise<void>;
 }
 
 /** Exit codes by which the supervisor's log tells a host that failed from one that was told to crash. */
 const failedCode = 70;
 const crashedCode = 71;
+/** A thread shares its process with others that may open the same store next: it gets this long to let go of it. */
+const crashLimitMs = 500;
 
 /** Serves one host over `end`. Returns how to end that host when the outside is gone. */
-export function serveInside(end: MessageChannelEnd, report: (why: string) => void): () => Promise<void> {
+export function serveInside(end: MessageChannelEnd): () => Promise<void> {
   let host: RunningHost | undefined;
 
   async function fellOver(running: RunningHost): Promise<void> {
-    const why = await running.failed;
-    if (host !== running) return;
-    host = undefined;
-    report(why);
-    await running.stop(false).catch(() => undefined);
-    process.exit(failedCode);
+    await running.failed;
+    if (host === running) process.exit(failedCode);
   }
   async function stop(leaving: boolean): Promise<void> {
     const running = host;
@@ -50,7 +49,11 @@ export function serveInside(end: MessageChannelEnd, report: (why: string) => voi
       return ok(undefined);
     },
     stats: () => (host === undefined ? fail("UNAVAILABLE", "the host is not up") : ok(host.stats())),
-    crash: () => process.exit(crashedCode),
+    async crash() {
+      setTimeout(() => process.exit(crashedCode), crashLimitMs);
+      await host?.crash().catch(() => undefined);
+      process.exit(crashedCode);
+    },
   };
   expose(api, endpointOf(end));
   return () => stop(false);

@@ -5,16 +5,13 @@ import { serveInside } from "./inside.js";
 
 const orphanMs = 5_000;
 
-const stop = serveInside(
-  {
-    post: (message) => {
-      if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
-    },
-    on: (listener) => process.on("message", listener),
-    off: (listener) => process.off("message", listener),
+const stop = serveInside({
+  post: (message) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
   },
-  (why) => process.stderr.write(`${why}\n`),
-);
+  on: (listener) => process.on("message", listener),
+  off: (listener) => process.off("message", listener),
+});
 
 function endInOrder(): void {
   setTimeout(() => process.exit(1), orphanMs).unref();

@@ -5,11 +5,8 @@ import { serveInside } from "./inside.js";
 
 const port = parentPort;
 if (port === null) throw new Error("this file is the entry of a worker thread");
-serveInside(
-  {
-    post: (message) => port.postMessage(message),
-    on: (listener) => port.on("message", listener),
-    off: (listener) => port.off("message", listener),
-  },
-  (why) => process.stderr.write(`${why}\n`),
-);
+serveInside({
+  post: (message) => port.postMessage(message),
+  on: (listener) => port.on("message", listener),
+  off: (listener) => port.off("message", listener),
+});

@@ -24,6 +24,7 @@ export async function startHost(spec: FakeSpec): Promise<Result<RunningHost>> {
   });
   return ok({
     failed,
+    crash: async () => note("crash"),
     stats: () => ({ id: spec.id, incarnation: spec.incarnation }),
     async stop(leaving) {
       note(leaving ? "leave" : "stop");

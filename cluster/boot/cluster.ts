@@ -1,0 +1,277 @@
+// Cluster. The one composition root: data folder, engine, streams, hosts, until queries are served; and the way back down.
+// B1 a start that fails says why and leaves nothing running and nothing locked. B2 `stop` ends everything in order and within bounds.
+// B3 the ready file exists exactly while queries are served; it and the connection file are written whole or not at all.
+
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { accessToEngine, accessToExisting, type EngineAccess } from "../engine/access.js";
+import { startEngine } from "../engine/nats-server.js";
+import { openLog } from "../host/log.js";
+import { openProcess } from "../hosts/process-door.js";
+import { type HostLine, type HostPlan, type HostRole, Supervisor } from "../hosts/supervisor.js";
+import { openThread } from "../hosts/thread-door.js";
+import type { Log } from "../log.js";
+import { packageVersion } from "../version.js";
+import { type Connection, openConnection } from "../world/connection.js";
+import { openInbox } from "../world/inbox.js";
+import { ensureStreams } from "../world/streams.js";
+import { announceDeath } from "./announcer.js";
+import { connectionFiles } from "./connection-files.js";
+import { type DataDir, openDataDir } from "./data-dir.js";
+import type { StartOptions } from "./options.js";
+import { folderOf, plansOf } from "./plans.js";
+import { waitUntilServed } from "./readiness.js";
+
+export interface ClusterWatcher {
+  /** A step of the start, for a person who waits. */
+  onProgress?(step: string): void;
+  /** Something that a person should know while the cluster runs: a death, a restart. */
+  onNotice?(notice: string): void;
+  /** It cannot go on by itself. */
+  onFailed?(why: string): void;
+}
+
+export interface RunningHostLine {
+  readonly id: string;
+  readonly pid: number;
+}
+
+export interface RunningCluster {
+  readonly natsUrl: string;
+  readonly dataDir: string;
+  /** How long the start took. */
+  readonly startedInMs: number;
+  /** Tables with fragments that did not serve when the start was over. */
+  readonly closedTables: readonly string[];
+  nodes(): readonly RunningHostLine[];
+  routers(): readonly RunningHostLine[];
+  control(): readonly RunningHostLine[];
+  natsServers(): readonly { readonly pid: number; readonly port: number }[];
+  /** Kills one host as a crash would; false: there is none of that name. */
+  kill(id: string): boolean;
+  /** Ends one host in order; it stays away. */
+  leave(id: string): Promise<boolean>;
+  /** Ends one host in order and starts it again. */
+  restart(id: string): Promise<Result<void>>;
+  /** A planned restart of one nats-server: its streams are handed over first. */
+  restartServer(index: number): Promise<Result<void>>;
+  stop(): Promise<void>;
+}
+
+const servedLimits = { nodesMs: 60_000, fragmentsMs: 20_000 } as const;
+const hostModule = new URL("../host/host.js", import.meta.url).href;
+
+/** What has been opened so far; closed in the opposite order. */
+type Closers = (() => Promise<unknown>)[];
+
+export async function startCluster(
+  options: StartOptions,
+  watcher: ClusterWatcher = {},
+): Promise<Result<RunningCluster>> {
+  const closers: Closers = [];
+  try {
+    const started = await bringUp(options, watcher, closers);
+    if (!started.ok) await closeAll(closers);
+    return started;
+  } catch (error) {
+    await closeAll(closers);
+    return fail("INTERNAL", `the start failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function closeAll(closers: Closers): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close();
+}
+
+async function bringUp(
+  options: StartOptions,
+  watcher: ClusterWatcher,
+  closers: Closers,
+): Promise<Result<RunningCluster>> {
+  const begunMs = performance.now();
+  // Pids change when something is started again; what other programs read must follow.
+  let refresh = async (): Promise<void> => undefined;
+  const watch: ClusterWatcher = {
+    ...watcher,
+    onNotice(notice) {
+      watcher.onNotice?.(notice);
+      void refresh();
+    },
+  };
+  const dataDir = await openDataDir(options);
+  if (!dataDir.ok) return dataDir;
+  closers.push(() => dataDir.value.release());
+  const { path, facts } = dataDir.value;
+  const log = openLog(
+    { level: options.logLevel, ...(options.logTo === "files" ? { file: join(path, "cluster.log") } : {}) },
+    { host: "cluster" },
+  );
+
+  watcher.onProgress?.(options.nats === undefined ? "starting nats-server" : "joining the NATS cluster");
+  const access = await openAccess(options, dataDir.value, log, watch);
+  if (!access.ok) return access;
+  closers.push(() => access.value.stop());
+  const connection = await openConnection({
+    address: access.value.core,
+    name: "foreshard-supervisor",
+    waitOnFirstConnect: false,
+  });
+  if (!connection.ok) return connection;
+  closers.push(() => connection.value.close());
+
+  watcher.onProgress?.("preparing the streams");
+  const streams = await prepareStreams(connection.value, facts, access.value.copies);
+  if (!streams.ok) return streams;
+
+  watcher.onProgress?.("starting the hosts");
+  const ground = {
+    dataDir: dataDir.value,
+    core: access.value.core,
+    copies: access.value.copies,
+    version: packageVersion(),
+  };
+  const plans = plansOf(options, ground);
+  for (const { role, id } of plans) await mkdir(folderOf(path, role, id), { recursive: true, mode: 0o700 });
+  const supervisor = supervisorOf(plans, options, connection.value, log, watch);
+  closers.push(() => supervisor.stop());
+  const hosts = await supervisor.start();
+  if (!hosts.ok) return hosts;
+
+  watcher.onProgress?.("waiting until queries are served");
+  const served = await checkServed(access.value, supervisor, facts.controlPartitions);
+  if (!served.ok) return served;
+  const cluster = clusterOf(access.value, supervisor, path, closers, {
+    startedInMs: Math.round(performance.now() - begunMs),
+    closedTables: served.value,
+  });
+  const files = connectionFiles(options, access.value, cluster);
+  closers.push(() => files.remove());
+  await files.write();
+  refresh = () => files.write();
+  log("info", "clusterReady", { startedInMs: cluster.startedInMs, closedTables: cluster.closedTables });
+  return ok(cluster);
+}
+
+async function openAccess(
+  options: StartOptions,
+  { path, facts }: DataDir,
+  log: Log,
+  watcher: ClusterWatcher,
+): Promise<Result<EngineAccess>> {
+  if (options.nats !== undefined) return accessToExisting(options.nats, options.creds);
+  const engine = await startEngine({
+    dataDir: path,
+    ...(options.port === undefined ? {} : { port: options.port }),
+    servers: facts.natsServers,
+    durability: options.durability,
+    ...(options.natsServer === undefined ? {} : { binary: options.natsServer }),
+    edgeUsers: options.users,
+    log(level, event, fields) {
+      log(level, event, fields);
+      const notice = engineNotice(event, fields);
+      if (notice !== undefined) watcher.onNotice?.(notice);
+    },
+    onFailed: (why) => watcher.onFailed?.(why),
+  });
+  return engine.ok ? ok(accessToEngine(engine.value)) : engine;
+}
+
+function engineNotice(event: string, fields: Readonly<Record<string, unknown>> = {}): string | undefined {
+  if (event === "defaultPortTaken") return `port ${fields.port} is taken; another one was chosen`;
+  if (event === "natsServerDied") return `nats-server ${fields.server} ${fields.how}; it is started again`;
+  if (event === "natsServerRestarted") return `nats-server ${fields.server} runs again`;
+  if (event === "staleServerEnded") return "a nats-server that an earlier run left behind was ended";
+  return undefined;
+}
+
+async function prepareStreams(
+  connection: Connection,
+  facts: DataDir["facts"],
+  copies: number,
+): Promise<Result<unknown>> {
+  const inbox = openInbox(connection);
+  try {
+    const { controlPartitions, logGroups } = facts;
+    return await ensureStreams(inbox, { partitions: controlPartitions, logGroups, replicas: copies });
+  } finally {
+    inbox.close();
+  }
+}
+
+function supervisorOf(
+  plans: readonly HostPlan[],
+  options: StartOptions,
+  connection: Connection,
+  log: Log,
+  watcher: ClusterWatcher,
+): Supervisor {
+  return new Supervisor(plans, {
+    moduleUrl: hostModule,
+    openDoor: options.isolation === "threads" ? openThread : openProcess,
+    restart: options.restart,
+    log(level, event, fields) {
+      log(level, event, fields);
+      if (event === "hostRestarted") watcher.onNotice?.(`${fields?.host} runs again`);
+    },
+    drawIncarnation: () => randomBytes(8).toString("hex"),
+    died(plan, incarnation) {
+      watcher.onNotice?.(`${plan.id} died`);
+      if (plan.role !== "router") announceDeath(connection, plan.id, incarnation);
+    },
+    gaveUp(plan, why) {
+      log("error", "hostGivenUp", { host: plan.id, why });
+      watcher.onNotice?.(why);
+    },
+  });
+}
+
+async function checkServed(
+  access: EngineAccess,
+  supervisor: Supervisor,
+  partitions: number,
+): Promise<Result<readonly string[]>> {
+  const client = await openConnection({ address: access.client, name: "foreshard-start", waitOnFirstConnect: false });
+  if (!client.ok) return client;
+  const inbox = openInbox(client.value);
+  try {
+    const nodes = () => new Map(linesOf(supervisor, "node").map(({ id, incarnation }) => [id, incarnation]));
+    return await waitUntilServed(inbox, { partitions, nodes }, servedLimits);
+  } finally {
+    inbox.close();
+    await client.value.close();
+  }
+}
+
+function linesOf(supervisor: Supervisor, role: HostRole): readonly HostLine[] {
+  return supervisor.hosts().filter((line) => line.role === role);
+}
+
+function clusterOf(
+  access: EngineAccess,
+  supervisor: Supervisor,
+  dataDir: string,
+  closers: Closers,
+  start: Pick<RunningCluster, "startedInMs" | "closedTables">,
+): RunningCluster {
+  const lines = (role: HostRole) => linesOf(supervisor, role).map(({ id, pid }) => ({ id, pid }));
+  let stopping: Promise<void> | undefined;
+  return {
+    ...start,
+    natsUrl: access.natsUrl,
+    dataDir,
+    nodes: () => lines("node"),
+    routers: () => lines("router"),
+    control: () => lines("control"),
+    natsServers: () => access.servers().map(({ pid, port }) => ({ pid, port })),
+    kill: (id) => supervisor.kill(id),
+    leave: (id) => supervisor.leave(id),
+    restart: (id) => supervisor.restart(id),
+    restartServer: (index) => access.restartServer(index),
+    stop() {
+      stopping ??= closeAll(closers);
+      return stopping;
+    },
+  };
+}

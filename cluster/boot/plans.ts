@@ -1,0 +1,58 @@
+// Plans. Owns which hosts a cluster consists of: their names, zones, folders, and what each is told when it starts.
+
+import { join } from "node:path";
+import { defaultTiming } from "../../src/config/limits.js";
+import type { HostSpec, Role } from "../host/spec.js";
+import type { HostPlan } from "../hosts/supervisor.js";
+import type { NatsAddress } from "../world/connection.js";
+import type { DataDir } from "./data-dir.js";
+import type { StartOptions } from "./options.js";
+
+const MiB = 1024 * 1024;
+const defaultZone = "zone1";
+const initials = { node: "n", router: "r", control: "c" } as const satisfies Record<Role, string>;
+const folders = { node: "nodes", router: "routers", control: "control" } as const satisfies Record<Role, string>;
+
+export interface Ground {
+  readonly dataDir: DataDir;
+  readonly core: NatsAddress;
+  readonly copies: number;
+  readonly version: string;
+}
+
+export function plansOf(options: StartOptions, ground: Ground): HostPlan[] {
+  const counts = { control: options.control, node: options.nodes, router: options.routers } as const;
+  const roles: readonly Role[] = ["control", "node", "router"];
+  return roles.flatMap((role) =>
+    Array.from({ length: counts[role] }, (_, index): HostPlan => {
+      const id = `${initials[role]}${index + 1}`;
+      const zone = options.zones[index % Math.max(1, options.zones.length)] ?? defaultZone;
+      return { id, role, spec: (incarnation) => specOf(options, ground, { role, id, zone, incarnation }) };
+    }),
+  );
+}
+
+export function folderOf(dataDir: string, role: Role, id: string): string {
+  return join(dataDir, folders[role], id);
+}
+
+type Named = Pick<HostSpec, "role" | "id" | "zone" | "incarnation">;
+
+function specOf(options: StartOptions, { dataDir, core, copies, version }: Ground, named: Named): HostSpec {
+  return {
+    ...named,
+    version,
+    weight: 1,
+    nats: core,
+    dataDir: folderOf(dataDir.path, named.role, named.id),
+    partitions: dataDir.facts.controlPartitions,
+    logGroups: dataDir.facts.logGroups,
+    streamReplicas: copies,
+    snapshotEvery: 512,
+    logRetainBytes: 32 * MiB,
+    timing: defaultTiming,
+    leaveLimitMs: 20_000,
+    logLevel: options.logLevel,
+    logToFile: options.logTo === "files",
+  };
+}

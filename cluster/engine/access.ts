@@ -1,0 +1,149 @@
+// Engine access. Owns the one view of the NATS underneath that the rest needs, whether we started it or somebody else runs it.
+
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { type NatsAddress, openConnection } from "../world/connection.js";
+import { openInbox } from "../world/inbox.js";
+import { callApiLater } from "../world/jetstream.js";
+import { isNewEnough, tooOld } from "./binary.js";
+import type { Engine } from "./nats-server.js";
+
+export interface EngineAccess {
+  /** For the actors. */
+  readonly core: NatsAddress;
+  /** For whoever asks queries. */
+  readonly client: NatsAddress;
+  /** The client's address in one line that any NATS client can paste. */
+  readonly natsUrl: string;
+  /** Copies of each stream. */
+  readonly copies: number;
+  servers(): readonly { readonly name: string; readonly pid: number; readonly port: number }[];
+  restartServer(index: number): Promise<Result<void>>;
+  stop(): Promise<void>;
+}
+
+export function accessToEngine(engine: Engine): EngineAccess {
+  const addressOf = (who: keyof Engine["credentials"]): NatsAddress => ({
+    servers: engine.coreServers,
+    ...engine.credentials[who],
+  });
+  return {
+    core: addressOf("core"),
+    client: addressOf("client"),
+    natsUrl: engine.clientUrl,
+    copies: engine.coreServers.length,
+    servers: () => engine.servers(),
+    restartServer: (index) => engine.restartServer(index),
+    stop: () => engine.stop(),
+  };
+}
+
+const login = z.object({ user: z.string(), pass: z.string(), inboxPrefix: z.string().optional() });
+const loginFile = login.extend({ client: login.optional() });
+
+/** Joins a NATS cluster that runs already; `creds` names a file with `{user, pass}` as JSON, or a NATS credentials file. */
+export async function accessToExisting(url: string, creds: string | undefined): Promise<Result<EngineAccess>> {
+  const named = addressOfUrl(url);
+  if (!named.ok) return named;
+  const logins = await loginsOf(named.value, creds);
+  if (!logins.ok) return logins;
+  const copies = await inspect(logins.value.core, url);
+  if (!copies.ok) return copies;
+  return ok({
+    ...logins.value,
+    natsUrl: urlOf(logins.value.client),
+    copies: copies.value,
+    servers: () => [],
+    restartServer: async () => fail("NOT_POSSIBLE", "these NATS servers were not started by this cluster"),
+    stop: async () => undefined,
+  });
+}
+
+/** Reads `nats://user:password@host:port`, several with commas between them. */
+export function addressOfUrl(text: string): Result<NatsAddress> {
+  const servers: string[] = [];
+  let user = "";
+  let pass = "";
+  for (const part of text.split(",")) {
+    const word = part.trim();
+    const url = parseUrl(word);
+    if (url === null || url.hostname === "" || !["nats:", "tls:"].includes(url.protocol))
+      return fail("CONFIG", `${JSON.stringify(word)} is no NATS address: write nats://host:port`);
+    servers.push(`${url.hostname}:${url.port === "" ? "4222" : url.port}`);
+    if (url.username !== "") {
+      user = decodeURIComponent(url.username);
+      pass = decodeURIComponent(url.password);
+    }
+  }
+  return ok({ servers, inboxPrefix: "_INBOX", ...(user === "" ? {} : { user, pass }) });
+}
+
+function parseUrl(word: string): URL | null {
+  try {
+    return new URL(word.includes("://") ? word : `nats://${word}`);
+  } catch {
+    return null;
+  }
+}
+
+async function loginsOf(
+  named: NatsAddress,
+  creds: string | undefined,
+): Promise<Result<{ core: NatsAddress; client: NatsAddress }>> {
+  if (creds === undefined) return ok({ core: named, client: named });
+  const text = await readFile(creds, "utf8").catch(() => undefined);
+  if (text === undefined) return fail("CONFIG", `the credentials file ${creds} cannot be read`);
+  const { servers, inboxPrefix } = named;
+  if (text.includes("BEGIN NATS USER JWT")) {
+    const address: NatsAddress = { servers, inboxPrefix, creds: text };
+    return ok({ core: address, client: address });
+  }
+  const found = loginFile.safeParse(parse(text));
+  if (!found.success)
+    return fail("CONFIG", `${creds} is neither a NATS credentials file nor JSON with {"user": …, "pass": …}`);
+  const { client, ...core } = found.data;
+  const address = (one: z.infer<typeof login>): NatsAddress => ({
+    servers,
+    user: one.user,
+    pass: one.pass,
+    inboxPrefix: one.inboxPrefix ?? inboxPrefix,
+  });
+  return ok({ core: address(core), client: address(client ?? core) });
+}
+
+/** Looks at the servers as the actors will; answers how many copies of each stream they can hold. */
+async function inspect(core: NatsAddress, url: string): Promise<Result<number>> {
+  const opened = await openConnection({ address: core, name: "foreshard-start", waitOnFirstConnect: false });
+  if (!opened.ok) return opened;
+  const inbox = openInbox(opened.value);
+  try {
+    const info = opened.value.nats.info;
+    if (info !== undefined && !isNewEnough(info.version)) return tooOld(url, info.version);
+    const account = callApiLater(inbox, "INFO", undefined, 5_000).then(({ kind }) => kind === "ok");
+    // A denied publish is answered by nothing: the server tells it out of band only.
+    const denied = new Promise<boolean>((resolve) => opened.value.onError(() => resolve(false)));
+    if (!(await Promise.race([account, denied])))
+      return fail(
+        "ENGINE",
+        `the NATS servers at ${url} do not offer JetStream to this user: enable it for the account`,
+      );
+    return ok((info?.connect_urls?.length ?? 1) >= 3 ? 3 : 1);
+  } finally {
+    inbox.close();
+    await opened.value.close();
+  }
+}
+
+function urlOf({ servers, user, pass }: NatsAddress): string {
+  const who = user === undefined ? "" : `${encodeURIComponent(user)}:${encodeURIComponent(pass ?? "")}@`;
+  return `nats://${who}${servers[0] ?? ""}`;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,168 @@
+#!/usr/bin/env node
+// Start. Owns what a person sees who starts a cluster: options, the words while it starts, what to type next, and a calm end.
+// A start that fails says why in a sentence or two with its code; no stack trace reaches anybody.
+
+import { readFile } from "node:fs/promises";
+import { relative } from "node:path";
+import { Command } from "commander";
+import { type RunningCluster, startCluster } from "../cluster/boot/cluster.js";
+import { decodeOptions, type StartOptions } from "../cluster/boot/options.js";
+import { packageVersion } from "../cluster/version.js";
+import { type Fault, fail, ok, type Result } from "../src/kernel/fault.js";
+
+const examples = `
+Examples:
+  $ npm start                                         three nodes, one router, two control hosts in ./data
+  $ npm start -- --nodes 5 --zones a,b,c              five nodes over three zones
+  $ npm start -- --isolation processes                each host in a process of its own
+  $ npm start -- --nats-servers 3                     a real three-server NATS cluster, streams in three copies
+  $ npm start -- --nats nats://10.0.0.5:4222 --creds core.json
+                                                      on a NATS cluster that runs already
+  $ npm start -- --config cluster.json                the same options from a file: {"nodes": 5, "zones": ["a", "b"]}
+
+Options on the command line win over those of the file.`;
+
+const command = new Command("start")
+  .description("Starts a Foreshard cluster on this machine and serves until Ctrl-C.")
+  .option("--nodes <count>", "nodes that hold the data (default: 3)")
+  .option("--routers <count>", "routers that answer queries (default: 1)")
+  .option("--control <count>", "control hosts; one leads, the others stand by (default: 2)")
+  .option("--control-partitions <count>", "parts of the metadata, each with a leader of its own (default: 1)")
+  .option("--log-groups <count>", "streams that hold the data's log (default: 16)")
+  .option(
+    "--replicas <count>",
+    "copies of each fragment where a table does not say (default: 3, or as many as there are nodes)",
+  )
+  .option("--data-dir <folder>", "where everything is kept (default: ./data)")
+  .option("--port <port>", "port of NATS (default: 4222 if it is free, else any free one)")
+  .option(
+    "--durability <when>",
+    "always: acknowledged writes survive power loss; interval: faster, a power loss may cost the last second (default: always)",
+  )
+  .option("--nats <url>", "an existing NATS cluster with JetStream, instead of one started here")
+  .option("--creds <file>", 'who to be there: JSON {"user", "pass"} or a NATS credentials file')
+  .option("--nats-server <path>", "the nats-server to start (default: from the npm package, else the PATH)")
+  .option("--nats-servers <count>", "1, or 3 for a JetStream cluster on this machine (default: 1)")
+  .option("--isolation <how>", "threads or processes (default: threads)")
+  .option("--zones <names>", "zones to spread the nodes over, e.g. a,b,c")
+  .option("--restart <when>", "always or never start again what died (default: always)")
+  .option("--ready-file <file>", "write addresses and pids there as JSON once queries are served")
+  .option("--log-level <level>", "debug, info, warn or error (default: info)")
+  .option("--log-to <where>", "files in the data folder, or stderr (default: files)")
+  .option("--config <file>", "options from a JSON file, by their names in camelCase")
+  .version(packageVersion())
+  .allowExcessArguments(false)
+  .addHelpText("after", examples);
+
+async function main(): Promise<void> {
+  command.parse();
+  const options = await chosenOptions(command.opts());
+  if (!options.ok) return giveUp(options.fault);
+  const end = endings();
+  const started = await startCluster(options.value, {
+    onProgress: (step) => say(`  ${step} …`),
+    onNotice: (notice) => say(`  ${new Date().toLocaleTimeString()}  ${notice}`),
+    onFailed(why) {
+      process.exitCode = 1;
+      say(`\n${why}`);
+      end.ask();
+    },
+  });
+  if (!started.ok) return giveUp(started.fault);
+  if (!end.wasAsked()) welcome(started.value, options.value);
+  await end.asked;
+  say("\nStopping …");
+  await started.value.stop();
+  say("Stopped. All acknowledged data is in the data folder.");
+  process.exit();
+}
+
+async function chosenOptions(flags: Readonly<Record<string, unknown>>): Promise<Result<StartOptions>> {
+  const { config, ...given } = flags;
+  if (typeof config !== "string") return decodeOptions(given);
+  const file = await readConfig(config);
+  return file.ok ? decodeOptions({ ...file.value, ...given }) : file;
+}
+
+async function readConfig(path: string): Promise<Result<Record<string, unknown>>> {
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return fail("CONFIG", `the configuration file ${path} cannot be read`);
+  try {
+    const content: unknown = JSON.parse(text);
+    if (typeof content === "object" && content !== null && !Array.isArray(content)) return ok({ ...content });
+    return fail("CONFIG", `the configuration file ${path} must hold one JSON object, e.g. {"nodes": 5}`);
+  } catch (error) {
+    return fail(
+      "CONFIG",
+      `the configuration file ${path} is not JSON: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+/** The first signal asks for an end in order; the second ends at once. */
+function endings() {
+  let isAsked = false;
+  let resolve: () => void = () => undefined;
+  const asked = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  const ask = (): void => {
+    isAsked = true;
+    resolve();
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      if (isAsked) process.exit(130);
+      ask();
+    });
+  }
+  return { asked, ask, wasAsked: () => isAsked };
+}
+
+function welcome(cluster: RunningCluster, options: StartOptions): void {
+  const names = (lines: readonly { readonly id: string }[]): string => lines.map(({ id }) => id).join(" ");
+  const servers = cluster.natsServers();
+  const where = relative(process.cwd(), cluster.dataDir) || ".";
+  const flag = where === "data" ? "" : ` --data-dir ${where}`;
+  say(`
+Foreshard ${packageVersion()} serves queries (ready in ${(cluster.startedInMs / 1000).toFixed(1)} s).
+
+  nodes    ${names(cluster.nodes())}
+  routers  ${names(cluster.routers())}
+  control  ${names(cluster.control())}
+  nats     ${cluster.natsUrl}${servers.length > 1 ? `  (${servers.length} servers, streams in ${servers.length} copies)` : ""}
+  data     ${cluster.dataDir}
+${warnings(cluster, options)}
+Try it from another terminal:
+
+  npx foreshard${flag} table create users --fragments 8
+  npx foreshard${flag} put users ada '{"name":"Ada","born":1815}'
+  npx foreshard${flag} get users ada
+
+or with any NATS client:
+
+  nats req -s ${cluster.natsUrl} -H Content-Type:application/json \\
+    foreshard.query.users.get '{"key":"ada"}'
+
+Ctrl-C stops it.`);
+}
+
+function warnings(cluster: RunningCluster, options: StartOptions): string {
+  const lines: string[] = [];
+  if (options.durability === "interval" && options.nats === undefined)
+    lines.push("  durability is `interval`: a power loss may cost writes acknowledged in the last second.");
+  if (cluster.closedTables.length > 0)
+    lines.push(`  not all fragments serve yet: ${cluster.closedTables.join(", ")} (see \`npx foreshard incidents\`).`);
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function giveUp({ code, message }: Fault): void {
+  process.stderr.write(`${code}: ${message}\n`);
+  process.exit(1);
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+await main();

@@ -1,0 +1,73 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
+import * as fc from "fast-check";
+import { decodeOptions } from "../../cluster/boot/options.js";
+import { faultOf, unwrap } from "../engine/support.js";
+
+describe("start options", () => {
+  it("has the defaults that the help text tells", () => {
+    const { nodes, routers, control, dataDir, durability, isolation, restart, port } = unwrap(decodeOptions({}));
+    deepStrictEqual(
+      { nodes, routers, control, dataDir, durability, isolation, restart, port },
+      {
+        nodes: 3,
+        routers: 1,
+        control: 2,
+        dataDir: "./data",
+        durability: "always",
+        isolation: "threads",
+        restart: "always",
+        port: undefined,
+      },
+    );
+  });
+
+  it("takes the same from words of the command line and from values of a file", () => {
+    const words = decodeOptions({ nodes: "5", port: "4333", zones: "a, b", natsServers: "3" });
+    const values = decodeOptions({ nodes: 5, port: 4333, zones: ["a", "b"], natsServers: 3 });
+    deepStrictEqual(words, values);
+    deepStrictEqual(unwrap(words).zones, ["a", "b"]);
+  });
+
+  const wrong: readonly (readonly [Record<string, unknown>, RegExp])[] = [
+    [{ nodes: "0" }, /nodes must be a whole number from 1 to 64/],
+    [{ nodes: "three" }, /nodes must be a whole number/],
+    [{ nodes: "" }, /nodes/],
+    [{ nodes: 2.5 }, /nodes must be a whole number/],
+    [{ nodes: null }, /nodes/],
+    [{ port: 70_000 }, /port must be a whole number from 0 to 65535/],
+    [{ controlPartitions: 17 }, /controlPartitions must be a whole number from 1 to 16/],
+    [{ natsServers: 2 }, /natsServers must be 1 or 3/],
+    [{ durability: "sometimes" }, /durability must be always or interval/],
+    [{ isolation: "vm" }, /isolation must be threads or processes/],
+    [{ zones: "a,,b" }, /zones must be names/],
+    [{ zones: "a b" }, /zones must be names/],
+    [{ zones: "a,b,c,d" }, /4 zones for nodes 3/],
+    [{ nodes: 2, replicas: 3 }, /replicas is 3 with nodes 2/],
+    [{ creds: "x.json" }, /--nats URL/],
+    [{ nats: "nats://h:1", natsServers: 3 }, /leave one out/],
+    [{ nats: "nats://h:1", port: 4222 }, /leave one out/],
+    [{ dataDir: "" }, /dataDir must not be empty/],
+    [{ nods: 3 }, /no option nods.*--help/],
+    [{ users: [{ user: "bob", pass: "long enough", publish: ["foreshard.log.>"] }] }, /below foreshard\.query/],
+    [{ users: [{ user: "b b", pass: "long enough", publish: [] }] }, /must be a name/],
+  ];
+  for (const [chosen, words] of wrong) {
+    it(`refuses ${JSON.stringify(chosen)} with a sentence that helps`, () => {
+      const refused = faultOf(decodeOptions(chosen));
+      strictEqual(refused.code, "CONFIG");
+      match(refused.message, words);
+    });
+  }
+
+  it("never throws, whatever it is given", () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.constantFrom("nodes", "port", "zones", "users", "durability", "replicas"), fc.anything()),
+        (chosen) => {
+          const decoded = decodeOptions(chosen);
+          ok(decoded.ok || decoded.fault.message.length > 0);
+        },
+      ),
+    );
+  });
+});
