@@ -30,6 +30,8 @@ export interface RouterConfig {
   readonly timing: Timing;
   /** `core`: inside the cluster. `edge`: inside a client. */
   readonly reach: "core" | "edge";
+  /** Copies of a new table's fragments where whoever makes it does not say; absent or 0: as many as fit, at most 3. */
+  readonly tableReplicas?: number;
 }
 
 export interface RouterPorts {

@@ -166,7 +166,7 @@ export function createAdmin(
 
   return {
     createTable(inquiry, body, context) {
-      const request = createTableRequest(body, hash);
+      const request = createTableRequest(body, hash, config.tableReplicas);
       if (!request.ok) return desk.refuse(inquiry, request.fault);
       const { name } = request.value;
       const done = (): Effects =>

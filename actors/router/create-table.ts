@@ -30,7 +30,7 @@ export function nameIn(body: Fields, field: string): Result<string> {
   );
 }
 
-export function createTableRequest(body: Fields, hash: Hash): Result<CreateTable> {
+export function createTableRequest(body: Fields, hash: Hash, defaultReplicas = 0): Result<CreateTable> {
   const stranger = Object.keys(body).find((field) => !known.includes(field));
   if (stranger !== undefined)
     return fail(
@@ -43,7 +43,7 @@ export function createTableRequest(body: Fields, hash: Hash): Result<CreateTable
   if (partitioning !== "hash" && partitioning !== "range") return fail("BAD_REQUEST", "partitioning is hash or range");
   const key = keySchema(body.key);
   if (!key.ok) return key;
-  const replicas = body.replicas ?? 0;
+  const replicas = body.replicas ?? defaultReplicas;
   if (!isWhole(replicas) || replicas > limits.replicas)
     return fail("BAD_REQUEST", `replicas is a whole number from 0 (as many as fit, at most 3) to ${limits.replicas}`, {
       limit: limits.replicas,

@@ -48,6 +48,7 @@ function specOf(options: StartOptions, { dataDir, core, copies, version }: Groun
     partitions: dataDir.facts.controlPartitions,
     logGroups: dataDir.facts.logGroups,
     streamReplicas: copies,
+    tableReplicas: options.replicas,
     snapshotEvery: 512,
     logRetainBytes: 32 * MiB,
     timing: defaultTiming,

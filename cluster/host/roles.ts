@@ -60,11 +60,12 @@ async function composeNode(spec: HostSpec, { hash, store, storeId, bootCount }: 
   };
 }
 
-async function composeRouter({ id, partitions, timing, version }: HostSpec, { hash }: RolePorts): Promise<Composition> {
+async function composeRouter(spec: HostSpec, { hash }: RolePorts): Promise<Composition> {
   const { createRouter } = await import("../../actors/router.js");
   const { openService } = await import("../door/service.js");
+  const { id, partitions, timing, version, tableReplicas = 0 } = spec;
   return {
-    actors: [{ id: "router", actor: createRouter({ id, partitions, timing, reach: "core" }, { hash }) }],
+    actors: [{ id: "router", actor: createRouter({ id, partitions, timing, reach: "core", tableReplicas }, { hash }) }],
     doors: [],
     serve: (ports) => openService({ ...ports, actor: "router", id, version }),
   };

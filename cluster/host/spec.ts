@@ -24,6 +24,8 @@ export interface HostSpec {
   readonly logGroups: number;
   /** Copies of a stream that has to be made again. */
   readonly streamReplicas: number;
+  /** Copies of a new table's fragments where whoever makes it does not say; 0: as many as fit, at most 3. */
+  readonly tableReplicas?: number;
   readonly maxLogBytes?: number;
   /** Ledger entries between two snapshots. */
   readonly snapshotEvery: number;
