@@ -43,6 +43,7 @@ const layerBytes = 4 * 1024 * 1024;
 const pressedBytes = 32 * 1024 * 1024;
 const clearSlice = 1500;
 const closeLimitMs = 10_000;
+const reasonLimitMs = 1_000;
 
 /** Opens the environment in `dir`, finishes what a crash interrupted, and counts the boot. `drawId` gives a random id for a new store. */
 export async function openStore(dir: string, drawId: () => string): Promise<Result<NodeStore>> {
@@ -63,6 +64,8 @@ function openDatabase(dir: string): Database {
     encoding: "binary",
     // A commit is acknowledged after its sync; batches are ours, so overlapping them gains nothing.
     overlappingSync: false,
+    // Likewise batches by turn; their promise is in nobody's hands, and its rejection would end the process.
+    eventTurnBatching: false,
     cache: false,
   });
 }
@@ -260,7 +263,7 @@ function keysIn(db: Database, ranges: readonly KeyRange[], most: number): Buffer
   return found;
 }
 
-/** One transaction, settled after its sync. `act` only queues: it must not throw. */
+/** One transaction, settled after its sync. `act` only queues puts and removes: it must not throw. */
 async function write(db: Database, act: () => void): Promise<void> {
   try {
     await db.batch(act);
@@ -269,10 +272,10 @@ async function write(db: Database, act: () => void): Promise<void> {
   }
 }
 
-/** lmdb rejects twice: the batch, and a promise inside its error that says why. Both must be heard, or the process dies. */
+/** The error of a failed batch holds another promise, which rejects with the reason: unheard, it would end the process. */
 async function reasonOf(error: unknown): Promise<unknown> {
   if (!(error instanceof Error) || !("commitError" in error)) return error;
-  const limit = deadline(1000);
+  const limit = deadline(reasonLimitMs);
   const why = await Promise.race([
     Promise.resolve(error.commitError).then(
       () => error,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +20,10 @@ async function opened(dir: string): Promise<NodeStore> {
 }
 function flushed(store: NodeStore): Promise<Fault | undefined> {
   return new Promise((resolve) => store.commit([], [{ from: key(255, 1), to: key(255, 2) }], resolve));
+}
+/** A small disk at `dir`; false where the test may not make one. */
+function mount(dir: string, sizeMiB: number): boolean {
+  return spawnSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMiB}m`, "tmpfs", dir]).status === 0;
 }
 const key = (...bytes: number[]): Uint8Array => Uint8Array.from([2, ...bytes]);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -135,6 +140,60 @@ describe("store on LMDB", () => {
       { numRuns: 60 },
     );
     await store.close(true);
+  });
+
+  it("says when the disk is full, takes nothing more, and keeps what it had", async function () {
+    const dir = await folder();
+    if (!mount(dir, 4)) return this.skip();
+    const complaints: unknown[] = [];
+    const complain = (why: unknown): void => void complaints.push(why);
+    process.on("unhandledRejection", complain);
+    try {
+      const store = await opened(dir);
+      store.commit([{ key: key(1), value: Uint8Array.of(1) }], []);
+      assert.equal(await flushed(store), undefined);
+      let failed: Fault | undefined;
+      store.onFailure((why) => {
+        failed = why;
+      });
+      const first = new Promise<Fault | undefined>((resolve) => {
+        for (let n = 0; n < 60; n++)
+          store.commit([{ key: key(7, n), value: new Uint8Array(100_000) }], [], n === 59 ? resolve : undefined);
+      });
+      assert.equal((await first)?.code, "DATA_DIR");
+      assert.equal(failed?.code, "DATA_DIR");
+      assert.equal((await flushed(store))?.code, "DATA_DIR");
+      await store.close(true);
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(complaints, []);
+      const again = await opened(dir);
+      assert.deepEqual([...(again.store.get(key(1)) ?? [])], [1]);
+      await again.close(true);
+    } finally {
+      process.off("unhandledRejection", complain);
+      spawnSync("umount", [dir]);
+    }
+  });
+
+  it("loses nothing that it said was on disk, and tears no commit, when it ends as in a crash", async () => {
+    const dir = await folder();
+    const store = await opened(dir);
+    let safe = 0;
+    for (let n = 1; n <= 200; n++) {
+      const value = Uint8Array.of(n);
+      const writes = [key(1), key(2), key(3, n)].map((at) => ({ key: at, value }));
+      store.commit(writes, [], (why) => {
+        if (why === undefined) safe = n;
+      });
+      if (n % 40 === 0) await new Promise((resolve) => setTimeout(resolve, 8));
+    }
+    await store.close(false);
+    const again = await opened(dir);
+    const last = again.store.get(key(1))?.[0] ?? 0;
+    assert.ok(safe > 0 && last >= safe, `${last} on disk, ${safe} said to be`);
+    assert.equal(again.store.get(key(2))?.[0], last);
+    assert.equal([...again.store.range(key(3), key(4), false)].length, last);
+    await again.close(true);
   });
 
   it("refuses a file that is not LMDB's, and one cut short, with a fault", async () => {
