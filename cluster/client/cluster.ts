@@ -1,0 +1,140 @@
+// Cluster and admin. Owns the typed questions to the cluster about itself, and the orders that change it.
+
+import { type Call, type Fields, given } from "./call.js";
+import type { Deadline, Key } from "./table.js";
+
+export type KeyTypeName = "string" | "number" | "date" | "bytes" | "tuple" | "any";
+export interface TableInfo {
+  readonly name: string;
+  readonly partitioning: "hash" | "range";
+  readonly key: { readonly partition: KeyTypeName; readonly sort?: KeyTypeName };
+  readonly replicas: number;
+  readonly fragments: number;
+  /** Fragments whose primary serves right now. */
+  readonly serving: number;
+}
+export interface FragmentInfo {
+  readonly id: number;
+  readonly table: string;
+  readonly from: Key | null;
+  readonly to: Key | null;
+  readonly epoch: number;
+  readonly primary: string;
+  readonly serving: boolean;
+  readonly replicas: readonly { readonly node: string; readonly state: "joining" | "ready" }[];
+}
+export interface NodeInfo {
+  readonly id: string;
+  readonly zone: string;
+  readonly weight: number;
+  readonly state: "up" | "down";
+  readonly draining: boolean;
+  readonly primaries: number;
+  readonly replicas: number;
+}
+export interface PartitionInfo {
+  readonly partition: number;
+  readonly term: number;
+  readonly leader: string;
+  readonly seq: number;
+}
+export interface RingShare extends NodeInfo {
+  /** Share of the replicas by weight, and as it is. */
+  readonly wantedShare: number;
+  readonly share: number;
+}
+export interface IncidentInfo {
+  readonly atMs: number;
+  readonly node: string;
+  readonly what: string;
+  readonly outcome: "healed" | "refused" | "noticed";
+  readonly fragments: readonly number[];
+  readonly note: string;
+}
+export interface TableWish extends Deadline {
+  readonly name: string;
+  /** `hash` (default) spreads rows evenly; `range` keeps them in key order. */
+  readonly partitioning?: "hash" | "range";
+  readonly key?: KeyTypeName | { readonly partition: KeyTypeName; readonly sort?: KeyTypeName };
+  /** Of a hash table. */
+  readonly fragments?: number;
+  /** Keys at which a range table is cut. */
+  readonly splitAt?: readonly Key[];
+  /** 0 (default): as many as there are nodes, at most 3. */
+  readonly replicas?: number;
+}
+
+export class Cluster {
+  constructor(private readonly call: Call) {}
+
+  async ping(): Promise<{ readonly router: string }> {
+    const { router } = await this.ask("ping");
+    return { router: String(router) };
+  }
+  async tables(): Promise<readonly TableInfo[]> {
+    const { tables } = await this.ask("tables");
+    return tables as readonly TableInfo[];
+  }
+  async table(name: string): Promise<{ readonly table: TableInfo; readonly fragments: readonly FragmentInfo[] }> {
+    const { table, fragments } = await this.ask("table", { name });
+    return { table: table as TableInfo, fragments: fragments as readonly FragmentInfo[] };
+  }
+  async nodes(): Promise<{ readonly nodes: readonly NodeInfo[]; readonly partitions: readonly PartitionInfo[] }> {
+    const { nodes, partitions } = await this.ask("nodes");
+    return { nodes: nodes as readonly NodeInfo[], partitions: partitions as readonly PartitionInfo[] };
+  }
+  /** All fragments, or those of one table. */
+  async fragments(table?: string): Promise<readonly FragmentInfo[]> {
+    const all: FragmentInfo[] = [];
+    for (let skip: number | null = 0; skip !== null; ) {
+      const answer: Fields = await this.ask("fragments", { table, skip });
+      all.push(...(answer.fragments as readonly FragmentInfo[]));
+      skip = typeof answer.next === "number" && answer.next > skip ? answer.next : null;
+    }
+    return all;
+  }
+  async ring(): Promise<readonly RingShare[]> {
+    const { ring } = await this.ask("ring");
+    return ring as readonly RingShare[];
+  }
+  async incidents(): Promise<readonly IncidentInfo[]> {
+    const { incidents } = await this.ask("incidents");
+    return incidents as readonly IncidentInfo[];
+  }
+
+  private ask(op: string, body: object = {}): Promise<Fields> {
+    return this.call(`foreshard.query._cluster.${op}`, given(body));
+  }
+}
+
+export class Admin {
+  constructor(private readonly call: Call) {}
+
+  /** Answers when the table serves. */
+  async createTable(
+    wish: TableWish,
+  ): Promise<{ readonly table: string; readonly fragments: number; readonly replicas: number }> {
+    const { table, fragments, replicas } = await this.ask("createTable", wish);
+    return { table: String(table), fragments: Number(fragments), replicas: Number(replicas) };
+  }
+  async dropTable(name: string): Promise<void> {
+    await this.ask("dropTable", { name });
+  }
+  /** Moves everything away from a node, and nothing to it. */
+  async drain(node: string): Promise<void> {
+    await this.ask("drain", { node });
+  }
+  async undrain(node: string): Promise<void> {
+    await this.ask("undrain", { node });
+  }
+  /** Forgets a node that is down for good. */
+  async removeNode(node: string): Promise<void> {
+    await this.ask("removeNode", { node });
+  }
+
+  private ask(op: string, body: object): Promise<Fields> {
+    return this.call(`foreshard.query._cluster.${op}`, { deadlineMs: adminDeadlineMs, ...given(body) });
+  }
+}
+
+const adminDeadlineMs = 15_000;

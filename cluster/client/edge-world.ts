@@ -1,0 +1,136 @@
+// Edge world. Owns the small world of the router inside a client: a kernel, timers, and asks over one NATS connection.
+// E1 requests of one turn of the event loop reach the router together, and leave together.
+// E2 every request settles, also when the router fails (it is made anew) or the connection closes.
+// E3 a subject that this user may not publish on fails at once: the server says so out of band.
+
+import { randomInt, randomUUID } from "node:crypto";
+import { createRouter, routerActorId } from "../../actors/router.js";
+import { defaultTiming } from "../../src/config/limits.js";
+import type { ReplyTo, Ticket } from "../../src/kernel/effect.js";
+import { fault } from "../../src/kernel/fault.js";
+import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
+import { seededRandom } from "../../src/kernel/random.js";
+import type { Connection } from "../world/connection.js";
+import { loadHash } from "../world/hash.js";
+import { openInbox } from "../world/inbox.js";
+import { createRequests } from "../world/requests.js";
+import { createTimers } from "../world/timers.js";
+
+export interface EdgeWorld {
+  /** The answer's body, `{fault}` included; settles within the deadline that the body names. */
+  request(subject: string, body: unknown): Promise<unknown>;
+  close(): void;
+}
+
+const deniedSubject = /permissions violation for publish to "?([^"\s]+)"?/i;
+
+export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> {
+  const hash = await loadHash();
+  const id = randomUUID().replaceAll("-", "");
+  const waiting = new Map<number, (body: unknown) => void>();
+  const asked = new Map<Ticket, string>();
+  let replies = 0;
+  let due = false;
+  let closed = false;
+
+  const inbox = openInbox(connection);
+  const timers = createTimers((actor, name) => kernel.deliver(actor, { kind: "woke", name }));
+  const requests = createRequests({ connection, inbox, request: () => undefined });
+
+  function settle({ reply }: ReplyTo, body: unknown): void {
+    if (typeof reply !== "number") return;
+    const done = waiting.get(reply);
+    waiting.delete(reply);
+    done?.(body);
+  }
+  function settleAll(why: ReturnType<typeof fault>): void {
+    for (const reply of [...waiting.keys()]) settle({ reply }, { fault: why });
+  }
+  function turn(): void {
+    due = false;
+    if (!closed && kernel.run(turnMessages) > 0) scheduled();
+  }
+  function scheduled(): void {
+    if (due) return;
+    due = true;
+    setImmediate(turn);
+  }
+  function begin(): void {
+    const router = createRouter({ id: `client-${id}`, partitions: 0, timing: defaultTiming, reach: "edge" }, { hash });
+    kernel.spawn(routerActorId, router);
+    kernel.deliver(routerActorId, { kind: "start" });
+  }
+  function perform(actor: string, effect: Outward): void {
+    switch (effect.kind) {
+      case "ask": {
+        const { subject, body, timeoutMs, ticket } = effect;
+        asked.set(ticket, subject);
+        return requests.ask(subject, body, timeoutMs, (outcome) => {
+          if (asked.delete(ticket)) kernel.deliver(actor, { kind: "answered", ticket, outcome });
+        });
+      }
+      case "publish":
+        return requests.publish(effect.subject, effect.body);
+      case "wake":
+        return timers.wake(actor, effect.name, effect.afterMs);
+      case "unwake":
+        return timers.unwake(actor, effect.name);
+      case "log":
+        return;
+      default:
+        throw new Error(`a client has no ${effect.kind}`);
+    }
+  }
+  function denied(what: string): void {
+    const subject = deniedSubject.exec(what)?.[1];
+    if (subject === undefined) return;
+    const why = fault("FORBIDDEN", `this user may not publish on ${subject}`);
+    for (const [ticket, asking] of [...asked]) {
+      if (asking !== subject) continue;
+      asked.delete(ticket);
+      kernel.deliver(routerActorId, { kind: "answered", ticket, outcome: { kind: "answer", body: { fault: why } } });
+    }
+  }
+
+  const world: World = {
+    nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
+    perform,
+    reply: settle,
+    forget: (actor) => timers.forget(actor),
+    crashed(_actor, error) {
+      asked.clear();
+      const what = error instanceof Error ? error.message : String(error);
+      settleAll(fault("INTERNAL", `the router in this client failed and was made anew: ${what}`));
+      begin();
+    },
+    scheduled,
+  };
+  const kernel = new Kernel(world, seededRandom(randomInt(2 ** 32)));
+  const stopListening = connection.onError(denied);
+  begin();
+
+  return {
+    request(subject, body) {
+      if (closed) return Promise.resolve({ fault: closedFault });
+      return new Promise((resolve) => {
+        const reply = replies++;
+        waiting.set(reply, resolve);
+        kernel.request(routerActorId, { kind: "request", subject, body, from: { reply }, user: "" });
+      });
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      stopListening();
+      settleAll(closedFault);
+      timers.close();
+      requests.close();
+      inbox.close();
+    },
+  };
+}
+
+/** Messages stepped before other work of the process gets its turn. */
+const turnMessages = 512;
+const closedFault = fault("UNAVAILABLE", "this client is closed; connect again");

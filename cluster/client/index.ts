@@ -1,0 +1,80 @@
+// Client. Owns the front of the library: `connect`, and what a connected client offers.
+//   const db = await connect("nats://client:…@127.0.0.1:4222");
+//   await db.table<User>("users").put("ann", { name: "Ann" });
+// The router is built in: operations go straight to the nodes, and all of one turn of the event loop for one node travel together.
+
+import { fault } from "../../src/kernel/fault.js";
+import { isName } from "../../src/protocol/subjects.js";
+import { openConnection } from "../world/connection.js";
+import { addressOf, type ConnectOptions } from "./address.js";
+import { createCall, type Fields } from "./call.js";
+import { Admin, Cluster } from "./cluster.js";
+import { type EdgeWorld, openEdgeWorld } from "./edge-world.js";
+import { FaultError } from "./fault-error.js";
+import { Table } from "./table.js";
+
+export type { Fault, FaultCode } from "../../src/kernel/fault.js";
+export type { ConnectOptions } from "./address.js";
+export type {
+  FragmentInfo,
+  IncidentInfo,
+  KeyTypeName,
+  NodeInfo,
+  PartitionInfo,
+  RingShare,
+  TableInfo,
+  TableWish,
+} from "./cluster.js";
+export { Admin, Cluster } from "./cluster.js";
+export { FaultError } from "./fault-error.js";
+export type {
+  AggregateAnswer,
+  AggregateAsk,
+  AggregateOptions,
+  BatchStep,
+  Change,
+  Filter,
+  GetOptions,
+  Key,
+  Page,
+  PageOptions,
+  ReadOptions,
+  Row,
+  ScanOptions,
+  WatchOptions,
+  WriteOptions,
+} from "./table.js";
+export { Table, Watch } from "./table.js";
+
+export interface Client {
+  /** A table's typed view; that it exists is checked when it is asked. */
+  table<Doc extends object = Fields>(name: string): Table<Doc>;
+  readonly admin: Admin;
+  readonly cluster: Cluster;
+  /** Ends the connection; what is still under way fails with UNAVAILABLE. */
+  close(): Promise<void>;
+}
+
+/** Connects to a cluster; throws a `FaultError` when no server can be reached. */
+export async function connect(wish: string | ConnectOptions): Promise<Client> {
+  const address = await addressOf(wish);
+  if (!address.ok) throw new FaultError(address.fault);
+  const name = (typeof wish === "string" ? undefined : wish.name) ?? "foreshard-client";
+  const connection = await openConnection({ address: address.value, name, waitOnFirstConnect: false });
+  if (!connection.ok) throw new FaultError(connection.fault);
+  const world: EdgeWorld = await openEdgeWorld(connection.value);
+  const call = createCall(world);
+  return {
+    table<Doc extends object = Fields>(table: string): Table<Doc> {
+      if (!isName(table))
+        throw new FaultError(fault("BAD_NAME", "a table name begins with a letter and has letters, digits, _ and -"));
+      return new Table<Doc>(call, table);
+    },
+    admin: new Admin(call),
+    cluster: new Cluster(call),
+    async close() {
+      world.close();
+      await connection.value.close();
+    },
+  };
+}

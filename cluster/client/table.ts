@@ -1,0 +1,222 @@
+// Table. Owns the typed view of one table: rows, writes, scans, aggregates and the change feed.
+// The documents' type is the caller's word: the store checks shapes and limits, not types.
+
+import type { KeyValue } from "../../src/table/table.js";
+import { type Call, drawRequestId, type Fields, given } from "./call.js";
+
+/** `"a"`, or `["a", "b"]` in a table with a sort key. A tuple as a whole key stands inside the key's array: `[["x", 1]]`. */
+export type Key = KeyValue;
+export type Level = "strong" | "bounded" | "any";
+/** As in `docs/PROTOCOL.md`: `{op, field, value}` and their combinations. */
+export type Filter = { readonly op: string; readonly [part: string]: unknown };
+
+export interface Row<Doc> {
+  readonly key: Key;
+  readonly version: number;
+  readonly doc: Doc;
+}
+export interface Change<Doc> {
+  readonly key: Key;
+  readonly version: number;
+  /** Null: the row was deleted. */
+  readonly doc: Doc | null;
+}
+
+export interface Deadline {
+  /** How long the call may take, retries included. */
+  readonly deadlineMs?: number;
+}
+export interface ReadOptions extends Deadline {
+  /** `strong` (default): linearizable. `bounded`: at most `maxStaleMs` old. `any`: whatever a replica has. */
+  readonly level?: Level;
+  readonly maxStaleMs?: number;
+}
+export interface GetOptions extends ReadOptions {
+  /** Paths to keep, dotted: `address.city`. */
+  readonly fields?: readonly string[];
+}
+export interface WriteOptions extends Deadline {
+  /** Only when the row has this version; 0 = only when there is none. */
+  readonly ifVersion?: number;
+  /** Drawn when absent. Writing again with the same one is carried out once. */
+  readonly requestId?: string;
+}
+export interface RangeOptions extends ReadOptions {
+  /** Rows of one partition key; `from`, `to` and `prefix` then speak of the sort key. */
+  readonly partition?: Key;
+  readonly from?: Key;
+  readonly to?: Key;
+  readonly prefix?: Key;
+  readonly filter?: Filter;
+}
+export interface ScanOptions extends RangeOptions {
+  readonly reverse?: boolean;
+  /** Rows in one page. */
+  readonly limit?: number;
+  readonly fields?: readonly string[];
+}
+export interface PageOptions extends ScanOptions {
+  readonly cursor?: string | null;
+}
+export interface Page<Doc> {
+  readonly rows: readonly Row<Doc>[];
+  /** For the next page; null after the last one. */
+  readonly cursor: string | null;
+}
+export interface AggregateAsk {
+  readonly fn: "count" | "sum" | "min" | "max" | "avg";
+  readonly field?: string;
+  /** Name in the answer. */
+  readonly as?: string;
+}
+export interface AggregateOptions extends RangeOptions {
+  readonly aggregates: readonly AggregateAsk[];
+  readonly groupBy?: readonly string[];
+}
+export interface AggregateAnswer {
+  readonly groups: readonly Readonly<Record<string, unknown>>[];
+  readonly rowsSeen: number;
+}
+export type BatchStep<Doc> =
+  | { readonly op: "put" | "insert"; readonly key: Key; readonly doc: Doc; readonly ifVersion?: number }
+  | { readonly op: "update"; readonly key: Key; readonly patch: Fields; readonly ifVersion?: number }
+  | { readonly op: "delete"; readonly key: Key; readonly ifVersion?: number };
+export interface WatchOptions {
+  /** Where an earlier watch stopped; absent: from now on. */
+  readonly cursor?: string;
+  readonly filter?: Filter;
+  /** How long one poll waits. */
+  readonly waitMs?: number;
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal;
+}
+
+export class Table<Doc extends object = Fields> {
+  constructor(
+    private readonly call: Call,
+    readonly name: string,
+  ) {}
+
+  async get(key: Key, options: GetOptions = {}): Promise<Row<Doc> | null> {
+    const { row } = await this.ask("get", { key, ...options });
+    return row as Row<Doc> | null;
+  }
+
+  async getMany(keys: readonly Key[], options: GetOptions = {}): Promise<(Row<Doc> | null)[]> {
+    const { rows } = await this.ask("getMany", { keys, ...options });
+    return rows as (Row<Doc> | null)[];
+  }
+
+  /** Writes a row, whatever was there. */
+  put(key: Key, doc: Doc, options: WriteOptions = {}): Promise<{ readonly version: number }> {
+    return this.write("put", { key, doc, ...options });
+  }
+
+  /** Writes a row that must not be there yet: else EXISTS. */
+  insert(key: Key, doc: Doc, options: Omit<WriteOptions, "ifVersion"> = {}): Promise<{ readonly version: number }> {
+    return this.write("insert", { key, doc, ...options });
+  }
+
+  /** Merges a patch into a row (RFC 7386: null removes a field). */
+  update(key: Key, patch: Fields, options: WriteOptions = {}): Promise<{ readonly version: number }> {
+    return this.write("update", { key, patch, ...options });
+  }
+
+  delete(key: Key, options: WriteOptions = {}): Promise<{ readonly version: number }> {
+    return this.write("delete", { key, ...options });
+  }
+
+  /** All steps or none; they must lie in one fragment, as the rows of one partition key do. */
+  async batch(
+    ops: readonly BatchStep<Doc>[],
+    options: Omit<WriteOptions, "ifVersion"> = {},
+  ): Promise<{ readonly versions: readonly number[] }> {
+    const { versions } = await this.ask("batch", {
+      ops: ops.map(given),
+      requestId: drawRequestId(),
+      ...given(options),
+    });
+    return { versions: versions as number[] };
+  }
+
+  /** One page of a range, in key order. */
+  async page(options: PageOptions = {}): Promise<Page<Doc>> {
+    const { rows, cursor } = await this.ask("scan", options);
+    return { rows: rows as Row<Doc>[], cursor: cursor as string | null };
+  }
+
+  /** All rows of a range, in key order; the next page is fetched while this one is read. */
+  async *scan(options: ScanOptions = {}): AsyncGenerator<Row<Doc>, void, undefined> {
+    let next: Promise<Page<Doc>> | undefined = this.page(options);
+    while (next !== undefined) {
+      const { rows, cursor }: Page<Doc> = await next;
+      next = cursor === null ? undefined : this.page({ ...options, cursor });
+      // A page that nobody comes to read must not be an unhandled rejection.
+      next?.catch(() => undefined);
+      yield* rows;
+    }
+  }
+
+  async aggregate(options: AggregateOptions): Promise<AggregateAnswer> {
+    const { groups, rowsSeen } = await this.ask("aggregate", options);
+    return { groups: groups as AggregateAnswer["groups"], rowsSeen: Number(rowsSeen) };
+  }
+
+  /** The change feed: `for await (const change of table.watch())`; its `cursor` resumes it elsewhere. */
+  watch(options: WatchOptions = {}): Watch<Doc> {
+    return new Watch<Doc>((body) => this.ask("watch", body), options);
+  }
+
+  private async write(op: string, fields: object): Promise<{ readonly version: number }> {
+    const { version } = await this.ask(op, { requestId: drawRequestId(), ...given(fields) });
+    return { version: Number(version) };
+  }
+
+  private ask(op: string, fields: object): Promise<Fields> {
+    return this.call(`foreshard.query.${this.name}.${op}`, given(fields));
+  }
+}
+
+/** A running change feed. Each change comes once; after an error, `cursor` says where to go on. */
+export class Watch<Doc> implements AsyncIterable<Change<Doc>> {
+  private mark: string | undefined;
+
+  constructor(
+    private readonly poll: (body: object) => Promise<Fields>,
+    private readonly options: WatchOptions,
+  ) {
+    this.mark = options.cursor;
+  }
+
+  /** After the last change that was handed out together with all before it; undefined before the first answer. */
+  get cursor(): string | undefined {
+    return this.mark;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Change<Doc>, void, undefined> {
+    const { filter, waitMs, signal } = this.options;
+    while (signal?.aborted !== true) {
+      const answer = await this.next({ cursor: this.mark, filter, waitMs });
+      if (answer === undefined) return;
+      yield* answer.changes as Change<Doc>[];
+      this.mark = String(answer.cursor);
+    }
+  }
+
+  /** The first poll has no cursor and returns at once: from its answer on, no change is missed. */
+  private async next(body: {
+    cursor: string | undefined;
+    filter: Filter | undefined;
+    waitMs: number | undefined;
+  }): Promise<Fields | undefined> {
+    const { signal } = this.options;
+    const asked = this.poll(body.cursor === undefined ? { ...body, waitMs: 0 } : body);
+    if (signal === undefined) return asked;
+    const aborted = new Promise<undefined>((resolve) => {
+      signal.addEventListener("abort", () => resolve(undefined), { once: true });
+      if (signal.aborted) resolve(undefined);
+    });
+    asked.catch(() => undefined);
+    return Promise.race([asked, aborted]);
+  }
+}
