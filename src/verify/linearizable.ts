@@ -10,9 +10,10 @@ import {
   type RegisterState,
   registerOps,
   registerText,
+  type Seen,
+  seenBy,
   sightings,
   stepRegister,
-  wasSeen,
 } from "./register.js";
 
 export type Decision =
@@ -50,11 +51,12 @@ export function checkLinearizable(history: readonly Entry[], options: Partial<Li
 }
 
 /** Drops writes of unknown end that nobody saw, where no refusal could need them. A delete stays: a read of nothing may need it. */
-function withoutIdle(ops: readonly RegisterOp[], seen: ReadonlySet<string>): RegisterOp[] {
+function withoutIdle(ops: readonly RegisterOp[], seen: Seen): RegisterOp[] {
   const refusals = ops.some((op) => op.kind === "refusal");
   if (refusals) return [...ops];
   return ops.filter(
-    (op) => !(op.optional && op.kind === "write" && op.step.act !== "delete" && !wasSeen(op.step, seen)),
+    (op) =>
+      !(op.optional && op.kind === "write" && op.step.act !== "delete" && !Number.isFinite(seenBy(op.step, seen))),
   );
 }
 

@@ -95,10 +95,12 @@ export function registerText(state: RegisterState): string {
   return `${fields}|${state.version ?? "?"}|${state.floor}`;
 }
 
+export type Seen = ReadonlyMap<string, number>;
+
 /** What the reads of a history saw of its writes. */
 export interface Sightings {
-  /** Tokens of written texts that some read saw. */
-  readonly seen: ReadonlySet<string>;
+  /** Tokens of written texts that some read saw, each with when the first such read returned: by then the write had happened. */
+  readonly seen: Seen;
   /** Rows seen, each under its key and version. */
   readonly rows: number;
   readonly violations: readonly string[];
@@ -130,7 +132,7 @@ export function sightings(history: readonly Entry[]): Sightings {
     for (const { key, fields } of input.steps)
       for (const [field, text] of Object.entries(fields)) written.add(token(key, field, text));
   }
-  const seen = new Set<string>();
+  const seen = new Map<string, number>();
   const contents = new Map<string, string>();
   const versions = new Map<string, number>();
   const violations: string[] = [];
@@ -138,7 +140,7 @@ export function sightings(history: readonly Entry[]): Sightings {
     for (const [key, row] of rowsRead(entry)) {
       for (const [field, text] of Object.entries(row.fields)) {
         const name = token(key, field, text);
-        seen.add(name);
+        seen.set(name, Math.min(entry.returnNs, seen.get(name) ?? Number.POSITIVE_INFINITY));
         if (!written.has(name)) violations.push(`op ${entry.id} read ${key}.${field} = ${text}, which nobody wrote`);
       }
       const content = contentText(row.fields);
@@ -161,17 +163,16 @@ function contentText(fields: Fields): string {
   return JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** True when some read saw what the step wrote. A delete leaves nothing to see. */
-export function wasSeen(step: Step, seen: ReadonlySet<string>): boolean {
-  return Object.entries(step.fields).some(([field, text]) => seen.has(token(step.key, field, text)));
+/** When a read that saw what the step wrote had returned; Infinity when none saw it. A delete leaves nothing to see. */
+export function seenBy(step: Step, seen: Seen): number {
+  return Object.entries(step.fields).reduce(
+    (first, [field, text]) => Math.min(first, seen.get(token(step.key, field, text)) ?? first),
+    Number.POSITIVE_INFINITY,
+  );
 }
 
 /** The strong operations of the history, by key. */
-export function registerOps(
-  history: readonly Entry[],
-  seen: ReadonlySet<string>,
-  lateTries = false,
-): Map<Key, RegisterOp[]> {
+export function registerOps(history: readonly Entry[], seen: Seen, lateTries = false): Map<Key, RegisterOp[]> {
   const byKey = new Map<Key, RegisterOp[]>();
   const add = (key: Key, op: RegisterOp): void => {
     const list = byKey.get(key);
@@ -198,7 +199,7 @@ function addWrite(
   entry: Entry,
   steps: readonly Step[],
   when: { id: number; client: number; invokeNs: number; returnNs: number },
-  seen: ReadonlySet<string>,
+  seen: Seen,
   lateTries: boolean,
   add: (key: Key, op: RegisterOp) => void,
 ): void {
@@ -213,9 +214,9 @@ function addWrite(
   if (ending === "fail" && steps.length === 1 && output.op === "fault" && isRefusalCode(output.code))
     for (const step of steps) add(step.key, { ...when, optional: false, kind: "refusal", step, code: output.code });
   if (ending === "fail" && !lateTries) return;
-  // A batch is all or nothing: one step seen means that every step happened.
-  const happened = steps.some((step) => wasSeen(step, seen));
-  const open = { ...when, returnNs: Number.POSITIVE_INFINITY, optional: !happened };
+  // A batch is all or nothing, and at once: when one step was seen, every step had happened.
+  const returnNs = steps.reduce((first, step) => Math.min(first, seenBy(step, seen)), Number.POSITIVE_INFINITY);
+  const open = { ...when, returnNs, optional: !Number.isFinite(returnNs) };
   for (const step of steps) add(step.key, { ...open, kind: "write", step, version: undefined });
 }
 
