@@ -1,5 +1,5 @@
 // Ledger record. Owns how one record of the ledger is written and read back. Never throws: bytes that make no sense are a fault.
-// Fragments of a new table travel as tuples, so that a table of thousands of fragments fits one record.
+// What can be many (fragments of a new table, changes of primaries) travels as tuples, so that thousands fit one record.
 
 import { z } from "zod";
 import { limits } from "../config/limits.js";
@@ -81,7 +81,9 @@ const event = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("tableDropped"), table: count }),
   z.object({
     kind: z.literal("primariesChanged"),
-    changes: z.array(z.object({ fragment: count, epoch: count, primary: name })),
+    changes: z.array(
+      z.tuple([count, count, name]).transform(([fragment, epoch, primary]) => ({ fragment, epoch, primary })),
+    ),
     cause: word,
   }),
   z.object({
@@ -116,10 +118,20 @@ export function decodeLedgerRecord(bytes: Bytes): Result<LedgerRecord> {
 }
 
 function eventWire(value: LedgerEvent): unknown {
-  if (value.kind !== "tableCreated") return value;
-  return {
-    kind: value.kind,
-    table: tableWire(value.table),
-    fragments: value.fragments.map(({ id, from, to, group, replicas }) => [id, from, to ?? null, group, replicas]),
-  };
+  switch (value.kind) {
+    case "tableCreated": {
+      const fragments = value.fragments.map(({ id, from, to, group, replicas }) => [
+        id,
+        from,
+        to ?? null,
+        group,
+        replicas,
+      ]);
+      return { kind: value.kind, table: tableWire(value.table), fragments };
+    }
+    case "primariesChanged":
+      return { ...value, changes: value.changes.map(({ fragment, epoch, primary }) => [fragment, epoch, primary]) };
+    default:
+      return value;
+  }
 }

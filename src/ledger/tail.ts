@@ -28,7 +28,7 @@ export interface TailStep {
   readonly reloaded: boolean;
 }
 
-export interface LedgerTail {
+export interface Tail {
   readonly view: ClusterView;
   /** A snapshot was looked for: the view is no longer just empty. */
   readonly loaded: boolean;
@@ -43,6 +43,8 @@ export interface LedgerTail {
   leap(seq: number): Effects;
 }
 
+export type LedgerTail = Tail;
+
 const retryMs = 200;
 const holeRetryMs = 500;
 const snapshotsTried = 64;
@@ -56,7 +58,7 @@ interface Reading {
 /** `waiting`: for the timer, then it reads the newest snapshot again. */
 type Phase = { readonly kind: "idle" } | Reading | { readonly kind: "following" } | { readonly kind: "waiting" };
 
-export function createLedgerTail({ partition, tickets }: TailConfig): LedgerTail {
+export function createTail({ partition, tickets }: TailConfig): Tail {
   const stream = streams.ledger(partition);
   const snapshots: LogSubject = { stream: streams.snapshot(partition), subject: subjects.snapshot(partition) };
   const timer = `tail/${partition}`;

@@ -1,0 +1,143 @@
+// Control codec. Owns the decoders of what is said to a leader and of its answers. Bodies are plain objects of msgpack or JSON; unknown fields are ignored.
+
+import { z } from "zod";
+import { limits } from "../config/limits.js";
+import { fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
+import type { AdminAnswer, AdminRequest, Heartbeat, HeartbeatAnswer, HostDied, ReplicaStatus } from "./control.js";
+import { isName } from "./subjects.js";
+
+const count = z.int().min(0);
+const name = z.string().refine(isName, "must be a name: a letter, then letters, digits, _ and -, at most 64");
+const word = z.string().max(256);
+const fragmentIds = z.array(count).max(limits.tables * limits.fragmentsPerTable);
+
+const status = z.object({
+  fragment: count,
+  state: z.enum(["opening", "serving", "following", "behind", "copying", "faulted"]),
+  epoch: count,
+  lsn: count,
+  markerLsn: count,
+  durableSeq: count,
+  rows: count,
+  bytes: count,
+}) satisfies z.ZodType<ReplicaStatus>;
+
+const incident = z.object({
+  node: name,
+  what: z.enum([
+    "logRegressed",
+    "logRecreated",
+    "logGap",
+    "recordCorrupt",
+    "replicaDiverged",
+    "replicaRebuilt",
+    "storeReplaced",
+    "storeRolledBack",
+    "storeCorrupt",
+  ]),
+  outcome: z.enum(["healed", "refused", "noticed"]),
+  fragments: z.array(count).max(limits.fragmentsPerTable),
+  note: z.string().max(2048),
+});
+
+const heartbeat = z.object({
+  kind: z.literal("heartbeat"),
+  node: name,
+  incarnation: word.min(1),
+  zone: z.union([name, z.literal("")]),
+  weight: z.number().positive().max(1000),
+  storeId: word,
+  bootCount: count,
+  viewSeq: count,
+  statuses: z.array(status),
+  all: z.boolean(),
+  incidents: z.array(incident).max(1000),
+  leaving: z.boolean(),
+}) satisfies z.ZodType<Heartbeat>;
+
+const heartbeatAnswer = z.object({
+  term: count,
+  leaseMs: z.number().min(0),
+  viewSeq: count,
+  wantAll: z.boolean(),
+  checkpoint: fragmentIds,
+  drained: z.boolean(),
+}) satisfies z.ZodType<HeartbeatAnswer>;
+
+const hostDied = z.object({
+  kind: z.literal("hostDied"),
+  node: name,
+  incarnation: word,
+}) satisfies z.ZodType<HostDied>;
+
+const keyType = z.enum(["string", "number", "date", "bytes", "tuple", "any"]);
+/** What a cut may be is decided by the table's key types: see `splitRange`. */
+type LooseCreate = Omit<Extract<AdminRequest, { kind: "createTable" }>, "splitAt"> & { splitAt: unknown[] };
+export type LooseAdminRequest = Exclude<AdminRequest, { kind: "createTable" }> | LooseCreate;
+
+const admin = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("createTable"),
+    name: z.string(),
+    partitioning: z.enum(["hash", "range"]),
+    key: z
+      .object({ partition: keyType, sort: keyType.nullish() })
+      .transform(({ partition, sort }) => (sort == null ? { partition } : { partition, sort })),
+    fragments: count.nullish().transform((given) => given ?? 0),
+    splitAt: z
+      .array(z.unknown())
+      .max(limits.fragmentsPerTable)
+      .nullish()
+      .transform((given) => given ?? []),
+    replicas: count.nullish().transform((given) => given ?? 0),
+  }),
+  z.object({ kind: z.literal("dropTable"), name: z.string() }),
+  z.object({ kind: z.literal("drainNode"), node: z.string(), draining: z.boolean() }),
+  z.object({ kind: z.literal("removeNode"), node: z.string() }),
+]) satisfies z.ZodType<LooseAdminRequest>;
+
+const faultSchema = z.object({
+  code: z.string().refine(isFaultCode),
+  message: z.string(),
+  detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+});
+const adminAnswer = z.union([z.object({ done: z.literal(true), viewSeq: count }), z.object({ fault: faultSchema })]);
+
+export function decodeHeartbeat(body: unknown): Result<Heartbeat> {
+  return check(heartbeat, body, "a heartbeat");
+}
+
+export function decodeHeartbeatAnswer(body: unknown): Result<HeartbeatAnswer> {
+  return check(heartbeatAnswer, body, "an answer to a heartbeat");
+}
+
+export function decodeHostDied(body: unknown): Result<HostDied> {
+  return check(hostDied, body, "the news of a host's end");
+}
+
+export function decodeAdminRequest(body: unknown): Result<LooseAdminRequest> {
+  return check(admin, body, "a request of administration");
+}
+
+/** Travels as it is: dates and bytes inside keys are values of msgpack. */
+export function encodeAdminRequest(request: AdminRequest): unknown {
+  return request;
+}
+
+export function decodeAdminAnswer(body: unknown): Result<AdminAnswer> {
+  const checked = adminAnswer.safeParse(body);
+  if (!checked.success) return fail("UNDECODABLE", "not an answer of a leader");
+  const answer = checked.data;
+  if ("done" in answer) return ok(answer);
+  const { code, message, detail } = answer.fault;
+  if (!isFaultCode(code)) return fail("UNDECODABLE", "not an answer of a leader");
+  return ok({ fault: detail === undefined ? { code, message } : { code, message, detail } });
+}
+
+function check<T>(schema: z.ZodType<T>, body: unknown, what: string): Result<T> {
+  const checked = schema.safeParse(body);
+  if (checked.success) return ok(checked.data);
+  const issue = checked.error.issues[0];
+  const where = issue === undefined || issue.path.length === 0 ? "the body" : issue.path.join(".");
+  return fail("BAD_REQUEST", `not ${what}: ${where}: ${issue?.message ?? "of the wrong shape"}`);
+}
