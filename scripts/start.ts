@@ -122,7 +122,8 @@ function endings() {
 function welcome(cluster: RunningCluster, options: StartOptions): void {
   const names = (lines: readonly { readonly id: string }[]): string => lines.map(({ id }) => id).join(" ");
   const servers = cluster.natsServers();
-  const where = relative(process.cwd(), cluster.dataDir) || ".";
+  const near = relative(process.cwd(), cluster.dataDir) || ".";
+  const where = near.startsWith("..") ? cluster.dataDir : near;
   const flag = where === "data" ? "" : ` --data-dir ${where}`;
   say(`
 Foreshard ${packageVersion()} serves queries (ready in ${(cluster.startedInMs / 1000).toFixed(1)} s).
