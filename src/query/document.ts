@@ -244,8 +244,10 @@ class MsgpackWalk {
     const at = this.at + 1;
     const nanoseconds = size === 4 ? 0 : size === 8 ? this.view.getUint32(at) >>> 2 : this.view.getUint32(at);
     const seconds = size === 12 ? this.view.getInt32(at + 4) * 2 ** 32 + this.view.getUint32(at + 8) : 0;
-    const valid = nanoseconds <= 999_999_999 && Math.abs(seconds) <= longestInstantSeconds;
-    return valid && (Math.abs(seconds) < longestInstantSeconds || nanoseconds === 0)
+    const inYears =
+      seconds >= -longestInstantSeconds &&
+      (seconds < longestInstantSeconds || (seconds === longestInstantSeconds && nanoseconds === 0));
+    return inYears && nanoseconds <= 999_999_999
       ? this.skip(1 + size)
       : this.refuse("a timestamp lies outside the years that dates can hold");
   }

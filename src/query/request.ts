@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { limits } from "../config/limits.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
+import { isFields } from "./value.js";
 
 const deadlineMs = whole(1, limits.deadlineMs, " of milliseconds").default(limits.defaultDeadlineMs);
 const requestIdForm = new RegExp(`^[\\x20-\\x7e]{1,${limits.requestIdLength}}$`);
@@ -81,17 +82,16 @@ export type Fields<S extends z.ZodType> = z.output<S>;
 
 /** The fields of `body`; BAD_REQUEST names the first that is wrong. `what` is the request, or the part of it, in words. */
 export function readFields<S extends z.ZodObject>(shape: S, body: unknown, what: string): Result<Fields<S>> {
+  const names = () => Object.keys(shape.shape).join(", ");
+  if (!isFields(body)) return fail("BAD_REQUEST", `${what} must be an object; its fields are ${names()}`);
   const parsed = shape.safeParse(body);
   if (parsed.success) return ok(parsed.data);
   const [issue] = parsed.error.issues;
-  const names = Object.keys(shape.shape).join(", ");
-  if (issue === undefined || issue.path.length === 0) {
-    if (issue?.code !== "unrecognized_keys")
-      return fail("BAD_REQUEST", `${what} must be an object; its fields are ${names}`);
+  if (issue?.code === "unrecognized_keys") {
     const unknown = issue.keys.slice(0, 3).map((key) => JSON.stringify(key.slice(0, 80)));
-    return fail("BAD_REQUEST", `${what} has no field ${unknown.join(", ")}; its fields are ${names}`);
+    return fail("BAD_REQUEST", `${what} has no field ${unknown.join(", ")}; its fields are ${names()}`);
   }
-  return fail("BAD_REQUEST", `${placeOf(issue.path)} in ${what} ${issue.message}`);
+  return fail("BAD_REQUEST", `${placeOf(issue?.path ?? [])} in ${what} ${issue?.message ?? "is wrong"}`);
 }
 
 function whole(min: number, max: number, unit: string) {
