@@ -14,8 +14,8 @@ export function realCast(hash: Hash): Cast {
         { store, hash },
       ),
     router: (id, { partitions, timing }) => createRouter({ id, partitions, timing, reach: "core" }, { hash }),
-    leader: (member, partition, { partitions, logGroups, timing, snapshotEvery, logRetainBytes }) =>
-      createLeader({ member, partition, partitions, logGroups, timing, snapshotEvery, logRetainBytes }, { hash }),
+    leader: (role, { partitions, logGroups, timing, snapshotEvery, logRetainBytes }) =>
+      createLeader({ ...role, partitions, logGroups, timing, snapshotEvery, logRetainBytes }, { hash }),
     jobs: {},
   };
 }

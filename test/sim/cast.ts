@@ -25,9 +25,15 @@ export interface NodeRole {
   readonly store: Store;
 }
 
+export interface LeaderRole {
+  readonly member: string;
+  readonly partition: number;
+  readonly incarnation: string;
+}
+
 export interface Cast {
   node(role: NodeRole, shape: Shape): Actor;
   router(id: string, shape: Shape): Actor;
-  leader(member: string, partition: number, shape: Shape): Actor;
+  leader(role: LeaderRole, shape: Shape): Actor;
   readonly jobs: Jobs;
 }

@@ -114,7 +114,7 @@ export class World {
       case "control":
         for (let partition = 0; partition < shape.partitions; partition++) {
           const id = `leader/${partition}`;
-          host.start(id, cast.leader(seat.name, partition, shape));
+          host.start(id, cast.leader({ member: seat.name, partition, incarnation }, shape));
           for (const subject of [subjects.heartbeat(partition), subjects.admin(partition), subjects.hostDied])
             this.network.subscribe(subject, seat.name, host.listen(id));
         }
@@ -132,7 +132,7 @@ export class World {
     host.crash();
     const { restartMinMs, restartMaxMs, tellsDeath } = this.supervision;
     const random = this.random.fork(`death ${seat.name} ${seat.starts}`);
-    if (seat.kind === "node" && random.next() < tellsDeath) this.tellDeath(seat, host.incarnation, random);
+    if (seat.kind !== "router" && random.next() < tellsDeath) this.tellDeath(seat, host.incarnation, random);
     const afterMs = restartMinMs + random.next() * (restartMaxMs - restartMinMs);
     this.clock.after(afterMs, () => {
       beforeRestart();

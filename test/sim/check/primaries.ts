@@ -14,7 +14,7 @@ interface Last {
 
 export function checkPrimaries(witness: Witness, hash: Hash): Verdict {
   const violations: string[] = [];
-  const writers = new Map<string, string>();
+  const writers = new Map<string, string[]>();
   const last = new Map<number, Last>();
   let judged = 0;
   for (const [stream, stored] of witness.records) {
@@ -28,10 +28,10 @@ export function checkPrimaries(witness: Witness, hash: Hash): Verdict {
       }
       const record = decoded.value;
       const name = `fragment ${record.fragment} epoch ${record.epoch}`;
-      const writer = writers.get(name);
-      if (writer === undefined) writers.set(name, record.writer);
-      else if (writer !== record.writer)
-        violations.push(`${name} was written by ${writer} and, at ${seq}, by ${record.writer}`);
+      const known = writers.get(name) ?? [];
+      if (!mayWrite(known, record.writer))
+        violations.push(`${name} was written by ${known.join(", then ")} and, at ${seq}, by ${record.writer}`);
+      if (known.at(-1) !== record.writer) writers.set(name, [...known, record.writer]);
       const before = last.get(record.fragment);
       // A log that lost its tail starts over from an older record, and says so with a rebase.
       if (before !== undefined && record.kind !== "rebase" && seq > before.seq)
@@ -40,6 +40,12 @@ export function checkPrimaries(witness: Witness, hash: Hash): Verdict {
     }
   }
   return { checker: "one primary per epoch", unit: "log records", judged, needed: 1, violations };
+}
+
+/** An epoch has one node. Its process may be a new one, and then no earlier one writes again. */
+function mayWrite(known: readonly string[], writer: string): boolean {
+  const node = writer.split("/")[0];
+  return known.every((one) => one.split("/")[0] === node) && !known.slice(0, -1).includes(writer);
 }
 
 function linkFaults(before: FragmentRecord, record: FragmentRecord, seq: number): string[] {
