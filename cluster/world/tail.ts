@@ -2,7 +2,9 @@
 // T1 records of one follow arrive in stream order, none twice, none skipped while they are in the stream.
 // T2 a consumer is trusted only after a look at its stream: one that was made again, or that ends before what was delivered, is told first (`followNews`), and the tail starts over from its first record.
 // T3 silence, a gap, or a heartbeat that knows more than was delivered: the consumer is given up for a new one under a new name; the old name is never used again.
-// T4 nothing waits on a server that is gone: every call has a short time-out, every pause is bounded.
+// T4 one tail at a time catches up on a long stretch of its stream: the windows of many consumers together would pass what the server holds back
+//    for one connection (max_pending), and it would cut the connection.
+// T5 nothing waits on a server that is gone: every call has a short time-out, every pause is bounded.
 
 import type { Msg, Subscription } from "nats";
 import type { ActorId, StreamState, WorldMessage } from "../../src/kernel/effect.js";
@@ -39,12 +41,15 @@ const heartbeatMs = 1000;
 const silenceMs = 2600;
 const watchEveryMs = 500;
 const checkEveryMs = 8000;
-const createTimeoutMs = 800;
+const callTimeoutMs = 800;
 const firstPauseMs = 100;
 const longestPauseMs = 1000;
 const restoreEveryMs = 1000;
 const inactiveMs = 30_000;
 const pressedPauseMs = 5;
+/** A stretch estimated larger than this waits for its turn to catch up; the turn ends when fewer records than that are left. */
+const longStretchBytes = 1024 * 1024;
+const caughtUpRecords = 16;
 
 type News = Extract<WorldMessage, { kind: "followNews" }>["news"];
 
@@ -56,7 +61,9 @@ interface Tail {
   /** When the stream was created, once known. */
   created: string;
   consumer: Consumer | undefined;
-  phase: "making" | "running" | "pausing" | "ended";
+  phase: "making" | "queued" | "running" | "pausing" | "ended";
+  /** Counts the attempts to make a consumer: an answer to an earlier one is stale. */
+  attempt: number;
   tries: number;
   pause: NodeJS.Timeout | undefined;
   checkedAtMs: number;
@@ -77,6 +84,9 @@ interface Consumer {
 export function createTails(ports: TailPorts): Tails {
   const { connection, inbox } = ports;
   const tails = new Map<string, Tail>();
+  /** Whose turn it is to catch up, and who waits for it. */
+  let catching: Tail | undefined;
+  let queue: Tail[] = [];
   let made = 0;
   let watchdog: NodeJS.Timeout | undefined;
   const nowMs = (): number => performance.now();
@@ -89,46 +99,66 @@ export function createTails(ports: TailPorts): Tails {
     ports.deliver(tail.actor, { kind: "followNews", stream: tail.stream, news, ...state });
   }
 
-  // Making a consumer: create, then look at the stream, then trust.
+  // Making a consumer: look at the stream, wait for the turn when much is to come, create, look again, trust.
   function make(tail: Tail): void {
     tail.phase = "making";
     tail.pause = undefined;
+    const attempt = ++tail.attempt;
+    look(tail, attempt, (state) => {
+      if (stretchBytes(tail, state) > longStretchBytes) takeTurn(tail);
+      else create(tail);
+    });
+  }
+
+  function takeTurn(tail: Tail): void {
+    if (catching === undefined) catching = tail;
+    if (catching === tail) return create(tail);
+    tail.phase = "queued";
+    queue.push(tail);
+  }
+
+  function endTurn(tail: Tail): void {
+    if (tail.phase === "queued") queue = queue.filter((other) => other !== tail);
+    if (catching !== tail) return;
+    catching = queue.shift();
+    if (catching !== undefined) make(catching);
+  }
+
+  function create(tail: Tail): void {
     const consumer = subscribe(tail);
+    const { attempt } = tail;
     tail.consumer = consumer;
     made++;
     const config = consumerConfig(consumer.name, consumer.subscription.getSubject(), tail.nextSeq);
     const call = `CONSUMER.CREATE.${tail.stream}.${consumer.name}`;
-    callApi(inbox, call, { stream_name: tail.stream, config, action: "create" }, createTimeoutMs, (answer) => {
-      if (tail.consumer === consumer) onMade(tail, consumer, answer);
+    callApi(inbox, call, { stream_name: tail.stream, config, action: "create" }, callTimeoutMs, (answer) => {
+      if (tail.attempt !== attempt) return;
+      if (answer.kind !== "ok") return isGone(answer) ? onGone(tail) : again(tail, false);
+      look(tail, attempt, (state) => {
+        trust(tail, consumer);
+        if (state.lastSeq !== tail.nextSeq - 1) return;
+        endTurn(tail);
+        tell(tail, "idle", state);
+      });
     });
   }
 
-  function onMade(tail: Tail, consumer: Consumer, answer: ApiAnswer): void {
-    if (answer.kind === "error" && answer.error.errCode === jsErrors.streamNotFound) return onGone(tail);
-    if (answer.kind !== "ok") return again(tail, false);
-    look(tail, consumer);
-  }
-
-  function look(tail: Tail, consumer: Consumer): void {
-    callApi(inbox, `STREAM.INFO.${tail.stream}`, undefined, createTimeoutMs, (answer) => {
-      if (tail.consumer !== consumer) return;
+  /** Asks for the stream's state; goes on with `then` when it is the stream that we knew, with all that was delivered. */
+  function look(tail: Tail, attempt: number, then: (state: StreamState) => void): void {
+    tail.checkedAtMs = nowMs();
+    callApi(inbox, `STREAM.INFO.${tail.stream}`, undefined, callTimeoutMs, (answer) => {
+      if (tail.attempt !== attempt) return;
       const outcome = streamOutcome(answer);
       if (outcome.kind === "gone") return onGone(tail);
-      if (outcome.kind === "unknown") return consumer.trusted ? undefined : again(tail, false);
-      onLook(tail, consumer, outcome.state);
+      if (outcome.kind === "unknown") return tail.phase === "running" ? undefined : again(tail, false);
+      const { state } = outcome;
+      const known = tail.created;
+      tail.created = state.created;
+      tail.toldGone = false;
+      if (known !== "" && known !== state.created) return startOver(tail, "recreated", state);
+      if (state.lastSeq < tail.nextSeq - 1) return startOver(tail, "regressed", state);
+      then(state);
     });
-  }
-
-  function onLook(tail: Tail, consumer: Consumer, state: StreamState): void {
-    tail.checkedAtMs = nowMs();
-    const known = tail.created;
-    tail.created = state.created;
-    tail.toldGone = false;
-    if (known !== "" && known !== state.created) return startOver(tail, "recreated", state);
-    if (state.lastSeq < tail.nextSeq - 1) return startOver(tail, "regressed", state);
-    if (consumer.trusted) return;
-    trust(tail, consumer);
-    if (state.lastSeq === tail.nextSeq - 1) tell(tail, "idle", state);
   }
 
   function trust(tail: Tail, consumer: Consumer): void {
@@ -160,6 +190,8 @@ export function createTails(ports: TailPorts): Tails {
   /** Gives the consumer up and makes another, at once or after a pause. */
   function again(tail: Tail, atOnce: boolean): void {
     if (tail.phase === "ended") return;
+    tail.attempt++;
+    endTurn(tail);
     dismiss(tail);
     clearTimeout(tail.pause);
     tail.phase = "pausing";
@@ -174,7 +206,7 @@ export function createTails(ports: TailPorts): Tails {
     if (connection.nats.isClosed()) return;
     consumer.subscription.unsubscribe();
     if (consumer.trusted)
-      callApi(inbox, `CONSUMER.DELETE.${tail.stream}.${consumer.name}`, undefined, createTimeoutMs, () => undefined);
+      callApi(inbox, `CONSUMER.DELETE.${tail.stream}.${consumer.name}`, undefined, callTimeoutMs, () => undefined);
   }
 
   // Hearing.
@@ -199,6 +231,7 @@ export function createTails(ports: TailPorts): Tails {
     consumer.delivered = place.consumerSeq;
     if (place.streamSeq < tail.nextSeq) return again(tail, true);
     tail.nextSeq = place.streamSeq + 1;
+    if (catching === tail && place.pending < caughtUpRecords) endTurn(tail);
     ports.deliver(tail.actor, {
       kind: "followed",
       stream: tail.stream,
@@ -213,6 +246,7 @@ export function createTails(ports: TailPorts): Tails {
     const stalled = msg.headers?.get("Nats-Consumer-Stalled");
     if (stalled) return flow(tail, consumer, stalled);
     if (!consumer.trusted) return;
+    endTurn(tail);
     const deliveredThere = Number(msg.headers?.get("Nats-Last-Consumer") ?? "0");
     if (deliveredThere > consumer.delivered) return again(tail, true);
     // Beyond what was delivered, with no delivery missing: the server skipped records that it cannot read. The follower hears how far the stream goes.
@@ -235,10 +269,7 @@ export function createTails(ports: TailPorts): Tails {
       const { consumer } = tail;
       if (tail.phase !== "running" || consumer === undefined) continue;
       if (now - consumer.heardAtMs > silenceMs) again(tail, true);
-      else if (now - tail.checkedAtMs > checkEveryMs) {
-        tail.checkedAtMs = now;
-        look(tail, consumer);
-      }
+      else if (now - tail.checkedAtMs > checkEveryMs) look(tail, tail.attempt, () => undefined);
     }
   }
 
@@ -247,6 +278,8 @@ export function createTails(ports: TailPorts): Tails {
     if (tail === undefined) return;
     tails.delete(key);
     clearTimeout(tail.pause);
+    tail.attempt++;
+    endTurn(tail);
     dismiss(tail);
     tail.phase = "ended";
     if (tails.size === 0) {
@@ -266,6 +299,7 @@ export function createTails(ports: TailPorts): Tails {
         created: "",
         consumer: undefined,
         phase: "making",
+        attempt: 0,
         tries: 0,
         pause: undefined,
         checkedAtMs: 0,
@@ -287,6 +321,16 @@ export function createTails(ports: TailPorts): Tails {
       for (const key of [...tails.keys()]) end(key);
     },
   };
+}
+
+/** About how many bytes of the stream are still to come. */
+function stretchBytes(tail: Tail, state: StreamState): number {
+  const records = state.lastSeq - Math.max(tail.nextSeq, state.firstSeq) + 1;
+  return (Math.max(0, records) * state.bytes) / Math.max(1, state.messages);
+}
+
+function isGone(answer: ApiAnswer): boolean {
+  return answer.kind === "error" && answer.error.errCode === jsErrors.streamNotFound;
 }
 
 function keyOf(actor: ActorId, stream: string): string {
