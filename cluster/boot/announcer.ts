@@ -6,7 +6,7 @@ import type { HostDied } from "../../src/protocol/control.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import type { Connection } from "../world/connection.js";
 
-const afterMs = [0, 100, 500, 1_500, 3_000] as const;
+const afterMs = [0, 100, 250, 500, 1_000, 1_500, 3_000] as const;
 
 export function announceDeath(connection: Connection, node: string, incarnation: string): void {
   const news: HostDied = { kind: "hostDied", node, incarnation };

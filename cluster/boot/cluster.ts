@@ -21,6 +21,7 @@ import { announceDeath } from "./announcer.js";
 import { connectionFiles } from "./connection-files.js";
 import { type DataDir, openDataDir } from "./data-dir.js";
 import type { StartOptions } from "./options.js";
+import { buryPastHosts, type HostRecord, hostRecord } from "./past-hosts.js";
 import { folderOf, plansOf } from "./plans.js";
 import { waitUntilServed } from "./readiness.js";
 
@@ -134,10 +135,14 @@ async function bringUp(
   };
   const plans = plansOf(options, ground);
   for (const { role, id } of plans) await mkdir(folderOf(path, role, id), { recursive: true, mode: 0o700 });
-  const supervisor = supervisorOf(plans, options, connection.value, log, watch);
+  const past = await buryPastHosts(path);
+  const record = hostRecord(path);
+  closers.push(() => record.settled());
+  const supervisor = supervisorOf(plans, options, connection.value, log, watch, record);
   closers.push(() => supervisor.stop());
   const hosts = await supervisor.start();
   if (!hosts.ok) return hosts;
+  for (const { id, role, incarnation } of past) if (role !== "router") announceDeath(connection.value, id, incarnation);
 
   watcher.onProgress?.("waiting until queries are served");
   const served = await checkServed(access.value, supervisor, facts.controlPartitions);
@@ -206,8 +211,9 @@ function supervisorOf(
   connection: Connection,
   log: Log,
   watcher: ClusterWatcher,
+  record: HostRecord,
 ): Supervisor {
-  return new Supervisor(plans, {
+  const supervisor: Supervisor = new Supervisor(plans, {
     moduleUrl: hostModule,
     openDoor: options.isolation === "threads" ? openThread : openProcess,
     restart: options.restart,
@@ -216,6 +222,7 @@ function supervisorOf(
       if (event === "hostRestarted") watcher.onNotice?.(`${fields?.host} runs again`);
     },
     drawIncarnation: () => randomBytes(8).toString("hex"),
+    began: () => record.note(supervisor.hosts()),
     died(plan, incarnation) {
       watcher.onNotice?.(`${plan.id} died`);
       if (plan.role !== "router") announceDeath(connection, plan.id, incarnation);
@@ -225,6 +232,7 @@ function supervisorOf(
       watcher.onNotice?.(why);
     },
   });
+  return supervisor;
 }
 
 async function checkServed(

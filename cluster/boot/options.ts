@@ -104,6 +104,10 @@ function contradiction(options: StartOptions, chosen: Readonly<Record<string, un
   }
   if (options.replicas > options.nodes)
     return `replicas is ${options.replicas} with nodes ${options.nodes}: each copy of a fragment lies on a node of its own, so choose at most as many`;
+  const groups = options.logGroups ?? fixedByFolder.logGroups;
+  const partitions = options.controlPartitions ?? fixedByFolder.controlPartitions;
+  if (groups < partitions)
+    return `logGroups is ${groups} with controlPartitions ${partitions}: each control partition needs a log group of its own`;
   if (options.zones.length > options.nodes)
     return `there are ${options.zones.length} zones for nodes ${options.nodes}: choose at most as many zones as nodes`;
   return undefined;

@@ -73,11 +73,20 @@ async function composeRouter(spec: HostSpec, { hash }: RolePorts): Promise<Compo
 
 async function composeControl(spec: HostSpec, { hash }: RolePorts): Promise<Composition> {
   const { createLeader } = await import("../../actors/leader.js");
-  const { id, partitions, logGroups, timing, snapshotEvery, logRetainBytes } = spec;
+  const { id, incarnation, partitions, logGroups, timing, snapshotEvery, logRetainBytes } = spec;
   const every = Array.from({ length: partitions }, (_, partition) => partition);
   return {
     actors: every.map((partition) => {
-      const config = { member: id, partition, partitions, logGroups, timing, snapshotEvery, logRetainBytes };
+      const config = {
+        member: id,
+        incarnation,
+        partition,
+        partitions,
+        logGroups,
+        timing,
+        snapshotEvery,
+        logRetainBytes,
+      };
       return { id: leaderId(partition), actor: createLeader(config, { hash }) };
     }),
     doors: every.flatMap((partition): Door[] => [

@@ -43,6 +43,7 @@ describe("start options", () => {
     [{ zones: "a b" }, /zones must be names/],
     [{ zones: "a,b,c,d" }, /4 zones for nodes 3/],
     [{ nodes: 2, replicas: 3 }, /replicas is 3 with nodes 2/],
+    [{ logGroups: 2, controlPartitions: 3 }, /each control partition needs a log group/],
     [{ creds: "x.json" }, /--nats URL/],
     [{ nats: "nats://h:1", natsServers: 3 }, /leave one out/],
     [{ nats: "nats://h:1", port: 4222 }, /leave one out/],

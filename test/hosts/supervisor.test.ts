@@ -52,6 +52,7 @@ for (const [isolation, openDoor] of Object.entries(doors)) {
           restart,
           log: silentLog,
           drawIncarnation: () => `life-${lives++}`,
+          began: () => undefined,
           died: ({ id }, incarnation) => deaths.push(`${id} ${incarnation}`),
           gaveUp: (_plan, why) => givenUp.push(why),
         },
@@ -77,7 +78,7 @@ for (const [isolation, openDoor] of Object.entries(doors)) {
         deepStrictEqual(told.value, { id, incarnation });
       }
       await supervisor.stop();
-      deepStrictEqual((await journal()).slice(-3), ["stop r1", "stop n1", "stop c1"]);
+      deepStrictEqual((await journal()).slice(-3), ["stop r1", "stop n1", "leave c1"]);
       deepStrictEqual(deaths, []);
       if (isolation === "processes") for (const { pid } of lines) ok(!isAlive(pid));
     });
