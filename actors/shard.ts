@@ -126,6 +126,7 @@ const handlers: Handlers<ShardState, ShardMessage> = {
     return pump(state, context);
   },
   slice: (state, { id }, context) => onSlice(state, id, context),
+  pump: (state, _message, context) => pump(state, context),
   resume: (state, _message, context) => onResume(state, context),
   appended: (state, message, context) => onAppenderMessage(state, message, context),
   logRead: (state, message, context) => onLogRead(state, message, context),

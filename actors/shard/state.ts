@@ -219,6 +219,8 @@ export type ShardMessage =
   | { readonly kind: "slice"; readonly id: number }
   /** Reads that waited may go on. */
   | { readonly kind: "resume" }
+  /** The next record may be gathered. */
+  | { readonly kind: "pump" }
   | WorldMessage;
 
 /** What a shard tells its node. */

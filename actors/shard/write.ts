@@ -111,7 +111,7 @@ export function onFlightDone(state: ShardState, result: AppendResult, context: C
   state.flight = undefined;
   switch (result.kind) {
     case "stored":
-      return onStored(state, flight, result.seq, context);
+      return onStored(state, flight, result.seq);
     case "overtaken":
       return onOvertaken(state, flight, result, context);
     case "regressed":
@@ -120,7 +120,7 @@ export function onFlightDone(state: ShardState, result: AppendResult, context: C
   }
 }
 
-function onStored(state: ShardState, flight: Flight, seq: number, context: Context): Effects {
+function onStored(state: ShardState, flight: Flight, seq: number): Effects {
   const { record } = flight;
   const effects: Effect[] = [];
   // It may have come back through the tail before the acknowledgement.
@@ -128,7 +128,8 @@ function onStored(state: ShardState, flight: Flight, seq: number, context: Conte
   if (flight.answers.length > 0) effects.push(report(state, flight.answers));
   const { mode } = state;
   if (mode.kind === "opening" && record.epoch === mode.epoch) effects.push(...startServing(state, record));
-  effects.push(...pump(state, context));
+  // The next record is decided on the rows as this one left them, and a commit shows from the next step on (S1).
+  effects.push({ kind: "tell", to: state.config.self, message: { kind: "pump" } });
   return effects;
 }
 

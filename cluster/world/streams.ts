@@ -29,7 +29,7 @@ export interface StreamSpec {
 const duplicateWindowNs = 120_000_000_000;
 const maxMessageBytes = 1024 * 1024;
 /** A snapshot is replaced by the next; the one before stays readable while the next is written. */
-const snapshotsKept = 2;
+const snapshotsKept = 64;
 const callTimeoutMs = 5000;
 const mostTries = 20;
 const pauseMs = 250;
