@@ -1,0 +1,171 @@
+// Trial cluster. Owns one cluster that a trial starts as a user would, in a process of its own, and everything it leaves behind.
+// C1 it lives in a temporary folder and on free ports. C2 whatever was started is gone after `end`.
+// C3 who is killed is looked up at that moment: the supervisor starts again what died, under new pids.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import type { Farewell } from "./farewell.js";
+import { familyOf, killFamily, type Part, type ProcessLine, partsOf, signal } from "./processes.js";
+
+export interface ClusterWish {
+  readonly nodes: number;
+  readonly natsServers: 1 | 3;
+  readonly isolation: "threads" | "processes";
+  readonly restart: "always" | "never";
+  /** More of the command line of `npm start`. */
+  readonly more?: readonly string[];
+}
+
+const readyFacts = z.object({
+  natsUrl: z.string(),
+  natsServers: z.array(z.object({ pid: z.number(), port: z.number() })),
+  dataDir: z.string(),
+});
+
+export type ReadyFacts = Readonly<z.infer<typeof readyFacts>>;
+
+const startLimitMs = 90_000;
+const stopLimitMs = 40_000;
+const startScript = fileURLToPath(new URL("../start.js", import.meta.url));
+
+export class TrialCluster {
+  private child: ChildProcess | undefined;
+  private facts: ReadyFacts | undefined;
+  /** From the start of the process until queries are served. */
+  readyMs = 0;
+
+  private constructor(
+    readonly folder: string,
+    private wish: ClusterWish,
+  ) {}
+
+  /** Makes the folder; nothing runs yet. */
+  static async prepare(farewell: Farewell, wish: ClusterWish): Promise<TrialCluster> {
+    const folder = await mkdtemp(join(tmpdir(), "foreshard-trial-"));
+    const cluster = new TrialCluster(folder, wish);
+    farewell.later(() => rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
+    farewell.later(() => cluster.killAll());
+    return cluster;
+  }
+
+  get dataDir(): string {
+    return join(this.folder, "data");
+  }
+
+  get logFile(): string {
+    return join(this.folder, "cluster.log");
+  }
+
+  /** Of the process that was started; 0 when none is. */
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+
+  get ready(): ReadyFacts {
+    if (this.facts === undefined) throw new Error("the cluster is not ready");
+    return this.facts;
+  }
+
+  /** Starts it and waits until it serves; again with the same folder after it ended. */
+  async start(change: Partial<ClusterWish> = {}): Promise<void> {
+    this.wish = { ...this.wish, ...change };
+    const readyFile = join(this.folder, "ready.json");
+    await rm(readyFile, { force: true });
+    const begunMs = performance.now();
+    const child = spawn(process.execPath, [startScript, ...this.commandLine(readyFile)], {
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
+    const log = createWriteStream(this.logFile, { flags: "a" });
+    child.stdout.pipe(log, { end: false });
+    child.stderr.pipe(log, { end: false });
+    child.once("exit", () => log.end());
+    this.child = child;
+    this.facts = await this.whenReady(child, readyFile, begunMs + startLimitMs);
+    this.readyMs = performance.now() - begunMs;
+  }
+
+  /** In order, as Ctrl-C would. Returns how long it took; throws when it had to be forced. */
+  async stop(): Promise<number> {
+    const child = this.child;
+    if (child === undefined || hasEnded(child)) return 0;
+    const begunMs = performance.now();
+    const exited = once(child, "exit").then(() => true);
+    child.kill("SIGTERM");
+    const kindly = await Promise.race([exited, sleep(stopLimitMs, false, { ref: false })]);
+    if (!kindly) {
+      await this.killAll();
+      throw new Error(`the cluster did not stop within ${stopLimitMs / 1000} s of SIGTERM`);
+    }
+    return performance.now() - begunMs;
+  }
+
+  /** `kill -9` of every process at once. */
+  async killAll(): Promise<number> {
+    const child = this.child;
+    if (child?.pid === undefined || hasEnded(child)) return 0;
+    const exited = once(child, "exit");
+    const killed = await killFamily(child.pid);
+    await exited;
+    return killed;
+  }
+
+  hasEnded(): boolean {
+    return this.child === undefined || hasEnded(this.child);
+  }
+
+  family(): Promise<readonly ProcessLine[]> {
+    return familyOf(this.pid);
+  }
+
+  /** Hosts and servers as they run now. Hosts are listed only with `isolation: "processes"`. */
+  async parts(): Promise<readonly Part[]> {
+    return partsOf(await this.family());
+  }
+
+  /** False when no such part runs right now. */
+  async signal(name: string, how: NodeJS.Signals): Promise<boolean> {
+    const part = (await this.parts()).find((candidate) => candidate.name === name);
+    return part !== undefined && signal(this.pid, part.pid, how);
+  }
+
+  private commandLine(readyFile: string): string[] {
+    const { nodes, natsServers, isolation, restart, more = [] } = this.wish;
+    const options: readonly (readonly [string, string | number])[] = [
+      ["nodes", nodes],
+      ["nats-servers", natsServers],
+      ["isolation", isolation],
+      ["restart", restart],
+      ["data-dir", this.dataDir],
+      ["port", 0],
+      ["ready-file", readyFile],
+    ];
+    return [...options.flatMap(([name, value]) => [`--${name}`, String(value)]), ...more];
+  }
+
+  private async whenReady(child: ChildProcess, readyFile: string, limitMs: number): Promise<ReadyFacts> {
+    while (performance.now() < limitMs) {
+      const text = await readFile(readyFile, "utf8").catch(() => undefined);
+      if (text !== undefined) return readyFacts.parse(JSON.parse(text));
+      if (hasEnded(child)) throw new Error(`the cluster ended while it started:\n${await this.lastWords()}`);
+      await sleep(10);
+    }
+    throw new Error(`the cluster was not ready within ${startLimitMs / 1000} s:\n${await this.lastWords()}`);
+  }
+
+  async lastWords(): Promise<string> {
+    const text = await readFile(this.logFile, "utf8").catch(() => "");
+    return text.split("\n").slice(-15).join("\n");
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
