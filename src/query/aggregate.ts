@@ -260,7 +260,9 @@ function readTally(given: unknown): Tally | undefined {
 
 function arePartials(given: unknown): given is number[] {
   return (
-    Array.isArray(given) && given.length <= partialsLimit && given.every((partial) => Math.abs(partial) <= partialBound)
+    Array.isArray(given) &&
+    given.length <= partialsLimit &&
+    given.every((partial) => typeof partial === "number" && Math.abs(partial) <= partialBound)
   );
 }
 

@@ -243,6 +243,7 @@ describe("aggregates", () => {
       [[[[1, 2]], []]],
       [[[[1]], all.map(() => [-1, [], []])]],
       [[[[1]], all.map(() => [1, ["x"], []])]],
+      [[[[1]], all.map(() => [1, [2n ** 63n], []])]],
     ];
     for (const part of wrong) refused(mergeGroups(fresh(), pack(part)), "UNDECODABLE");
     refused(mergeGroups(fresh(), Uint8Array.of(0xc1)), "UNDECODABLE");

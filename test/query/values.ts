@@ -50,24 +50,19 @@ export const smallDocuments: fc.Arbitrary<Document> = fc.dictionary(
   { noNullPrototype: true },
 );
 const fields = fc.constantFrom(["a"], ["b"], ["a", "a"], ["b", "a"]);
+const plain = { noNullPrototype: true };
 export const filters: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter }>((tie) => ({
   filter: fc.oneof(
     { maxDepth: 3 },
-    fc.record(
-      { op: fc.constantFrom("eq", "ne", "lt", "le", "gt", "ge"), field: fields, value: small },
-      { noNullPrototype: true },
-    ),
-    fc.record({ op: fc.constant("in" as const), field: fields, values: fc.array(small, { maxLength: 3 }) }),
-    fc.record(
-      { op: fc.constant("prefix" as const), field: fields, value: fc.constantFrom("", "a", "ab") },
-      { noNullPrototype: true },
-    ),
-    fc.record({ op: fc.constant("exists" as const), field: fields, value: fc.boolean() }, { noNullPrototype: true }),
-    fc.record({ op: fc.constant("contains" as const), field: fields, value: small }, { noNullPrototype: true }),
+    fc.record({ op: fc.constantFrom("eq", "ne", "lt", "le", "gt", "ge"), field: fields, value: small }, plain),
+    fc.record({ op: fc.constant("in" as const), field: fields, values: fc.array(small, { maxLength: 3 }) }, plain),
+    fc.record({ op: fc.constant("prefix" as const), field: fields, value: fc.constantFrom("", "a", "ab") }, plain),
+    fc.record({ op: fc.constant("exists" as const), field: fields, value: fc.boolean() }, plain),
+    fc.record({ op: fc.constant("contains" as const), field: fields, value: small }, plain),
     fc.record(
       { op: fc.constantFrom("and", "or"), all: fc.array(tie("filter"), { minLength: 1, maxLength: 3 }) },
-      { noNullPrototype: true },
+      plain,
     ),
-    fc.record({ op: fc.constant("not" as const), of: tie("filter") }, { noNullPrototype: true }),
+    fc.record({ op: fc.constant("not" as const), of: tie("filter") }, plain),
   ),
 })).filter as fc.Arbitrary<Filter>;
