@@ -38,6 +38,7 @@ export type {
   Key,
   Page,
   PageOptions,
+  RangeOptions,
   ReadOptions,
   Row,
   ScanOptions,

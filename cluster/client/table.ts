@@ -7,8 +7,8 @@ import { type Call, drawRequestId, type Fields, given } from "./call.js";
 /** `"a"`, or `["a", "b"]` in a table with a sort key. A tuple as a whole key stands inside the key's array: `[["x", 1]]`. */
 export type Key = KeyValue;
 export type Level = "strong" | "bounded" | "any";
-/** As in `docs/PROTOCOL.md`: `{op, field, value}` and their combinations. */
-export type Filter = { readonly op: string; readonly [part: string]: unknown };
+/** As in `docs/PROTOCOL.md`: `{age: {ge: 18}, "address.city": "Oslo"}`, with `$and`, `$or`, `$not`. */
+export type Filter = Readonly<Record<string, unknown>>;
 
 export interface Row<Doc> {
   readonly key: Key;

@@ -1,0 +1,88 @@
+// Session. Owns how a command finds its cluster and connects: `--url`, else FORESHARD_URL, else connection.json in the data folder.
+
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { z } from "zod";
+import { type Client, type ConnectOptions, connect, FaultError } from "../../cluster/client/index.js";
+import { fault } from "../../src/kernel/fault.js";
+import { UsageError } from "./failure.js";
+
+export interface CommonOptions {
+  readonly url?: string;
+  readonly dataDir?: string;
+  readonly json?: boolean;
+  readonly deadline?: number;
+}
+
+/** Options that every command takes, before or after its name. */
+export function withCommon(command: Command): Command {
+  return command
+    .option("--url <url>", "nats://user:password@host:port of the cluster (or FORESHARD_URL)")
+    .option("--data-dir <folder>", "data folder of a cluster on this machine (default: ./data)")
+    .option("--deadline <ms>", "how long the command may wait for an answer", positive("--deadline"))
+    .option("--json", "machine-readable output");
+}
+
+/** A whole number above zero. */
+export function positive(name: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isSafeInteger(value) && value > 0) return value;
+    throw new UsageError(`${name} must be a whole number above 0, not ${JSON.stringify(text)}`);
+  };
+}
+
+const connectionFile = z.object({
+  natsUrl: z.string(),
+  servers: z.array(z.string()).optional(),
+  inboxPrefix: z.string().optional(),
+  creds: z.string().optional(),
+});
+
+export async function addressFor(options: CommonOptions): Promise<ConnectOptions> {
+  const url = options.url ?? (options.dataDir === undefined ? process.env.FORESHARD_URL : undefined);
+  if (url !== undefined && url !== "") return { servers: url, name: "foreshard-cli" };
+  const path = join(resolve(options.dataDir ?? "data"), "connection.json");
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined)
+    throw new FaultError(
+      fault(
+        "CONFIG",
+        `no running cluster was found: there is no ${path}. Start one with npm start, or name one with --url or --data-dir`,
+      ),
+    );
+  const parsed = connectionFile.safeParse(jsonOf(text));
+  if (!parsed.success)
+    throw new FaultError(fault("CONFIG", `${path} is damaged; start the cluster again, or name it with --url`));
+  const { natsUrl, inboxPrefix, creds } = parsed.data;
+  return {
+    servers: natsUrl,
+    name: "foreshard-cli",
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+    ...(creds === undefined ? {} : { creds }),
+  };
+}
+
+/** Connects, works, and closes whatever happens. */
+export async function withClient<T>(options: CommonOptions, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = await connect(await addressFor(options));
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}
+
+/** `{deadlineMs}` when one was given. */
+export function deadlineOf({ deadline }: CommonOptions): { deadlineMs?: number } {
+  return deadline === undefined ? {} : { deadlineMs: deadline };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
