@@ -5,7 +5,7 @@
 
 import { limits } from "../src/config/limits.js";
 import { createAppender } from "../src/kernel/appender.js";
-import type { Effect, Effects, Request, WorldMessage } from "../src/kernel/effect.js";
+import type { ActorId, Effect, Effects, Request, WorldMessage } from "../src/kernel/effect.js";
 import { none } from "../src/kernel/effect.js";
 import { type Fault, fault } from "../src/kernel/fault.js";
 import type { Hash } from "../src/kernel/hash.js";
@@ -32,6 +32,11 @@ const ordersWaiting = 256;
 /** Changes are in a snapshot no later than this: it is the ledger's second copy. */
 const snapshotPauseMs = 10_000;
 const firstSnapshotMs = 500;
+
+/** The name of a partition's leader within its host. */
+export function leaderActorId(partition: number): ActorId {
+  return `leader/${partition}`;
+}
 
 /** Throws when `config` cannot be (see `leaderConfigMistake`): a leader of the wrong partition would be no leader. */
 export function createLeader(config: LeaderConfig, { hash }: { readonly hash: Hash }): Actor<LeaderMessage> {
@@ -83,6 +88,7 @@ function step(state: LeaderState, message: LeaderMessage, context: Context): Eff
   if (state.office.kind !== "standby" && !state.lease.holds(context.nowMs)) effects.push(...leave(state, leaseOver));
   effects.push(...handle(state, message, context));
   effects.push(...govern(state, context));
+  if (state.stopped && state.lease.isLeft) effects.push({ kind: "stop", id: leaderActorId(state.config.partition) });
   return effects;
 }
 

@@ -40,6 +40,8 @@ export interface Lease {
   look(): Effects;
   /** Stops acting and competing; a held lease is given back. */
   release(): Effects;
+  /** `release` is over: nothing is under way any more. */
+  readonly isLeft: boolean;
 }
 
 /** Of the lease, how much its holder uses. The rest is for clocks that run at different rates and for steps that come late. */
@@ -172,6 +174,9 @@ export function createLease(config: LeaderConfig, tickets: Tickets, watch: Lease
       return poll();
     },
     look: () => (mode.kind === "watching" ? poll() : none),
+    get isLeft() {
+      return mode.kind === "left";
+    },
     release() {
       if (mode.kind === "claiming" || mode.kind === "watching") {
         mode = { kind: "left" };

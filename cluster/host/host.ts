@@ -44,9 +44,9 @@ export interface Host {
 }
 
 /** A message that the host itself sends to its actors; each understands it. */
-interface Lifecycle extends Message {
-  readonly kind: "start" | "stop";
-}
+type Lifecycle =
+  | (Message & { readonly kind: "start" })
+  | (Message & { readonly kind: "stop"; readonly leave: boolean; readonly withinMs: number });
 
 const stopLookMs = 20;
 
@@ -110,7 +110,7 @@ async function run(spec: HostSpec, compose: Compose, open: Open): Promise<Host> 
     if (service !== undefined) world.requests.onReply(service.replied);
     // The subscriptions have reached the server before the actors make themselves known.
     await connection.nats.flush();
-    tellAll(world, composition, "start");
+    tellAll(world, composition, { kind: "start" });
     return hostOf(spec, open, world, composition, end);
   } catch (error) {
     await end.close(false);
@@ -166,8 +166,7 @@ function createEnd({ log, connection, store }: Open, service: () => Service | un
   };
 }
 
-function tellAll(world: HostWorld, { actors }: Composition, kind: Lifecycle["kind"]): void {
-  const message: Lifecycle = { kind };
+function tellAll(world: HostWorld, { actors }: Composition, message: Lifecycle): void {
   for (const { id } of actors) if (world.kernel.has(id)) world.kernel.deliver(id, message);
 }
 
@@ -177,7 +176,7 @@ function hostOf(spec: HostSpec, open: Open, world: HostWorld, composition: Compo
     stats: () => statsOf(spec, open, world),
     async stop(leaving) {
       const limit = performance.now() + spec.leaveLimitMs;
-      if (leaving) tellAll(world, composition, "stop");
+      if (leaving) tellAll(world, composition, { kind: "stop", leave: true, withinMs: spec.leaveLimitMs });
       while (leaving && alive() && performance.now() < limit) await pause(stopLookMs);
       await end.close(true);
     },

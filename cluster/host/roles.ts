@@ -72,7 +72,7 @@ async function composeRouter(spec: HostSpec, { hash }: RolePorts): Promise<Compo
 }
 
 async function composeControl(spec: HostSpec, { hash }: RolePorts): Promise<Composition> {
-  const { createLeader } = await import("../../actors/leader.js");
+  const { createLeader, leaderActorId } = await import("../../actors/leader.js");
   const { id, incarnation, partitions, logGroups, timing, snapshotEvery, logRetainBytes } = spec;
   const every = Array.from({ length: partitions }, (_, partition) => partition);
   return {
@@ -87,16 +87,12 @@ async function composeControl(spec: HostSpec, { hash }: RolePorts): Promise<Comp
         snapshotEvery,
         logRetainBytes,
       };
-      return { id: leaderId(partition), actor: createLeader(config, { hash }) };
+      return { id: leaderActorId(partition), actor: createLeader(config, { hash }) };
     }),
     doors: every.flatMap((partition): Door[] => [
-      { subject: subjects.heartbeat(partition), actor: leaderId(partition), maxBytes: innerBytes },
-      { subject: subjects.admin(partition), actor: leaderId(partition) },
-      { subject: subjects.hostDied, actor: leaderId(partition), oneWay: true },
+      { subject: subjects.heartbeat(partition), actor: leaderActorId(partition), maxBytes: innerBytes },
+      { subject: subjects.admin(partition), actor: leaderActorId(partition) },
+      { subject: subjects.hostDied, actor: leaderActorId(partition), oneWay: true },
     ]),
   };
-}
-
-function leaderId(partition: number): ActorId {
-  return `leader/${partition}`;
 }
