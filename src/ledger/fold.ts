@@ -97,7 +97,8 @@ const appliers: Appliers = {
     view.nodes.delete(node);
   },
   tableCreated(view, { table, fragments }) {
-    if (view.tables.has(table.id) || view.tableIds.has(table.name)) return;
+    const taken = view.tables.has(table.id) || view.tableIds.has(table.name);
+    if (taken || fragments.some(({ id }) => view.fragments.has(id))) return;
     view.tables.set(table.id, table);
     view.tableIds.set(table.name, table.id);
     view.nextTableId = Math.max(view.nextTableId, table.id + 1);

@@ -33,8 +33,10 @@ export const tableSchema = z
     key: sort === null ? { partition } : { partition, sort },
   }));
 
+/** Fields in one fixed order: equal tables have equal bytes. */
 export function tableWire(table: z.output<typeof tableSchema>): unknown {
-  return { ...table, key: { partition: table.key.partition, sort: table.key.sort ?? null } };
+  const { id, name, partitioning, key, replicas } = table;
+  return { id, name, partitioning, key: { partition: key.partition, sort: key.sort ?? null }, replicas };
 }
 
 const fragment = z

@@ -1,0 +1,87 @@
+// Arbitrary ledgers: records of every kind of event over few names, so that events meet, repeat, and name what is not there.
+
+import fc from "fast-check";
+import type { IncidentKind, LedgerEvent, LedgerRecord } from "../../src/ledger/event.js";
+
+/** A record as a literal would make it. */
+function plain<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
+  return fc.record<T>(model, { noNullPrototype: true });
+}
+
+const node = fc.constantFrom("n1", "n2", "n3", "n4");
+const fragment = fc.nat(7).map((number) => number * 16);
+const epoch = fc.nat(5);
+const refs = fc.array(plain({ fragment, node }), { maxLength: 4 });
+const cause = fc.constant("test");
+const what = fc.constantFrom<IncidentKind>("logRegressed", "storeReplaced");
+
+const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
+  plain({
+    kind: fc.constant("clusterCreated" as const),
+    logGroups: fc.constantFrom(4, 16),
+    partitions: fc.constant(1),
+    createdMs: fc.nat(),
+  }),
+  plain({ kind: fc.constant("leaderElected" as const), term: fc.nat(5), member: fc.constantFrom("c1", "c2") }),
+  plain({
+    kind: fc.constant("nodeJoined" as const),
+    node,
+    zone: fc.constantFrom("", "a", "b"),
+    weight: fc.constantFrom(1, 0.5, 2),
+    storeId: fc.constantFrom("d1", "d2"),
+    bootCount: fc.nat(3),
+  }),
+  plain({
+    kind: fc.constant("nodeUp" as const),
+    node,
+    incarnation: fc.constantFrom("i1", "i2"),
+    bootCount: fc.nat(3),
+  }),
+  plain({ kind: fc.constant("nodeDown" as const), node, incarnation: fc.constantFrom("i1", "i2"), atMs: fc.nat() }),
+  plain({ kind: fc.constant("nodeDraining" as const), node, draining: fc.boolean() }),
+  plain({ kind: fc.constant("nodeRemoved" as const), node }),
+  fc.tuple(fc.integer({ min: 1, max: 3 }), fc.nat(3), fc.array(node, { minLength: 1, maxLength: 3 })).map(
+    ([id, first, nodes]): LedgerEvent => ({
+      kind: "tableCreated",
+      table: { id, name: `t${id}`, partitioning: "hash", key: { partition: "string" }, replicas: 3 },
+      fragments: [0, 1].map((at) => ({
+        id: (first * 2 + at) * 16,
+        from: at === 0 ? new Uint8Array(0) : Uint8Array.of(128),
+        to: at === 0 ? Uint8Array.of(128) : undefined,
+        group: 0,
+        replicas: [...new Set(nodes)],
+      })),
+    }),
+  ),
+  plain({ kind: fc.constant("tableDropped" as const), table: fc.integer({ min: 1, max: 3 }) }),
+  plain({
+    kind: fc.constant("primariesChanged" as const),
+    changes: fc.array(plain({ fragment, epoch, primary: node }), { maxLength: 4 }),
+    cause,
+  }),
+  plain({
+    kind: fc.constant("fragmentsActivated" as const),
+    activations: fc.array(plain({ fragment, epoch, lsn: fc.nat(100) }), { maxLength: 4 }),
+  }),
+  plain({ kind: fc.constant("replicasAdded" as const), replicas: refs, cause }),
+  plain({ kind: fc.constant("replicasReady" as const), replicas: refs }),
+  plain({ kind: fc.constant("replicasRemoved" as const), replicas: refs, cause }),
+  plain({ kind: fc.constant("logStreamSeen" as const), group: fc.nat(3), created: fc.constantFrom("x", "y") }),
+  plain({
+    atMs: fc.nat(),
+    node,
+    what,
+    outcome: fc.constant("healed" as const),
+    fragments: fc.array(fragment),
+    note: fc.string(),
+  }).map((incident): LedgerEvent => ({ kind: "incidentReported", incident })),
+);
+
+export const ledgerRecord: fc.Arbitrary<LedgerRecord> = plain({
+  term: fc.nat(4),
+  member: fc.constantFrom("c1", "c2"),
+  nonce: fc.string({ maxLength: 8 }),
+  events: fc.array(event, { maxLength: 5 }),
+});
+
+export const ledgerRecords = fc.array(ledgerRecord, { maxLength: 40 });

@@ -1,0 +1,237 @@
+// The fold: one view per ledger, whatever way it was reached (I9); deposed leaders change nothing; indexes agree with what they index.
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { LedgerEvent, LedgerRecord } from "../../src/ledger/event.js";
+import { emptyView, fold } from "../../src/ledger/fold.js";
+import { fragmentAt, fragmentsIn, liveNodes, replicasOn, tableNamed } from "../../src/ledger/lookup.js";
+import { decodeLedgerRecord, encodeLedgerRecord } from "../../src/ledger/record.js";
+import {
+  copyView,
+  cutSnapshot,
+  decodeSnapshot,
+  decodeSnapshotPart,
+  encodeSnapshot,
+  joinSnapshot,
+  viewDigest,
+} from "../../src/ledger/snapshot.js";
+import type { ClusterView } from "../../src/ledger/view.js";
+import { pack } from "../../src/protocol/codec.js";
+import { hashRange } from "../../src/table/key.js";
+import { testHash } from "../hash.js";
+import { ledgerRecord, ledgerRecords } from "./arbitrary.js";
+
+function folded(records: readonly LedgerRecord[], view = emptyView(0)): ClusterView {
+  for (const record of records) fold(view, view.seq + 1, record);
+  return view;
+}
+
+const digest = (view: ClusterView): string => viewDigest(view, testHash);
+
+describe("ledger fold", () => {
+  it("gives the same view for the same records", () => {
+    fc.assert(
+      fc.property(ledgerRecords, (records) => {
+        assert.equal(digest(folded(records)), digest(folded(records)));
+      }),
+    );
+  });
+
+  it("comes back whole from a snapshot, and goes on from it as without", () => {
+    fc.assert(
+      fc.property(ledgerRecords, ledgerRecords, (before, after) => {
+        const restored = decodeSnapshot(encodeSnapshot(folded(before)));
+        assert.ok(restored.ok);
+        assert.deepEqual(sortedView(restored.value), sortedView(folded(before)));
+        assert.equal(digest(folded(after, restored.value)), digest(folded([...before, ...after])));
+      }),
+    );
+  });
+
+  it("copies a view that then changes alone", () => {
+    fc.assert(
+      fc.property(ledgerRecords, ledgerRecords, (before, after) => {
+        const view = folded(before);
+        const kept = digest(view);
+        const changed = folded(after, copyView(view));
+        assert.equal(digest(view), kept);
+        assert.equal(digest(changed), digest(folded([...before, ...after])));
+      }),
+    );
+  });
+
+  it("cuts a snapshot into parts that join again", () => {
+    fc.assert(
+      fc.property(ledgerRecords, fc.integer({ min: 10, max: 400 }), (records, partBytes) => {
+        const view = folded(records);
+        const parts = cutSnapshot(view, partBytes).flatMap((bytes) => {
+          const part = decodeSnapshotPart(bytes);
+          return part.ok ? [part.value] : [];
+        });
+        assert.ok(parts.length > 0);
+        assert.ok(parts.every((part) => part.bytes.length <= partBytes && part.count === parts.length));
+        const joined = joinSnapshot(parts);
+        assert.ok(joined.ok && digest(joined.value) === digest(view));
+      }),
+    );
+  });
+
+  it("reads back every record that it writes", () => {
+    fc.assert(
+      fc.property(ledgerRecord, (record) => {
+        assert.deepEqual(decodeLedgerRecord(encodeLedgerRecord(record)), { ok: true, value: record });
+      }),
+    );
+  });
+
+  it("never throws on bytes that are no record", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array(), fc.anything().map(packed)), (bytes) => {
+        decodeLedgerRecord(bytes);
+        decodeSnapshot(bytes);
+        decodeSnapshotPart(bytes);
+      }),
+    );
+    assert.equal(decodeLedgerRecord(new Uint8Array(0)).ok, false);
+    assert.equal(decodeSnapshot(pack({ seq: 1 })).ok, false);
+  });
+
+  it("keeps its indexes and its invariants", () => {
+    fc.assert(
+      fc.property(ledgerRecords, (records) => {
+        const view = folded(records);
+        for (const table of view.tables.values()) assert.equal(tableNamed(view, table.name), table);
+        assert.equal(view.tableIds.size, view.tables.size);
+        for (const id of ["n1", "n2", "n3", "n4"]) {
+          const held = [...view.fragments.values()].filter((f) => f.replicas.some(({ node }) => node === id));
+          assert.deepEqual(
+            replicasOn(view, id).map((f) => f.id),
+            held.map((f) => f.id).sort((a, b) => a - b),
+          );
+        }
+        for (const fragment of view.fragments.values()) {
+          assert.ok(
+            fragment.replicas.some(({ node }) => node === fragment.primary),
+            "a primary without a replica",
+          );
+          assert.ok(fragment.activatedEpoch <= fragment.epoch);
+        }
+        assert.deepEqual(
+          liveNodes(view).map(({ id }) => id),
+          [...view.nodes.values()]
+            .filter(({ state }) => state === "up")
+            .map(({ id }) => id)
+            .sort(),
+        );
+      }),
+    );
+  });
+
+  it("lets a deposed leader's record change nothing but the sequence", () => {
+    fc.assert(
+      fc.property(ledgerRecords, ledgerRecord, (records, late) => {
+        const view = folded([...records, { term: 9, member: "c1", nonce: "", events: [] }]);
+        const before = { ...sortedView(view), seq: 0 };
+        assert.equal(fold(view, view.seq + 1, late), false);
+        assert.deepEqual({ ...sortedView(view), seq: 0 }, before);
+      }),
+    );
+  });
+
+  it("folds a sequence once", () => {
+    const joined: LedgerEvent = { kind: "nodeJoined", node: "n1", zone: "", weight: 1, storeId: "d", bootCount: 1 };
+    const view = folded([{ term: 1, member: "c1", nonce: "", events: [joined] }]);
+    const before = digest(view);
+    assert.equal(
+      fold(view, 1, { term: 1, member: "c1", nonce: "", events: [{ kind: "nodeRemoved", node: "n1" }] }),
+      false,
+    );
+    assert.equal(digest(view), before);
+  });
+
+  it("never lowers an epoch, and never takes the primary's replica away", () => {
+    fc.assert(
+      fc.property(ledgerRecords, (records) => {
+        const view = emptyView(0);
+        for (const record of records) {
+          const before = new Map([...view.fragments.values()].map(({ id, epoch, table }) => [id, { epoch, table }]));
+          fold(view, view.seq + 1, record);
+          const made = record.events.some(({ kind }) => kind === "tableCreated" || kind === "tableDropped");
+          if (made) continue;
+          for (const { id, epoch } of view.fragments.values()) assert.ok(epoch >= (before.get(id)?.epoch ?? 0));
+        }
+      }),
+    );
+  });
+});
+
+describe("ledger lookup", () => {
+  const view = folded([
+    {
+      term: 1,
+      member: "c1",
+      nonce: "",
+      events: [
+        {
+          kind: "tableCreated",
+          table: { id: 1, name: "t", partitioning: "hash", key: { partition: "any" }, replicas: 1 },
+          fragments: hashRange(37).map(({ from, to }, at) => ({ id: at * 16, from, to, group: 0, replicas: ["n1"] })),
+        },
+      ],
+    },
+  ]);
+  const position = fc.uint8Array({ minLength: 4, maxLength: 8 });
+
+  it("finds the one fragment that holds a position", () => {
+    fc.assert(
+      fc.property(position, (at) => {
+        const holders = [...view.fragments.values()].filter(
+          ({ from, to }) => Buffer.compare(from, at) <= 0 && (to === undefined || Buffer.compare(at, to) < 0),
+        );
+        assert.equal(holders.length, 1);
+        assert.equal(fragmentAt(view, 1, at), holders[0]);
+      }),
+    );
+    assert.equal(fragmentAt(view, 2, Uint8Array.of(1)), undefined);
+  });
+
+  it("finds the fragments that a range touches, in order", () => {
+    fc.assert(
+      fc.property(position, fc.option(position, { nil: undefined }), (from, to) => {
+        const empty = to !== undefined && Buffer.compare(from, to) >= 0;
+        const touched = [...view.fragments.values()].filter(
+          (f) =>
+            !empty &&
+            (f.to === undefined || Buffer.compare(from, f.to) < 0) &&
+            (to === undefined || Buffer.compare(f.from, to) < 0),
+        );
+        assert.deepEqual(fragmentsIn(view, 1, { from, to }), touched);
+      }),
+    );
+  });
+});
+
+function packed(value: unknown): Uint8Array {
+  try {
+    return pack(value);
+  } catch {
+    return new Uint8Array(0);
+  }
+}
+
+/** The view with its maps as sorted lists: what a snapshot keeps is the same, the order in which it came is not. */
+function sortedView(view: ClusterView) {
+  const entries = <K extends string | number, V>(map: ReadonlyMap<K, V>) =>
+    [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    ...view,
+    nodes: entries(view.nodes).map(([, node]) => ({ ...node })),
+    tables: entries(view.tables),
+    fragments: entries(view.fragments).map(([, f]) => ({ ...f, replicas: f.replicas.map((r) => ({ ...r })) })),
+    order: entries(view.order),
+    logStreams: entries(view.logStreams),
+    incidents: [...view.incidents],
+    tableIds: entries(view.tableIds),
+    held: entries(view.held).map(([node, held]) => [node, [...held].sort((a, b) => a - b)]),
+  };
+}
