@@ -125,15 +125,20 @@ export function* merge(
 ): Generator<StoreEntry> {
   const overlaid = overlaidKeys(layers, range, reverse);
   const ahead = reverse ? (a: string, b: string) => a > b : (a: string, b: string) => a < b;
-  let next = disk.next();
-  for (const key of overlaid) {
-    for (; !next.done && ahead(next.value.text, key); next = disk.next())
-      if (lookUp(layers, next.value.text) === undefined) yield next.value;
-    if (!next.done && next.value.text === key) next = disk.next();
-    const value = lookUp(layers, key)?.value;
-    if (value !== undefined) yield { key: keyBytes(key), value };
+  try {
+    let next = disk.next();
+    for (const key of overlaid) {
+      for (; !next.done && ahead(next.value.text, key); next = disk.next())
+        if (lookUp(layers, next.value.text) === undefined) yield next.value;
+      if (!next.done && next.value.text === key) next = disk.next();
+      const value = lookUp(layers, key)?.value;
+      if (value !== undefined) yield { key: keyBytes(key), value };
+    }
+    for (; !next.done; next = disk.next()) if (lookUp(layers, next.value.text) === undefined) yield next.value;
+  } finally {
+    // Whoever stops early frees the disk's cursor.
+    disk.return?.();
   }
-  for (; !next.done; next = disk.next()) if (lookUp(layers, next.value.text) === undefined) yield next.value;
 }
 
 /** True when nothing that the layers hold lies in the range: the disk alone answers. */
