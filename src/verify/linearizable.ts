@@ -34,7 +34,7 @@ export interface LinearizableOptions {
   readonly lateTries: boolean;
 }
 
-const defaults: LinearizableOptions = { budget: 2_000_000, needed: 1, lateTries: false };
+const defaults: LinearizableOptions = { budget: 200_000, needed: 1, lateTries: false };
 
 export function checkLinearizable(history: readonly Entry[], options: Partial<LinearizableOptions> = {}): Verdict {
   const { budget, needed, lateTries } = { ...defaults, ...options };
