@@ -298,7 +298,7 @@ export function createCourier(
       for (const [index, trip] of trips.entries()) effects.push(...settle(trip, results?.[index] ?? missing, context));
     }
     const known = reply.viewSeq[shipment.partition];
-    if (known !== undefined) effects.push(...source.hint(shipment.partition, known));
+    if (known !== undefined && known > 0) effects.push(...source.hint(shipment.partition, known));
     return effects;
   }
 

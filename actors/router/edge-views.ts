@@ -102,6 +102,8 @@ export function createEdgeViews(tickets: Tickets): ViewSource {
     hint(partition, seq) {
       const held = views.get(partition);
       if (seq > 0 && held !== undefined && held.seq >= seq) return none;
+      // What is on its way answers a refusal as well.
+      if (seq === 0 && asked?.partition === partition) return none;
       wanted.add(partition);
       return asked === undefined && !armed ? next() : none;
     },

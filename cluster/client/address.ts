@@ -1,6 +1,7 @@
 // Address. Owns what a caller of `connect` may give, and what the connection makes of it.
 
 import { readFile } from "node:fs/promises";
+import { z } from "zod";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import type { NatsAddress } from "../world/connection.js";
 
@@ -9,7 +10,7 @@ export interface ConnectOptions {
   readonly servers: string | readonly string[];
   readonly user?: string;
   readonly pass?: string;
-  /** Path of a `.creds` file, instead of user and password. */
+  /** Path of a `.creds` file, or of JSON `{user, pass}`, instead of user and password. */
   readonly creds?: string;
   /** Under which answers arrive; by default `_INBOX_<user>`, which the server lets no other user read. */
   readonly inboxPrefix?: string;
@@ -38,9 +39,14 @@ export async function addressOf(wish: string | ConnectOptions): Promise<Result<N
   const pass = options.pass ?? (first.password === "" ? undefined : decodeURIComponent(first.password));
   const creds = await credsOf(options.creds);
   if (!creds.ok) return creds;
-  return ok({
+  const named = typeof creds.value === "object" ? creds.value.user : user;
+  const base = {
     servers: urls.map((url) => `${url.protocol}//${url.host}`),
-    inboxPrefix: options.inboxPrefix ?? (user === undefined ? "_INBOX" : `_INBOX_${user}`),
+    inboxPrefix: options.inboxPrefix ?? (named === undefined ? "_INBOX" : `_INBOX_${named}`),
+  };
+  if (creds.value !== undefined && typeof creds.value !== "string") return ok({ ...base, ...creds.value });
+  return ok({
+    ...base,
     ...(user === undefined ? {} : { user }),
     ...(pass === undefined ? {} : { pass }),
     ...(creds.value === undefined ? {} : { creds: creds.value }),
@@ -54,14 +60,18 @@ function urlOf(text: string): URL | undefined {
   return url.host === "" || !["nats:", "tls:"].includes(url.protocol) ? undefined : url;
 }
 
-async function credsOf(path: string | undefined): Promise<Result<string | undefined>> {
+const login = z.object({ user: z.string().min(1), pass: z.string() });
+
+/** User and password from JSON; the text itself of a `.creds` file. */
+async function credsOf(path: string | undefined): Promise<Result<string | z.output<typeof login> | undefined>> {
   if (path === undefined) return ok(undefined);
   try {
-    return ok(await readFile(path, "utf8"));
+    const text = await readFile(path, "utf8");
+    if (!text.trimStart().startsWith("{")) return ok(text);
+    const found = login.safeParse(JSON.parse(text));
+    return found.success ? ok(found.data) : fail("CONFIG", `the credentials file ${path} has no user and pass`);
   } catch (error) {
-    return fail(
-      "CONFIG",
-      `the credentials file ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    const why = error instanceof Error ? error.message : String(error);
+    return fail("CONFIG", `the credentials file ${path} cannot be read: ${why}`);
   }
 }

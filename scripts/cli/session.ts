@@ -60,7 +60,8 @@ export async function addressFor(options: CommonOptions): Promise<ConnectOptions
     servers: natsUrl,
     name: "foreshard-cli",
     ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
-    ...(creds === undefined ? {} : { creds }),
+    // The address may carry a client's user already; the credentials are then those of the cluster itself.
+    ...(creds === undefined || natsUrl.includes("@") ? {} : { creds }),
   };
 }
 

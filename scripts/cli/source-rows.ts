@@ -51,7 +51,7 @@ async function* csvRows(source: Readable, shape: SourceShape, table: TableInfo):
     }
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw new UsageError(`row ${number + 1}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`this is no proper CSV: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
