@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { limits } from "../config/limits.js";
-import { fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
+import { type Detail, fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
 import type { AdminAnswer, AdminRequest, Heartbeat, HeartbeatAnswer, HostDied, ReplicaStatus } from "./control.js";
 import { isName } from "./subjects.js";
 
@@ -96,10 +96,12 @@ const admin = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("removeNode"), node: z.string() }),
 ]) satisfies z.ZodType<LooseAdminRequest>;
 
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const detail: z.ZodType<Detail> = z.union([scalar, z.array(z.lazy(() => detail))]);
 const faultSchema = z.object({
   code: z.string().refine(isFaultCode),
   message: z.string(),
-  detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+  detail: z.record(z.string(), detail).optional(),
 });
 const adminAnswer = z.union([z.object({ done: z.literal(true), viewSeq: count }), z.object({ fault: faultSchema })]);
 
