@@ -74,6 +74,8 @@ export function createShard(
     assignment: { epoch: 0, primary: "", activatedLsn: 0, livePeers: [], peers: [] },
     mode: { kind: "following" },
     promisedEpoch: 0,
+    stepAtMs: 0,
+    stampedAtMs: 0,
     flight: undefined,
     writes: [],
     writeBytes: 0,
@@ -106,13 +108,15 @@ export function createShard(
 }
 
 function step(state: ShardState, message: ShardMessage, context: Context): Effects {
+  state.stepAtMs = context.nowMs;
   const effects = dispatch(handlers, state, message, context);
   const after = [...proveFreshness(state), ...armExpiry(state)];
   return after.length === 0 ? effects : [...effects, ...after];
 }
 
 const handlers: Handlers<ShardState, ShardMessage> = {
-  start: (state) => {
+  start: (state, _message, context) => {
+    state.stampedAtMs = context.nowMs;
     publishStatus(state);
     return [];
   },

@@ -7,6 +7,7 @@ import { decodeRecord, type FragmentRecord } from "../../src/fragment/record.js"
 import { applyRecord, isWhole } from "../../src/fragment/replica.js";
 import { createWindow, decodeWindowEntry } from "../../src/fragment/window.js";
 import type { Effect, Effects, LogRecord } from "../../src/kernel/effect.js";
+import type { Context } from "../../src/kernel/machine.js";
 import type { Incident, IncidentKind } from "../../src/ledger/event.js";
 import type { ReplicaStatus } from "../../src/protocol/control.js";
 import { serveWatchers } from "./changes.js";
@@ -20,10 +21,19 @@ export function apply(state: ShardState, record: FragmentRecord, seq: number): E
   const forgotten = state.window.add(record);
   const writes = applyRecord(state.replica, record, seq, state.wiring.store, forgotten);
   const effects: Effect[] = [commitEffect(state, writes, seq)];
+  state.stampedAtMs = state.stepAtMs;
   remember(state, record, seq);
   publishStatus(state);
   effects.push(...serveWatchers(state));
   return effects;
+}
+
+/**
+ * The stamp of this primary's next record: fragment time, which goes on from the last record's stamp by the monotonic clock. Request ids age by it, so a wall clock
+ * that jumps must not move it; only a fragment's first record takes the wall clock.
+ */
+export function nextStampMs({ replica, stampedAtMs }: ShardState, { nowMs, wallMs }: Context): number {
+  return replica.lsn === 0 ? wallMs : replica.stampMs + Math.max(0, nowMs - stampedAtMs);
 }
 
 /** One durability ticket under way at a time: it says how far the log may be trimmed. */

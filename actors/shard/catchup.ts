@@ -47,10 +47,10 @@ function onNext(state: ShardState, catchUp: CatchUp, log: LogRecord): CatchUpSte
     case "apply":
       return goOn(state, catchUp, record, log);
     case "old":
+    case "staleEpoch":
       return { kind: "more", effects: readNext(state, catchUp, log.seq + 1) };
     case "gap":
     case "diverged":
-    case "staleEpoch":
       return fromStartOrGap(state, catchUp);
   }
 }

@@ -32,7 +32,17 @@ export type CopyStep =
 /** Empties the replica and asks for the first slice. */
 export function startCopy(state: ShardState, source: NodeId): { readonly copy: CopyRun; readonly effects: Effects } {
   const { replica } = state;
-  Object.assign(replica, { lsn: 0, seq: 0, epoch: 0, hash: zeroHash, copying: true, wholeLsn: 0, rows: 0, bytes: 0 });
+  Object.assign(replica, {
+    lsn: 0,
+    seq: 0,
+    epoch: 0,
+    hash: zeroHash,
+    copying: true,
+    wholeLsn: 0,
+    stampMs: 0,
+    rows: 0,
+    bytes: 0,
+  });
   state.window = createWindow();
   state.recent.length = 0;
   state.recentBytes = 0;
@@ -107,7 +117,10 @@ function countRow(state: ShardState, key: Bytes, value: Bytes): void {
 
 function recall(state: ShardState, key: Bytes, value: Bytes): void {
   const entry = decodeWindowEntry(value);
-  if (entry !== undefined) state.window.add({ lsn: lsnOfWindowKey(key), ...entry });
+  if (entry === undefined) return;
+  state.window.add({ lsn: lsnOfWindowKey(key), ...entry });
+  state.replica.stampMs = Math.max(state.replica.stampMs, entry.stampMs);
+  state.stampedAtMs = state.stepAtMs;
 }
 
 function ownKey(state: ShardState, relative: Bytes): Bytes {

@@ -47,7 +47,7 @@ function compare(state: ShardState, mode: Behind, log: LogRecord): Effects {
   const tail = readRecord(state, log);
   if (tail === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   const verdict = judge(state.replica, tail);
-  if (verdict === "old") return atTail(state);
+  if (verdict === "old" || verdict === "staleEpoch") return atTail(state);
   if (verdict === "apply") return [...apply(state, tail, log.seq), ...atTail(state)];
   if (verdict === "diverged") return diverged(state, mode);
   const { catchUp, effects } = startCatchUp(state, tail.lsn);
@@ -144,10 +144,9 @@ export function onTailRecord(state: ShardState, log: LogRecord): Effects {
     case "apply":
       return apply(state, record, log.seq);
     case "old":
+    case "staleEpoch":
       return [];
     case "gap":
-    case "staleEpoch":
-      return state.mode.kind === "following" ? fallBehind(state) : [];
     case "diverged":
       return state.mode.kind === "following" ? fallBehind(state) : [];
   }

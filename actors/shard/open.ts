@@ -5,7 +5,7 @@
 // O3 nobody asked holds more than this replica: what the log lost (bit rot, an older disk, a deleted stream) is taken from the most advanced replica and the
 //    chain goes on with a `rebase` record. If a part of the history is nowhere, the fragment stays closed and says so.
 
-import { encodeRecord, type FragmentRecord, noChanges, type RecordKind } from "../../src/fragment/record.js";
+import { encodeRecord, type FragmentRecord, noChanges, type RecordKind, zeroHash } from "../../src/fragment/record.js";
 import { isWhole } from "../../src/fragment/replica.js";
 import { sameBytes } from "../../src/kernel/bytes.js";
 import type { AskOutcome, Effect, Effects, ReadOutcome, Ticket } from "../../src/kernel/effect.js";
@@ -13,7 +13,7 @@ import type { Context } from "../../src/kernel/machine.js";
 import type { PeerRequest, ReplicaPosition } from "../../src/protocol/peer.js";
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
-import { incident, publishStatus, readRecord } from "./apply.js";
+import { incident, nextStampMs, publishStatus, readRecord } from "./apply.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
 import { type CopyStep, startCopy } from "./copy.js";
 import type { Mode, ShardState, Tail } from "./state.js";
@@ -72,12 +72,12 @@ function askPeers(state: ShardState, mode: Opening): Effects {
 export function onOpenTail(state: ShardState, mode: Opening, outcome: ReadOutcome, context: Context): Effects {
   mode.tailTicket = 0;
   if (outcome.kind === "unknown" || outcome.kind === "gone") return [];
-  if (outcome.kind === "none") mode.tail = { lsn: 0, seq: 0, hash: new Uint8Array(8) };
+  if (outcome.kind === "none") mode.tail = { lsn: 0, epoch: 0, seq: 0, hash: zeroHash };
   else {
     const record = readRecord(state, outcome.record);
     if (record === undefined)
       return stuck(state, mode, "recordCorrupt", `the last record in ${state.log.stream} is damaged`);
-    mode.tail = { lsn: record.lsn, seq: outcome.record.seq, hash: record.hash };
+    mode.tail = { lsn: record.lsn, epoch: record.epoch, seq: outcome.record.seq, hash: record.hash };
   }
   return decide(state, mode, context);
 }
@@ -117,6 +117,7 @@ function decide(state: ShardState, mode: Opening, context: Context): Effects {
   if (tail === undefined || state.flight !== undefined || mode.catchUp !== undefined || mode.copy !== undefined)
     return [];
   if (state.assignment.livePeers.some((peer) => !mode.positions.has(peer))) return [];
+  if (newestEpoch(state, mode, tail) > mode.epoch) return waitForLedger(mode);
   const best = bestPeer(mode);
   const own = isWhole(state.replica) ? state.replica.lsn : -1;
   const beyondLog = Math.max(own, best?.position.lsn ?? 0) > tail.lsn;
@@ -125,6 +126,19 @@ function decide(state: ShardState, mode: Opening, context: Context): Effects {
   if (tail.lsn > state.replica.lsn && !state.replica.copying) return catchUp(state, mode, tail.lsn);
   if (own < 0) return best === undefined ? waitForPeers(state, mode) : copyFrom(state, mode, best.peer);
   return openAt(state, mode, tail, best?.peer, context);
+}
+
+/** Highest epoch that anything shows: the log, this replica, what was promised, the peers. */
+function newestEpoch(state: ShardState, mode: Opening, tail: Tail): number {
+  const peers = [...mode.positions.values()].map(({ epoch }) => epoch);
+  return Math.max(tail.epoch, state.replica.epoch, state.promisedEpoch, ...peers);
+}
+
+/** This node's view is older than the log: somebody was primary after the epoch that it knows. Its marker would stand behind theirs; wait for the ledger. */
+function waitForLedger(mode: Opening): Effects {
+  mode.tail = undefined;
+  mode.positions.clear();
+  return [];
 }
 
 /** A replica is beyond the tail that was read: perhaps the read was merely older than the replica's answer. Look once more. */
@@ -270,7 +284,7 @@ export function submitMark(
     fragment: state.config.fragment,
     epoch,
     lsn: state.replica.lsn + 1,
-    stampMs: context.wallMs,
+    stampMs: nextStampMs(state, context),
     writer: state.config.writer,
     previousHash: state.replica.hash,
     ...noChanges,

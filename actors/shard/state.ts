@@ -62,6 +62,7 @@ export interface Assignment {
 
 export interface Tail {
   readonly lsn: number;
+  readonly epoch: number;
   readonly seq: number;
   readonly hash: Bytes;
 }
@@ -171,6 +172,9 @@ export interface ShardState {
   mode: Mode;
   /** Highest epoch whose primary was promised silence (position asks). */
   promisedEpoch: number;
+  /** When this step began, and when the last record was applied, on the host's clock: the fragment's time goes on from that record's stamp. */
+  stepAtMs: number;
+  stampedAtMs: number;
   flight: Flight | undefined;
   writes: WriteJob[];
   writeBytes: number;

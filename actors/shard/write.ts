@@ -14,7 +14,7 @@ import { fault } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
 import { checkPosition } from "../../src/table/key.js";
 import { deadlinePassed, notPrimary, refuse, refuseAll, report, wrongFragment } from "./answer.js";
-import { apply, incident, publishStatus, readRecord } from "./apply.js";
+import { apply, incident, nextStampMs, publishStatus, readRecord } from "./apply.js";
 import { fallBehind } from "./follow.js";
 import { open, openTimer, submitMark } from "./open.js";
 import { resumeReads } from "./read.js";
@@ -92,7 +92,7 @@ function send(
     fragment: state.config.fragment,
     epoch,
     lsn: state.replica.lsn + 1,
-    stampMs: context.wallMs,
+    stampMs: nextStampMs(state, context),
     writer: state.config.writer,
     previousHash: state.replica.hash,
     requests: batch.requests,
@@ -148,17 +148,17 @@ function onOvertaken(
   const other = readRecord(state, result.by);
   const epoch = flight.record.epoch;
   if (other !== undefined && other.epoch > epoch) return stepDown(state, flight);
-  // An old append of this fragment that landed late, behind a rebase: its chain does not fit, so every replica ignores it. Go on after it.
-  if (
-    other !== undefined &&
-    state.mode.kind === "serving" &&
-    judge(state.replica, other) === "old" &&
-    other.lsn < state.replica.lsn
-  ) {
+  // A record that no replica will ever apply (an old append that landed late, behind a rebase; one of an older epoch): the chain goes on after it.
+  if (other !== undefined && state.mode.kind === "serving" && isForeign(state, other)) {
     state.replica.seq = result.by.seq;
     return requeue(state, flight, context);
   }
   return reopen(state, flight);
+}
+
+function isForeign(state: ShardState, other: FragmentRecord): boolean {
+  const verdict = judge(state.replica, other);
+  return verdict === "staleEpoch" || (verdict === "old" && other.lsn < state.replica.lsn);
 }
 
 /** Somebody else is primary: the requests of this record were not carried out here. */

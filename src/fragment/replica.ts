@@ -1,5 +1,6 @@
 // Replica. Owns what one copy of a fragment has applied, and the rule by which the next record may be applied.
 // P1 only LSN = applied + 1, with a matching chain hash and an epoch not below the highest seen, is applied; anything else is a named verdict, never a skip.
+//    A record of an older epoch (`staleEpoch`) is passed over by every replica: a later record with the same LSN takes its place in the chain.
 // P2 rows, position and request window change in one commit (I6).
 // P3 a copy under way (`copying`) or one whose log has not yet reached `wholeLsn` is not whole: it is no source, no primary, and serves no read.
 
@@ -25,6 +26,8 @@ export interface Replica {
   copying: boolean;
   /** The copy is whole once `lsn` reaches this. */
   wholeLsn: number;
+  /** Stamp of the record at `lsn`: the fragment's time. */
+  stampMs: number;
   rows: number;
   bytes: number;
 }
@@ -42,6 +45,7 @@ export function emptyReplica(fragment: FragmentId, shelf: number, range: Positio
     hash: zeroHash,
     copying: false,
     wholeLsn: 0,
+    stampMs: 0,
     rows: 0,
     bytes: 0,
   };
@@ -87,6 +91,7 @@ export function applyRecord(
   replica.seq = seq;
   replica.epoch = record.epoch;
   replica.hash = record.hash;
+  replica.stampMs = record.stampMs;
   writes.push(bookkeeping(replica));
   return writes;
 }
@@ -105,7 +110,7 @@ function count(replica: Replica, key: Bytes, change: RowChange, store: Store, to
 export const latin1 = new TextDecoder("latin1");
 
 export function bookkeeping(replica: Replica): StoreWrite {
-  const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, rows, bytes } = replica;
+  const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, stampMs, rows, bytes } = replica;
   return {
     key: bookkeepingKey(replica.fragment),
     value: pack({
@@ -116,6 +121,7 @@ export function bookkeeping(replica: Replica): StoreWrite {
       hash,
       copying,
       wholeLsn,
+      stampMs,
       rows,
       bytes,
       from: replica.range.from,
@@ -129,8 +135,8 @@ export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | u
   const decoded = unpack(value);
   if (!decoded.ok || typeof decoded.value !== "object" || decoded.value === null) return undefined;
   const kept = decoded.value as Record<string, unknown>;
-  const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, rows, bytes, from, to } = kept;
-  const numbers = [shelf, lsn, seq, epoch, wholeLsn, rows, bytes];
+  const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, stampMs, rows, bytes, from, to } = kept;
+  const numbers = [shelf, lsn, seq, epoch, wholeLsn, stampMs, rows, bytes];
   if (!numbers.every((number) => typeof number === "number" && Number.isFinite(number))) return undefined;
   if (!(hash instanceof Uint8Array) || !(from instanceof Uint8Array)) return undefined;
   if (to !== null && !(to instanceof Uint8Array)) return undefined;
@@ -144,6 +150,7 @@ export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | u
     hash,
     copying: copying === true,
     wholeLsn: wholeLsn as number,
+    stampMs: stampMs as number,
     rows: rows as number,
     bytes: bytes as number,
   };
