@@ -137,7 +137,10 @@ describe("command line: CSV", () => {
 
   it("names row and column of what is wrong", async () => {
     await assert.rejects(rowsOf("at,series\nsoon,a\n"), /row 1, column at/);
-    await assert.rejects(rowsOf("at,series\n2026-01-01T00:00:00Z,a\n2026-01-01T00:00:00Z\n"), /no proper CSV: .*line 3/);
+    await assert.rejects(
+      rowsOf("at,series\n2026-01-01T00:00:00Z,a\n2026-01-01T00:00:00Z\n"),
+      /no proper CSV: .*line 3/,
+    );
     await assert.rejects(rowsOf("at,other\n"), /no column "series"/);
     await assert.rejects(rowsOf("at,series\n", { key: ["at"] }), /two parts/);
     await assert.rejects(rowsOf("at,series\n", { types: new Map([["x", "number"]]) }), /"x"/);
