@@ -1,9 +1,10 @@
 // Body. Owns the two forms of a message's body, msgpack and JSON, and which one a request asked for.
-// JSON is for hands: dates leave as ISO text, bytes as {"$bytes": base64}, whole numbers beyond 2^53 as text.
+// JSON is for hands: how dates and bytes stand in it is in `src/query/json.ts`; whole numbers beyond 2^53 leave as text.
 
-import type { MsgHdrs } from "nats";
+import { Match, type MsgHdrs } from "nats";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { pack, unpack } from "../../src/protocol/codec.js";
+import { fromJson, fromJson, toJson, toJson } from "../../src/query/json.js";
 
 export type Form = "msgpack" | "json";
 
@@ -13,7 +14,7 @@ const msgpackTypes: readonly string[] = ["application/msgpack", "application/x-m
 
 /** The form that the headers name; msgpack when they name none; undefined for one that nobody speaks here. */
 export function formOf(headers: MsgHdrs | undefined): Form | undefined {
-  const named = headers?.get(contentType).split(";")[0]?.trim().toLowerCase() ?? "";
+  const named = headers?.get(contentType, Match.IgnoreCase).split(";")[0]?.trim().toLowerCase() ?? "";
   if (named === "" || msgpackTypes.includes(named)) return "msgpack";
   return named === jsonType ? "json" : undefined;
 }
@@ -24,27 +25,26 @@ const text = new TextEncoder();
 /** An empty body is an empty object. */
 export function decodeBody(bytes: Uint8Array, form: Form): Result<unknown> {
   if (bytes.byteLength === 0) return ok({});
-  return form === "msgpack" ? unpack(bytes) : parse(bytes);
+  if (form === "json") return parse(bytes);
+  const unpacked = unpack(bytes);
+  return unpacked.ok || !looksLikeJson(bytes) ? unpacked : jsonUnnamed;
 }
 
 export function encodeBody(body: unknown, form: Form): Uint8Array {
-  return form === "msgpack" ? pack(body) : text.encode(JSON.stringify(forJson(body)));
+  return form === "msgpack" ? pack(body) : text.encode(JSON.stringify(toJson(body), bigAsText));
 }
 
 function parse(bytes: Uint8Array): Result<unknown> {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(utf8.decode(bytes));
-    return ok(value);
+    value = JSON.parse(utf8.decode(bytes));
   } catch (error) {
     return fail("UNDECODABLE", `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
+  return fromJson(value);
 }
 
-function forJson(value: unknown): unknown {
-  if (typeof value === "bigint") return String(value);
-  if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("base64") };
-  if (Array.isArray(value)) return value.map(forJson);
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, forJson(part)]));
+/** What JSON has no form for, as `toJson` leaves it. */
+function plain(_name: string, value: unknown): unknown {
+  return typeof value === "bigint" ? String(value) : value;
 }
