@@ -189,4 +189,25 @@ describe("leader election", () => {
     const later = sim.admin(createTable());
     assert.ok("fault" in later && later.fault.code === "TABLE_EXISTS", JSON.stringify(later));
   });
+
+  it("goes on behind a record that nobody can read, and says so", () => {
+    const sim = new Sim();
+    sim.startMember("c1");
+    sim.startNode("n1");
+    sim.until("a node", () => sim.view().nodes.get("n1")?.state === "up");
+    assert.ok("done" in sim.admin(createTable()));
+    sim.pass(1000);
+    const ledger = sim.streams.at(streams.ledger(0));
+    const lost = ledger.records.find(({ seq }) => seq === 3);
+    assert.ok(lost !== undefined && ledger.lastSeq > 4);
+    ledger.records = ledger.records.filter((record) => record !== lost);
+    sim.streams.at(streams.snapshot(0)).records = [];
+    sim.kill("c1");
+    sim.startMember("c2");
+    sim.until("a leader", () => sim.elected().includes("c2"));
+    sim.until("the loss is told", () =>
+      sim.view().incidents.some(({ what, node }) => what === "logRegressed" && node === "c2"),
+    );
+    sim.until("a snapshot from beyond", () => sim.streams.at(streams.snapshot(0)).records.length > 0);
+  });
 });

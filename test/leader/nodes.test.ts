@@ -88,6 +88,20 @@ describe("leader and nodes", () => {
     });
   }
 
+  it("waits for leases of a predecessor that was replaced at once (I7)", () => {
+    const sim = cluster(3);
+    const lost = node(sim, "n1");
+    const leader = sim.host(sim.elected().at(-1) ?? "");
+    sim.pass(1000);
+    leader.dead = true;
+    lost.mute = true;
+    sim.hostDied(leader.member, leader.incarnation);
+    sim.until("a leader", () => sim.elected().length === 2);
+    assert.ok(lost.holdsLease(), "the lease is over already: nothing is shown");
+    sim.until("its primaries move", () => primariesOn(sim, "n1").length === 0);
+    assert.ok(!lost.holdsLease(), "a successor was made while the predecessor held a lease");
+  });
+
   it("moves primaries at once when the process's end was seen", () => {
     const sim = cluster(3);
     const lost = node(sim, "n1");
