@@ -4,7 +4,7 @@
 import { Match, type MsgHdrs } from "nats";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { pack, unpack } from "../../src/protocol/codec.js";
-import { fromJson, fromJson, toJson, toJson } from "../../src/query/json.js";
+import { fromJson, toJson } from "../../src/query/json.js";
 
 export type Form = "msgpack" | "json";
 
@@ -44,7 +44,17 @@ function parse(bytes: Uint8Array): Result<unknown> {
   return fromJson(value);
 }
 
+const jsonUnnamed = fail(
+  "UNDECODABLE",
+  `the body is not msgpack, which is expected without a content type; it looks like JSON: send it with the header ${contentType}: ${jsonType}`,
+);
+
+/** Begins as an object or array does. */
+function looksLikeJson(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x7b || bytes[0] === 0x5b;
+}
+
 /** What JSON has no form for, as `toJson` leaves it. */
-function plain(_name: string, value: unknown): unknown {
+function bigAsText(_name: string, value: unknown): unknown {
   return typeof value === "bigint" ? String(value) : value;
 }

@@ -4,7 +4,7 @@
 // Q3 nothing waits here: the way back to whoever asked is in the `ReplyTo` itself, so an actor that forgets one leaks nothing.
 // Q4 what is too large to send becomes a fault that says so.
 
-import { headers, type Msg, type MsgHdrs } from "nats";
+import { headers, Match, type Msg, type MsgHdrs } from "nats";
 import { limits } from "../../src/config/limits.js";
 import type { ActorId, AskOutcome, ReplyTo, Request } from "../../src/kernel/effect.js";
 import { fault, isFaultCode, retryOf } from "../../src/kernel/fault.js";
@@ -180,7 +180,7 @@ function askOutcome(answer: Answer): AskOutcome {
 
 function bodyOf(msg: Msg, form: Form | undefined, maxBytes: number) {
   if (form === undefined) {
-    const named = msg.headers?.get(contentType).slice(0, 64);
+    const named = JSON.stringify(msg.headers?.get(contentType, Match.IgnoreCase).slice(0, 64));
     const why = `the content type ${named} is not spoken here; send application/json, or msgpack with no content type`;
     return { ok: false, fault: fault("UNSUPPORTED_CONTENT_TYPE", why) } as const;
   }

@@ -26,6 +26,8 @@ export function unpack(bytes: Bytes): Result<unknown> {
   try {
     return ok(unpackr.unpack(bytes));
   } catch (error) {
+    if (error instanceof RangeError)
+      return fail("UNDECODABLE", "the body is not msgpack: it ends too early, or nests too many levels deep");
     return fail("UNDECODABLE", `the body is not msgpack: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

@@ -40,7 +40,7 @@ const cutShort = "the document ends in the middle of a value";
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Up to this many names are compared pair by pair, which is quicker than a set. */
 const pairwiseNames = 12;
-const shortestForbidden = "__proto__".length;
+const shortestForbidden = "__proto_".length;
 const longestForbidden = "constructor".length;
 /** Dates hold 100,000,000 days to either side of 1970 (ECMA-262, time values). */
 const longestInstantSeconds = 8.64e12;

@@ -7,8 +7,8 @@ import { compareBytes } from "../kernel/bytes.js";
 import { type Fault, fault, ok, type Result } from "../kernel/fault.js";
 import type { Value } from "./query.js";
 
-/** Field names that would reach into an object's machinery in many languages. */
-export const forbiddenNames: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
+/** Field names that would reach into an object's machinery in many languages; `__proto_` is what our msgpack decoder makes of `__proto__`. */
+export const forbiddenNames: ReadonlySet<string> = new Set(["__proto__", "__proto_", "constructor", "prototype"]);
 
 interface Walk {
   nodes: number;
