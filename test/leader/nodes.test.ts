@@ -102,6 +102,21 @@ describe("leader and nodes", () => {
     assert.ok(!lost.holdsLease(), "a successor was made while the predecessor held a lease");
   });
 
+  it("grants no lease while the record of the node's end is on its way (I7)", () => {
+    const sim = cluster(3);
+    sim.pass(1000);
+    const lost = node(sim, "n1");
+    lost.mute = true;
+    sim.appendMs = 300;
+    const before = sim.appends.length;
+    sim.until("the record is on its way", () => sim.appends.slice(before).includes(streams.ledger(0)));
+    assert.equal(events(sim, "nodeDown").length, 0);
+    lost.mute = false;
+    sim.until("its primaries move", () => primariesOn(sim, "n1").length === 0);
+    assert.ok(!lost.holdsLease(), "a lease was granted beside the record that ends it");
+    sim.until("it is back", () => lost.holdsLease());
+  });
+
   it("moves primaries at once when the process's end was seen", () => {
     const sim = cluster(3);
     const lost = node(sim, "n1");

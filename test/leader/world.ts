@@ -165,7 +165,8 @@ class Host implements World {
         const { log, bytes, expectedSeq, ticket } = effect;
         if (this.cut)
           return this.later({ kind: "appended", ticket, outcome: { kind: "unknown" } }, timing.appendTimeoutMs);
-        sim.after(1, () => {
+        sim.appends.push(log.stream);
+        sim.after(sim.appendMs, () => {
           const outcome = store.append(log.stream, log.subject, bytes, expectedSeq);
           this.later({ kind: "appended", ticket, outcome });
         });
@@ -232,6 +233,10 @@ export interface SimOptions {
 
 export class Sim {
   nowMs = 0;
+  /** How long an append is on its way to its stream. */
+  appendMs = 1;
+  /** Streams of all appends sent so far. */
+  readonly appends: string[] = [];
   readonly streams = new Streams();
   readonly hosts = new Map<string, Host>();
   readonly nodes = new Map<string, ScriptedNode>();
