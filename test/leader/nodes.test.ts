@@ -104,6 +104,7 @@ describe("leader and nodes", () => {
 
   it("grants no lease while the record of the node's end is on its way (I7)", () => {
     const sim = cluster(3);
+    sim.until("all log streams are known", () => sim.view().logStreams.size === 16);
     sim.pass(1000);
     const lost = node(sim, "n1");
     lost.mute = true;
