@@ -35,6 +35,7 @@ export interface Locations {
   partitionOf(name: string): number;
   fragmentAt(table: Located, position: Position): FragmentView | undefined;
   fragmentsIn(table: Located, from: Position, to: Position | undefined): readonly FragmentView[];
+  /** A fragment of this table; undefined for one of another: an id may come from a client's cursor. */
   fragment(table: Located, id: number): FragmentView | undefined;
   /** A ready replica on a node that is up, drawn by chance; the primary when there is no other. */
   readerOf(table: Located, fragment: FragmentView, random: Random): NodeId;
@@ -73,7 +74,10 @@ export function createLocations(source: ViewSource, hash: Hash): Locations {
       const view = viewOf(table);
       return view === undefined ? [] : fragmentsIn(view, table.def.id, { from, to });
     },
-    fragment: (table, id) => viewOf(table)?.fragments.get(id),
+    fragment(table, id) {
+      const fragment = viewOf(table)?.fragments.get(id);
+      return fragment?.table === table.def.id ? fragment : undefined;
+    },
     readerOf(table, fragment, random) {
       const view = viewOf(table);
       const ready = fragment.replicas.filter(

@@ -33,7 +33,8 @@ interface Watch {
 }
 
 export const startWatch: QueryHandler<"watch"> = (kit, inquiry, table, query, context) => {
-  const marks = new Map(query.after.map((mark) => [mark.fragment, mark]));
+  const known = query.after.filter((mark) => kit.locations.fragment(table, mark.fragment) !== undefined);
+  const marks = new Map(known.map((mark) => [mark.fragment, mark]));
   const waitMs = query.waitMs;
   // The wait is what the client asked for on top of the time that an answer may take.
   kit.desk.grant(inquiry, Math.max(inquiry.grantedMs, waitMs + kit.config.timing.askTimeoutMs * 2), context);
