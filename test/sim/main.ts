@@ -1,6 +1,7 @@
 // Simulate. Owns the command `npm run simulate`: one seed with its story, or many on all cores.
 //   -- --seed N [--trace]          one run        -- --seeds A..B        many, on all cores
 //   --seconds 60  --nodes 5        size of a run  --json                 for machines
+//   --mutants [names]              plants each mistake and shows the first seed that catches it
 //   --calm   --only crashNode,…    narrows a failing seed's faults       --history FILE    the clients' history as JSON lines
 
 import { spawn } from "node:child_process";
@@ -12,6 +13,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { loadHash } from "../../cluster/world/hash.js";
 import { describe, entryLine, passed } from "../../src/verify/history.js";
 import { realCast } from "./actors.js";
+import { type Mutant, mutants } from "./mutants.js";
 import { allFaults, type FaultKind } from "./profile.js";
 import { type RunReport, run } from "./run.js";
 
@@ -26,7 +28,10 @@ interface Options {
   readonly calm?: boolean;
   readonly only?: readonly FaultKind[];
   readonly history?: string;
+  readonly mutants?: readonly Mutant[] | true;
+  readonly mutant?: Mutant;
   /** Set on the children of a run over many seeds: which share of them is theirs. */
+  readonly untilFailure?: boolean;
   readonly share?: readonly [number, number];
 }
 
@@ -55,6 +60,15 @@ function faultKinds(text: string): readonly FaultKind[] {
   });
 }
 
+function mutantNames(text: string): readonly Mutant[] {
+  return text.split(",").map((word) => {
+    const mutant = mutants.find(({ name }) => name === word);
+    if (mutant === undefined)
+      throw new InvalidArgumentError(`mistakes are ${mutants.map(({ name }) => name).join(", ")}`);
+    return mutant;
+  });
+}
+
 const program = new Command("simulate")
   .description("Runs the whole cluster in a simulated world: one seed, one run.")
   .option("--seed <n>", "one run of this seed", whole)
@@ -67,10 +81,14 @@ const program = new Command("simulate")
   .option("--calm", "no faults")
   .option("--only <kinds>", "only these of the seed's faults", faultKinds)
   .option("--history <file>", "write the clients' history as JSON lines")
+  .option("--mutants [names]", "plant each mistake, or only these; show the first seed that catches each", mutantNames)
+  .option("--mutant <name>", "plant one mistake", (text) => mutantNames(text)[0])
+  .option("--until-failure", "stop at the first seed that fails")
   .option("--share <i/n>", "of many seeds, only those that leave i when divided by n", pair("/"));
 
 const options = program.parse().opts<Options>();
-if (options.seeds !== undefined && options.share === undefined) await runMany(options, options.seeds);
+if (options.mutants !== undefined) await runMutants(options, options.mutants === true ? mutants : options.mutants);
+else if (options.seeds !== undefined && options.share === undefined) await runMany(options, options.seeds);
 else if (options.seeds !== undefined && options.share !== undefined)
   await runShare(options, options.seeds, options.share);
 else await runShare(options, [options.seed ?? 1, options.seed ?? 1], [0, 1]);
@@ -78,15 +96,53 @@ else await runShare(options, [options.seed ?? 1, options.seed ?? 1], [0, 1]);
 async function runShare(options: Options, [from, to]: readonly [number, number], share: readonly [number, number]) {
   const hash = await loadHash();
   const cast = realCast(hash);
-  const { seconds, nodes, calm = false, only } = options;
+  const { seconds, nodes, calm = false, only, mutant } = options;
   const tell = options.trace === true ? (line: string) => process.stdout.write(`${line}\n`) : undefined;
   for (let seed = from; seed <= to; seed++) {
     if ((seed - from) % share[1] !== share[0]) continue;
-    const { report, history } = run({ seed, seconds, nodes, cast, hash, tell, calm, only });
+    const { report, history } = run({ seed, seconds, nodes, cast, hash, tell, calm, only, mutant });
     if (options.history !== undefined) writeFileSync(options.history, `${history.map(entryLine).join("\n")}\n`);
     process.stdout.write(`${options.json === true ? JSON.stringify(report) : story(report)}\n`);
-    if (!report.passed) process.exitCode = 1;
+    if (report.passed) continue;
+    process.exitCode = 1;
+    if (options.untilFailure === true) return;
   }
+}
+
+/** Seeds after which a mistake that nobody noticed means that the checkers are blind. */
+const mostMutantSeeds = 500;
+
+/** Two mistakes at a time, each in a process of its own that ends at the first seed that catches it. */
+async function runMutants(options: Options, chosen: readonly Mutant[]): Promise<void> {
+  const [from, to] = options.seeds ?? [1, mostMutantSeeds];
+  const waiting = [...chosen];
+  let missed = 0;
+  const worker = async (): Promise<void> => {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const caught = await hunt(options, mutant.name, from, to);
+      if (caught === undefined) missed++;
+      const by = caught?.verdicts.filter((verdict) => !passed(verdict)).map(({ checker }) => checker);
+      const end =
+        caught === undefined
+          ? `NOT CAUGHT in seeds ${from}..${to}`
+          : `caught by seed ${caught.seed}: ${by?.join(", ")}`;
+      process.stdout.write(`${mutant.name.padEnd(22)} ${end}\n${" ".repeat(23)}(${mutant.what})\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: options.jobs }, worker));
+  process.stdout.write(`${chosen.length - missed} of ${chosen.length} planted mistakes were caught\n`);
+  if (missed > 0) process.exitCode = 1;
+}
+
+/** The first failing run of this mistake. */
+function hunt(options: Options, name: string, from: number, to: number): Promise<RunReport | undefined> {
+  const size = ["--seconds", String(options.seconds), "--nodes", String(options.nodes)];
+  const args = ["--mutant", name, "--seeds", `${from}..${to}`, "--share", "0/1", "--until-failure", "--json", ...size];
+  let caught: RunReport | undefined;
+  return child(args, (line) => {
+    const report = readReport(line);
+    if (report !== undefined && !report.passed) caught ??= report;
+  }).then(() => caught);
 }
 
 /** One child process per core, each with its share of the seeds. */

@@ -14,8 +14,8 @@ import { foldLedger } from "./check/views.js";
 import { witnessOf } from "./check/witness.js";
 import { Clients } from "./clients.js";
 import { Faults } from "./faults.js";
+import type { Mutant } from "./mutants.js";
 import { calmProfile, drawProfile, type FaultKind, type Profile } from "./profile.js";
-import type { Tamper } from "./tap.js";
 import { Trace } from "./trace.js";
 import { World } from "./world.js";
 
@@ -28,7 +28,8 @@ export interface RunOptions {
   readonly hash: Hash;
   /** Gets the story line by line. */
   readonly tell?: ((line: string) => void) | undefined;
-  readonly tamper?: Tamper | undefined;
+  /** A planted mistake. */
+  readonly mutant?: Mutant | undefined;
   /** No faults at all: the plainest run. */
   readonly calm?: boolean;
   readonly only?: readonly FaultKind[] | undefined;
@@ -68,7 +69,8 @@ export function run(options: RunOptions): Run {
   const trace = new Trace(options.tell);
   const random = seededRandom(options.seed);
   const shape = shapeOf(options, random.fork("shape").next());
-  const world = new World({ seed: options.seed, shape, cast: options.cast, trace, tamper: options.tamper });
+  const world = new World({ seed: options.seed, shape, cast: options.cast, trace, tamper: options.mutant?.tamper?.() });
+  options.mutant?.prepare?.(world);
   const drawn = options.calm === true ? calmProfile : drawProfile(random.fork("profile"));
   const profile = narrowed(drawn, options.only);
   const tables = tablesFor(random.fork("tables").next());

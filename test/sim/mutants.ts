@@ -1,0 +1,311 @@
+// Mutants. Owns the planted mistakes: each makes the running system break one promise, so that the checkers can show that they notice.
+// M1 no mistake lives in the product: each is made here, at the skin of an actor or in the simulated world around it.
+// M2 a mistake that no seed catches means that a checker is blind, and fails the run.
+
+import { windowRange } from "../../src/fragment/layout.js";
+import { compareBytes } from "../../src/kernel/bytes.js";
+import type { Effect, Effects, StoreWrite } from "../../src/kernel/effect.js";
+import type { Message } from "../../src/kernel/machine.js";
+import { subjects } from "../../src/protocol/subjects.js";
+import type { Tamper, Tampered } from "./tap.js";
+import type { World } from "./world.js";
+
+export interface Mutant {
+  readonly name: string;
+  readonly what: string;
+  /** Made anew for each run: a mistake may remember what it saw. */
+  tamper?(): Tamper;
+  prepare?(world: World): void;
+}
+
+type Where = Omit<Tampered, "message">;
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Changes one kind of effect of the actors whose name begins with `actor`. */
+function onEffects(actor: string, change: (effect: Effect, where: Tampered) => Effect | undefined): () => Tamper {
+  return () => ({
+    effects: (effects: Effects, where) =>
+      where.actor.startsWith(actor)
+        ? effects.flatMap((effect) => {
+            const changed = change(effect, where);
+            return changed === undefined ? [] : [changed];
+          })
+        : effects,
+  });
+}
+
+function onMessages(
+  actor: string,
+  change: (message: Message & Fields, where: Where) => Message | undefined,
+): () => Tamper {
+  return () => ({
+    effects: (effects) => effects,
+    message: (message, where) => (where.actor.startsWith(actor) ? change(message as Message & Fields, where) : message),
+  });
+}
+
+function replied(change: (body: Fields) => Fields): (effect: Effect) => Effect {
+  return (effect) => {
+    if (effect.kind !== "reply" || typeof effect.body !== "object" || effect.body === null) return effect;
+    return { ...effect, body: change(effect.body as Fields) };
+  };
+}
+
+/** Changes each operation that a shard is given. */
+function onOps(change: (op: Fields) => Fields): () => Tamper {
+  return onMessages("shard/", (message) => {
+    const { ops } = message;
+    return message.kind === "exec" && Array.isArray(ops) ? { ...message, ops: ops.map(change) } : message;
+  });
+}
+
+function rowWrites(writes: readonly StoreWrite[]): StoreWrite[] {
+  return writes.filter(({ key }) => key[0] === 0x10);
+}
+
+let drawn = 0;
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "appendUnfenced",
+    what: "the log takes data records without looking at the expected sequence",
+    prepare: (world) => {
+      world.log.fenced = (_writer, { stream }) => !stream.startsWith("FORESHARD_LOG_");
+    },
+  },
+  {
+    name: "ledgerUnfenced",
+    what: "a leader appends to the ledger without an expected sequence",
+    prepare: (world) => {
+      world.log.fenced = (_writer, { stream }) => !stream.startsWith("FORESHARD_LEDGER_");
+    },
+  },
+  {
+    name: "unknownIsStored",
+    what: "an append of unknown outcome is taken for stored, and answered",
+    tamper: () => {
+      const expected = new Map<string, number>();
+      return {
+        effects: (effects, { host, actor }) => {
+          for (const effect of effects)
+            if (effect.kind === "append") expected.set(`${host} ${actor} ${effect.ticket}`, effect.expectedSeq);
+          return effects;
+        },
+        message: (message, { host, actor }) => {
+          const appended = message as Message & { ticket?: number; outcome?: { kind: string } };
+          const seq = expected.get(`${host} ${actor} ${appended.ticket}`);
+          if (!actor.startsWith("shard/") || message.kind !== "appended" || appended.outcome?.kind !== "unknown")
+            return message;
+          return { ...appended, outcome: { kind: "stored", seq: (seq ?? 0) + 1 } } as Message;
+        },
+      };
+    },
+  },
+  {
+    name: "requestIdsForgotten",
+    what: "every try of a request counts as a new one",
+    tamper: onOps((op) =>
+      op.op === "write" ? { ...op, requestId: `${String(op.requestId).slice(0, 40)}.${++drawn}` } : op,
+    ),
+  },
+  {
+    name: "windowNotReplicated",
+    what: "request ids are not written with the rows: a process that starts knows none",
+    tamper: onEffects("shard/", (effect) => {
+      if (effect.kind !== "commit") return effect;
+      const { from, to } = { from: windowRange(0).from, to: windowRange(2 ** 40).from };
+      const inWindow = (key: Uint8Array): boolean => compareBytes(key, from) >= 0 && compareBytes(key, to) < 0;
+      return { ...effect, writes: effect.writes.filter(({ key }) => !inWindow(key)) };
+    }),
+  },
+  {
+    name: "leaseFromGrant",
+    what: "a node counts its lease from the answer, and twice as long",
+    tamper: onMessages("node", (message) => {
+      const outcome = message.outcome as { kind?: string; body?: Fields } | undefined;
+      const body = outcome?.body;
+      if (message.kind !== "answered" || typeof body?.leaseMs !== "number") return message;
+      return { ...message, outcome: { ...outcome, body: { ...body, leaseMs: body.leaseMs * 3 } } };
+    }),
+  },
+  {
+    name: "successorAtOnce",
+    what: "a node that is paused or cut off is declared dead though it lives",
+    prepare: (world) => {
+      const watch = (): void => {
+        for (const seat of world.seatsOf("node")) {
+          const { host } = seat;
+          const cut = world.seatsOf("control").every(({ name }) => world.network.isBlocked(seat.name, name));
+          if (host === undefined || !(host.paused || cut)) continue;
+          const body = { kind: "hostDied", node: seat.name, incarnation: host.incarnation };
+          world.network.publish("supervisor", subjects.hostDied, body);
+        }
+        world.clock.after(100, watch);
+      };
+      watch();
+    },
+  },
+  {
+    name: "noPromise",
+    what: "a replica that tells its position does not promise silence below the new epoch, and the lease does not end",
+    tamper: () => {
+      const promise = onMessages("shard/", (message) => {
+        const request = message.request as Fields | undefined;
+        if (message.kind !== "peer" || request?.kind !== "position") return message;
+        return { ...message, request: { ...request, epoch: 0 } };
+      })();
+      const lease = onMessages("node", (message) => {
+        const outcome = message.outcome as { body?: Fields } | undefined;
+        if (message.kind !== "answered" || typeof outcome?.body?.leaseMs !== "number") return message;
+        return { ...message, outcome: { ...outcome, body: { ...outcome.body, leaseMs: 60_000 } } };
+      })();
+      return {
+        effects: (effects) => effects,
+        message: (message, where) => {
+          const seen = promise.message?.(message, where) ?? message;
+          return lease.message?.(seen, where) ?? seen;
+        },
+      };
+    },
+  },
+  {
+    name: "strongReadsAnywhere",
+    what: "a replica answers strong reads without being primary or having a lease",
+    tamper: onOps((op) => ("read" in op ? { ...op, read: { level: "any" } } : op)),
+  },
+  {
+    name: "routerReadsWeakly",
+    what: "a router sends strong reads to any replica",
+    tamper: onMessages("router", (message) => {
+      const body = message.body as Fields | undefined;
+      return message.kind === "request" && body?.level === "strong"
+        ? { ...message, body: { ...body, level: "any" } }
+        : message;
+    }),
+  },
+  {
+    name: "alwaysFresh",
+    what: "a primary asked how far it is says: nowhere; so every backup thinks itself fresh",
+    tamper: onEffects(
+      "shard/",
+      replied((body) => ("freshLsn" in body ? { ...body, freshLsn: 0 } : body)),
+    ),
+  },
+  {
+    name: "rowLostInCommit",
+    what: "a replica now and then loses one row of a record that it applies",
+    tamper: () => {
+      let commits = 0;
+      return onEffects("shard/", (effect) => {
+        if (effect.kind !== "commit" || rowWrites(effect.writes).length === 0 || ++commits % 40 !== 0) return effect;
+        const [lost] = rowWrites(effect.writes);
+        return { ...effect, writes: effect.writes.filter((write) => write !== lost) };
+      })();
+    },
+  },
+  {
+    name: "batchSplit",
+    what: "of a batch only the first half is carried out",
+    tamper: onEffects("shard/", (effect) => {
+      if (effect.kind !== "commit") return effect;
+      const rows = rowWrites(effect.writes);
+      const lost = new Set(rows.length > 2 ? rows.slice(Math.ceil(rows.length / 2)) : []);
+      return { ...effect, writes: effect.writes.filter((write) => !lost.has(write)) };
+    }),
+  },
+  {
+    name: "positionAhead",
+    what: "a replica writes its position, and its rows only with the next record",
+    tamper: () => {
+      const kept = new Map<string, StoreWrite[]>();
+      return onEffects("shard/", (effect, { host, actor }) => {
+        if (effect.kind !== "commit") return effect;
+        const rows = rowWrites(effect.writes);
+        if (rows.length === 0) return effect;
+        const name = `${host} ${actor}`;
+        const before = kept.get(name) ?? [];
+        kept.set(name, rows);
+        return { ...effect, writes: [...before, ...effect.writes.filter((write) => !rows.includes(write))] };
+      })();
+    },
+  },
+  {
+    name: "pageLosesRow",
+    what: "a scan's page loses its last row where another page follows",
+    tamper: onEffects(
+      "router",
+      replied((body) =>
+        Array.isArray(body.rows) && typeof body.cursor === "string" ? { ...body, rows: body.rows.slice(0, -1) } : body,
+      ),
+    ),
+  },
+  {
+    name: "pageRepeatsRow",
+    what: "a scan's page shows its last row twice",
+    tamper: onEffects(
+      "router",
+      replied((body) =>
+        Array.isArray(body.rows) && typeof body.cursor === "string"
+          ? { ...body, rows: [...body.rows, ...body.rows.slice(-1)] }
+          : body,
+      ),
+    ),
+  },
+  {
+    name: "countOfOneFragment",
+    what: "an aggregate leaves out a part",
+    tamper: onEffects(
+      "router",
+      replied((body) => {
+        const [group] = Array.isArray(body.groups) ? (body.groups as readonly Fields[]) : [];
+        return typeof group?.n === "number" && group.n > 4
+          ? { ...body, groups: [{ ...group, n: Math.floor(group.n / 2) }] }
+          : body;
+      }),
+    ),
+  },
+  {
+    name: "manyInWrongOrder",
+    what: "getMany answers in the order in which the fragments answered",
+    tamper: onEffects(
+      "router",
+      replied((body) =>
+        Array.isArray(body.rows) && !("cursor" in body) ? { ...body, rows: [...body.rows].reverse() } : body,
+      ),
+    ),
+  },
+  {
+    name: "timeoutIsSuccess",
+    what: "a write of unknown outcome is answered as if it were done",
+    tamper: onEffects(
+      "router",
+      replied((body) => ((body.fault as Fields | undefined)?.code === "UNKNOWN_OUTCOME" ? { version: 2 ** 50 } : body)),
+    ),
+  },
+  {
+    name: "trimsTooEarly",
+    what: "the log is trimmed to nothing, whatever the replicas hold",
+    tamper: onEffects("leader/", (effect) =>
+      effect.kind === "trimStream" ? { ...effect, belowSeq: effect.belowSeq + 1_000_000 } : effect,
+    ),
+  },
+  {
+    name: "conditionsIgnored",
+    what: "ifVersion is not looked at",
+    tamper: onOps((op) => {
+      if (!Array.isArray(op.steps)) return op;
+      return { ...op, steps: (op.steps as readonly Fields[]).map(({ ifVersion: _, ...step }) => step) };
+    }),
+  },
+  {
+    name: "insertReplaces",
+    what: "insert replaces a row that is there",
+    tamper: onOps((op) => {
+      if (!Array.isArray(op.steps)) return op;
+      return {
+        ...op,
+        steps: (op.steps as readonly Fields[]).map((step) => (step.act === "insert" ? { ...step, act: "put" } : step)),
+      };
+    }),
+  },
+];
