@@ -4,95 +4,39 @@
 
 import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { loadHash } from "../cluster/world/hash.js";
 import { type Random, seededRandom } from "../src/kernel/random.js";
 import { entryLine } from "../src/verify/history.js";
-import { createWorkload } from "../src/verify/workload.js";
 import { carryOutFault, createFaultPlan, type PlannedBlow } from "./chaos/faults.js";
 import { type ChaosOptions, readOptions } from "./chaos/options.js";
 import { type Healed, hasPassed, type Outcome, printJson, printOutcome } from "./chaos/report.js";
-import { createTables, receiptTable, workTables } from "./chaos/tables.js";
-import { countOf, judgeHistory, lostRows } from "./chaos/verdicts.js";
-import { type Door, openDoor } from "./live/door.js";
 import { type Farewell, runTrial } from "./live/farewell.js";
 import { say, secondsText } from "./live/figures.js";
-import { openLibraryDoor } from "./live/library-door.js";
-import { Load } from "./live/load.js";
-import { probeKeys, readIncidents, readViews } from "./live/locations.js";
-import { Prober } from "./live/prober.js";
-import { Receipts } from "./live/receipts.js";
-import { TrialCluster } from "./live/trial-cluster.js";
+import { readIncidents } from "./live/locations.js";
+import { openScene, readBack, type Scene } from "./live/scene.js";
+import { countOf } from "./live/verdicts.js";
 
 const fragmentsPerTable = 6;
 const recoveryLimitMs = 45_000;
 const firstBlowMs = 2_000;
 
-interface Run {
-  readonly cluster: TrialCluster;
-  readonly door: Door;
-  readonly load: Load;
-  readonly receipts: Receipts;
-  readonly prober: Prober;
-  readonly healed: Healed[];
-}
-
 async function chaos(options: ChaosOptions, farewell: Farewell): Promise<boolean> {
-  const random = seededRandom(options.seed);
-  const { nodes, natsServers } = options;
-  const cluster = await TrialCluster.prepare(farewell, {
-    nodes,
-    natsServers,
-    isolation: "processes",
-    restart: "always",
-  });
-  await cluster.start();
-  say(
-    `cluster of ${nodes} nodes and ${natsServers} nats-server(s) ready in ${secondsText(cluster.readyMs)}, seed ${options.seed}`,
-  );
-
-  const door = await openDoor(cluster.ready);
-  farewell.later(() => door.close());
-  await createTables(door, fragmentsPerTable);
-  const load = await startLoad(cluster, door, random, options, farewell);
-  const receipts = new Receipts(door, { table: receiptTable, writers: 3, rowsPerRequest: 1, thinkMs: 5 });
-  receipts.start();
-  const run: Run = { cluster, door, load, receipts, prober: await startProber(cluster, door, farewell), healed: [] };
-
-  await breakThings(run, options, random.fork("faults"));
-  await Promise.all([load.stop(), receipts.stop(), run.prober.stop()]);
-  return judge(options, run);
+  const { nodes, natsServers, seed, clients } = options;
+  const wish = { nodes, natsServers, isolation: "processes", restart: "always" } as const;
+  const scene = await openScene(farewell, wish, { seed, clients, fragmentsPerTable });
+  const readyIn = secondsText(scene.cluster.readyMs);
+  say(`cluster of ${nodes} nodes and ${natsServers} nats-server(s) ready in ${readyIn}, seed ${seed}`);
+  scene.start();
+  const healed = await breakThings(scene, options, seededRandom(seed).fork("faults"));
+  await scene.stop();
+  return judge(options, scene, healed);
 }
 
-async function startLoad(
-  cluster: TrialCluster,
-  door: Door,
+async function breakThings(
+  scene: Scene,
+  { durationMs, faults }: ChaosOptions,
   random: Random,
-  { clients }: ChaosOptions,
-  farewell: Farewell,
-): Promise<Load> {
-  const library = await openLibraryDoor(cluster.ready);
-  farewell.later(() => library.close());
-  const workload = createWorkload(random.fork("workload"), {
-    tables: workTables,
-    hot: 0.1,
-    maxStaleMs: 2_000,
-    relaxed: 0.25,
-  });
-  const load = new Load([door, library], workload, random.fork("think"), { clients, thinkMs: 15 });
-  load.start();
-  return load;
-}
-
-async function startProber(cluster: TrialCluster, door: Door, farewell: Farewell): Promise<Prober> {
-  const keys = probeKeys(await readViews(door), await loadHash());
-  const probeDoor = await openDoor(cluster.ready, "foreshard-trial-prober");
-  farewell.later(() => probeDoor.close());
-  const prober = new Prober(probeDoor, keys);
-  prober.start();
-  return prober;
-}
-
-async function breakThings(run: Run, { durationMs, faults }: ChaosOptions, random: Random): Promise<void> {
+): Promise<readonly Healed[]> {
+  const healed: Healed[] = [];
   const plan = createFaultPlan(random, faults);
   const beganMs = performance.now();
   const tell = (line: string): void => say(`${secondsText(performance.now() - beganMs).padStart(8)}  ${line}`);
@@ -100,28 +44,29 @@ async function breakThings(run: Run, { durationMs, faults }: ChaosOptions, rando
   while (performance.now() < beganMs + durationMs) {
     const blow = plan.next();
     await sleep(blow.afterMs);
-    const struck = await strike(run, blow);
+    const struck = await strike(scene, blow);
     if (struck === undefined) continue;
     tell(struck.words);
-    const { recoveredMs, fragments, slowest } = await run.prober.recovery(struck.atMs, recoveryLimitMs);
-    run.healed.push({ blow: blow.faults.map(({ kind }) => kind).join(" + "), recoveredMs });
-    const acknowledged = countOf(run.load.history, true).acknowledged + run.receipts.acknowledged();
+    const { recoveredMs, fragments, slowest } = await scene.prober.recovery(struck.atMs, recoveryLimitMs);
+    healed.push({ blow: blow.faults.map(({ kind }) => kind).join(" + "), recoveredMs });
+    const acknowledged = countOf(scene.load.history, true).acknowledged + scene.receipts.acknowledged();
     const answered =
       recoveredMs === undefined
         ? `NOT answered again: ${slowest}`
         : `all ${fragments} fragments answered again after ${secondsText(recoveredMs)}, last the ${slowest}`;
     tell(`${answered}; ${acknowledged} writes acknowledged so far`);
-    if (run.cluster.hasEnded()) throw new Error(`the cluster ended:\n${await run.cluster.lastWords()}`);
+    if (scene.cluster.hasEnded()) throw new Error(`the cluster ended:\n${await scene.cluster.lastWords()}`);
   }
+  return healed;
 }
 
 /** `atMs`: when the last part was killed, or the first was frozen. */
-async function strike(run: Run, blow: PlannedBlow): Promise<{ words: string; atMs: number } | undefined> {
+async function strike(scene: Scene, blow: PlannedBlow): Promise<{ words: string; atMs: number } | undefined> {
   const words: string[] = [];
   let atMs = performance.now();
   for (const fault of blow.faults) {
     const beganMs = performance.now();
-    const done = await carryOutFault(run.cluster, run.door, fault);
+    const done = await carryOutFault(scene.cluster, scene.door, fault);
     if (done === undefined) continue;
     atMs = fault.kind === "pause" ? beganMs : performance.now();
     words.push(done);
@@ -129,27 +74,19 @@ async function strike(run: Run, blow: PlannedBlow): Promise<{ words: string; atM
   return words.length === 0 ? undefined : { words: words.join(", then "), atMs };
 }
 
-async function judge(options: ChaosOptions, run: Run): Promise<boolean> {
+async function judge(options: ChaosOptions, scene: Scene, healed: readonly Healed[]): Promise<boolean> {
   say("reading everything back");
-  const finalReads = await run.load.finalReads();
-  const { history } = run.load;
+  const read = await readBack(scene, options.durationMs / 100);
+  const { history } = scene.load;
   if (options.history !== undefined) await writeFile(options.history, `${history.map(entryLine).join("\n")}\n`);
-  const receipts = await run.receipts.compare();
-  say(`judging ${history.length} operations`);
-  const outcome: Outcome = {
-    seed: options.seed,
-    history,
-    receipts,
-    verdicts: judgeHistory(history, options.durationMs / 100),
-    lost: lostRows(history, finalReads),
-    healed: run.healed,
-    incidents: await readIncidents(run.door),
-  };
+  const incidents = await readIncidents(scene.door);
+  const outcome: Outcome = { ...read, seed: options.seed, history, healed, incidents };
   if (options.isJson) printJson(outcome);
   else printOutcome(outcome);
   const isPassed = hasPassed(outcome);
-  const again = `npm run chaos -- --duration ${options.durationMs / 1000}s --seed ${options.seed} --nodes ${options.nodes} --nats-servers ${options.natsServers}`;
-  say(isPassed ? `passed: nothing acknowledged was lost (seed ${options.seed})` : `FAILED; again with: ${again}`);
+  const { durationMs, seed, nodes, natsServers } = options;
+  const again = `npm run chaos -- --duration ${durationMs / 1000}s --seed ${seed} --nodes ${nodes} --nats-servers ${natsServers}`;
+  say(isPassed ? `passed: nothing acknowledged was lost (seed ${seed})` : `FAILED; again with: ${again}`);
   return isPassed;
 }
 

@@ -5,7 +5,7 @@ import { describe, type Entry, passed, type Verdict } from "../../src/verify/his
 import { printTable, say, spreadText } from "../live/figures.js";
 import type { IncidentLine } from "../live/locations.js";
 import type { ReceiptCount } from "../live/receipts.js";
-import { codesOf, countOf } from "./verdicts.js";
+import { codesOf, countOf } from "../live/verdicts.js";
 
 export interface Healed {
   /** `node`, or `node + nats` for two together. */

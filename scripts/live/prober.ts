@@ -20,7 +20,9 @@ export interface ProberOptions {
 export interface Recovery {
   /** From the fault until everything was answered again; undefined: not within the limit. */
   readonly recoveredMs: number | undefined;
-  /** The probe that had to wait longest, as `read of orders/16`. */
+  /** The longest that any probe had to wait for its answer since the fault. */
+  readonly longestMs: number;
+  /** The probe that was answered last, as `read of orders/16`. */
   readonly slowest: string;
   readonly fragments: number;
 }
@@ -85,14 +87,19 @@ export class Prober {
 
   private verdict(faultAtMs: number): Recovery {
     let last: { chain: Chain; endedMs: number } | undefined;
+    let longestMs = Math.max(0, ...this.chains.map((chain) => chain.longestMs));
     for (const chain of this.chains) {
-      for (const { endedMs } of chain.outages)
-        if (endedMs > faultAtMs && (last === undefined || endedMs > last.endedMs)) last = { chain, endedMs };
+      for (const { beganMs, endedMs } of chain.outages) {
+        if (endedMs <= faultAtMs) continue;
+        longestMs = Math.max(longestMs, endedMs - Math.max(beganMs, faultAtMs));
+        if (last === undefined || endedMs > last.endedMs) last = { chain, endedMs };
+      }
     }
     const fragments = new Set(this.chains.map(({ key }) => key.fragment)).size;
-    if (last !== undefined) return { recoveredMs: last.endedMs - faultAtMs, slowest: nameOf(last.chain), fragments };
+    if (last !== undefined)
+      return { recoveredMs: last.endedMs - faultAtMs, longestMs, slowest: nameOf(last.chain), fragments };
     const slowest = this.chains.reduce((a, b) => (b.longestMs > a.longestMs ? b : a));
-    return { recoveredMs: slowest.longestMs, slowest: nameOf(slowest), fragments };
+    return { recoveredMs: slowest.longestMs, longestMs, slowest: nameOf(slowest), fragments };
   }
 
   private async loop(chain: Chain, offsetMs: number): Promise<void> {

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { freePorts } from "../../cluster/engine/ports.js";
 import type { Farewell } from "./farewell.js";
 import { familyOf, killFamily, type Part, type ProcessLine, partsOf, signal } from "./processes.js";
 
@@ -43,14 +44,17 @@ export class TrialCluster {
 
   private constructor(
     readonly folder: string,
+    /** The same at every start, so that clients find the cluster again. */
+    private readonly port: number,
     private wish: ClusterWish,
   ) {}
 
   /** Makes the folder; nothing runs yet. */
   static async prepare(farewell: Farewell, wish: ClusterWish): Promise<TrialCluster> {
     const folder = await mkdtemp(join(tmpdir(), "foreshard-trial-"));
-    const cluster = new TrialCluster(folder, wish);
-    farewell.later(() => rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
+    const [port = 0] = await freePorts(1);
+    const cluster = new TrialCluster(folder, port, wish);
+    farewell.later(() => forget(folder));
     farewell.later(() => cluster.killAll());
     return cluster;
   }
@@ -144,7 +148,7 @@ export class TrialCluster {
       ["isolation", isolation],
       ["restart", restart],
       ["data-dir", this.dataDir],
-      ["port", 0],
+      ["port", this.port],
       ["ready-file", readyFile],
     ];
     return [...options.flatMap(([name, value]) => [`--${name}`, String(value)]), ...more];
@@ -164,6 +168,13 @@ export class TrialCluster {
     const text = await readFile(this.logFile, "utf8").catch(() => "");
     return text.split("\n").slice(-15).join("\n");
   }
+}
+
+/** With `FORESHARD_KEEP_TRIAL` set, the folder stays for whoever wants to read its logs. */
+async function forget(folder: string): Promise<void> {
+  if (process.env.FORESHARD_KEEP_TRIAL === undefined)
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  else process.stderr.write(`the trial's folder is kept: ${folder}\n`);
 }
 
 function hasEnded(child: ChildProcess): boolean {

@@ -2,8 +2,8 @@
 
 import { z } from "zod";
 import type { WorkloadTable } from "../../src/verify/workload.js";
-import type { Door } from "../live/door.js";
-import { receiptKey } from "../live/receipts.js";
+import type { Door } from "./door.js";
+import { receiptKey } from "./receipts.js";
 
 export const workTables: readonly WorkloadTable[] = [
   { name: "events", partitioning: "hash", partitions: 16, sorts: 4 },
