@@ -45,6 +45,7 @@ export function createCoreViews(partitions: number, tickets: Tickets): ViewSourc
       const one = followed[partition];
       return one?.caughtUp === true ? one.tail.view : undefined;
     },
+    looks: () => ({ begun: 0, ended: Number.POSITIVE_INFINITY }),
     partitions: () => partitions,
   };
 }

@@ -17,6 +17,9 @@ const timer = "router/views";
 export function createEdgeViews(tickets: Tickets): ViewSource {
   const views = new Map<number, ClusterView>();
   const wanted = new Set<number>([0]);
+  /** Looks begun and ended, by partition. */
+  const begun = new Map<number, number>();
+  const ended = new Map<number, number>();
   let partitions = 0;
   let asked: { readonly ticket: Ticket; readonly partition: number; readonly pages: LocationPage[] } | undefined;
   let armed = false;
@@ -24,6 +27,7 @@ export function createEdgeViews(tickets: Tickets): ViewSource {
   function ask(partition: number, pages: LocationPage[]): Effects {
     const ticket = tickets.next();
     asked = { ticket, partition, pages };
+    if (pages.length === 0) begun.set(partition, (begun.get(partition) ?? 0) + 1);
     const skip = pages.at(-1)?.next ?? 0;
     // A later page is wanted whatever its sequence; the first only when it is news.
     const seq = skip === 0 ? (views.get(partition)?.seq ?? 0) : 0;
@@ -53,7 +57,11 @@ export function createEdgeViews(tickets: Tickets): ViewSource {
     if (outcome.kind !== "answer") return { effects: again(partition), changed: false };
     const body = outcome.body;
     if (typeof body !== "object" || body === null) return { effects: again(partition), changed: false };
-    if ("unchanged" in body) return { effects: wake(pauseMs), changed: false };
+    if ("unchanged" in body) {
+      ended.set(partition, begun.get(partition) ?? 0);
+      // Whoever waited to learn that nothing changed learns it now.
+      return { effects: wake(pauseMs), changed: true };
+    }
     const page = "view" in body ? decodeLocations(body.view) : undefined;
     if (page === undefined || !page.ok) return { effects: again(partition), changed: false };
     const first = pages[0];
@@ -66,6 +74,7 @@ export function createEdgeViews(tickets: Tickets): ViewSource {
 
   function take(partition: number, pages: readonly LocationPage[]): boolean {
     const view = viewOfPages(pages);
+    ended.set(partition, begun.get(partition) ?? 0);
     const held = views.get(partition);
     if (held !== undefined && held.seq >= view.seq) return false;
     views.set(partition, view);
@@ -108,6 +117,7 @@ export function createEdgeViews(tickets: Tickets): ViewSource {
       return asked === undefined && !armed ? next() : none;
     },
     view: (partition) => views.get(partition),
+    looks: (partition) => ({ begun: begun.get(partition) ?? 0, ended: ended.get(partition) ?? 0 }),
     partitions: () => partitions,
   };
 }

@@ -37,6 +37,9 @@ interface Waiting {
   readonly table: string;
   readonly op: string;
   readonly body: unknown;
+  readonly partition: number;
+  /** A look that begins from now on must have ended before the table is denied. */
+  readonly look: number;
   /** Give up and say that there is no such table; undefined until the views are there. */
   untilMs: number | undefined;
 }
@@ -84,8 +87,10 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
     if (located !== undefined) return begin(inquiry, located, op, body, context);
     inquiry.waitingFor = "the cluster's tables are not known here yet";
     const untilMs = locations.ready() ? context.nowMs + graceMs : undefined;
-    waiting.push({ inquiry, table, op, body, untilMs });
-    return [...source.hint(locations.partitionOf(table), 0), ...arm()];
+    const partition = locations.partitionOf(table);
+    const look = source.looks(partition).begun + 1;
+    waiting.push({ inquiry, table, op, body, partition, look, untilMs });
+    return [...source.hint(partition, 0), ...arm()];
   }
 
   function arm(): Effects {
@@ -137,9 +142,13 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
         continue;
       }
       if (wait.untilMs === undefined && locations.ready()) wait.untilMs = context.nowMs + graceMs;
-      if (wait.untilMs !== undefined && context.nowMs >= wait.untilMs)
+      const looked = source.looks(wait.partition).ended >= wait.look;
+      if (looked && wait.untilMs !== undefined && context.nowMs >= wait.untilMs) {
         effects.push(...desk.refuse(wait.inquiry, unknownTable(wait.table)));
-      else still.push(wait);
+        continue;
+      }
+      if (!looked && source.looks(wait.partition).begun < wait.look) effects.push(...source.hint(wait.partition, 0));
+      still.push(wait);
     }
     waiting.push(...still);
     return effects;

@@ -17,6 +17,8 @@ export interface ViewSource {
   /** Somebody knows more than our view (`seq`), or refused what it made us ask (`seq` 0). */
   hint(partition: number, seq: number): Effects;
   view(partition: number): ClusterView | undefined;
+  /** Looks at a partition, begun and ended. What a look that began after a question did not show was not there; pushed views count as ended for ever. */
+  looks(partition: number): { readonly begun: number; readonly ended: number };
   /** How many control partitions there are; 0 until known. */
   partitions(): number;
 }

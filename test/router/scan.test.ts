@@ -217,4 +217,25 @@ describe("router at the edge", () => {
     edge.answer(edge.onlyAsk, { kind: "answer", body: { tables: [] } });
     assert.deepEqual(edge.body(tables), { tables: [] });
   });
+
+  it("denies a table only after a look that began after the question", () => {
+    const inside = new ScriptedWorld().begin();
+    const edge = new ScriptedWorld({ reach: "edge", partitions: 0, id: "client-1" });
+    const pass = (): void => {
+      const ask = edge.onlyAsk;
+      const id = inside.ask(ask.subject, ask.body);
+      edge.answer(ask, { kind: "answer", body: inside.body(id) });
+    };
+    pass();
+    const fresh = edge.ask("foreshard.query.users.get", { key: "ann" });
+    const wrong = edge.ask("foreshard.query.nope.get", { key: "ann" });
+    edge.pass(1000);
+    assert.ok(!edge.answered(fresh) && !edge.answered(wrong));
+    inside.table({ name: "users" });
+    pass();
+    edge.serve(edge.onlyAsk, () => ({ op: "get", row: undefined }));
+    assert.deepEqual(edge.body(fresh), { row: null });
+    edge.pass(500);
+    assert.equal(edge.fault(wrong).code, "UNKNOWN_TABLE");
+  });
 });
