@@ -239,7 +239,16 @@ function decodeWatch(body: unknown, door: Door): Result<Query> {
   const fingerprint = fingerprintOf(door.table, ["watch", wireOf(filter.value)], door.hash);
   const after = cursor === undefined || cursor === null ? ok([]) : decodeWatchCursor(fingerprint, cursor, door.hash);
   if (!after.ok) return after;
-  return ok({ op: "watch", deadlineMs, after: after.value, waitMs, limit, filter: filter.value, fingerprint });
+  return ok({
+    op: "watch",
+    deadlineMs: deadlineMs ?? limits.defaultDeadlineMs,
+    after: after.value,
+    // A deadline that is shorter than the wait ends it.
+    waitMs: Math.min(waitMs, deadlineMs ?? waitMs),
+    limit,
+    filter: filter.value,
+    fingerprint,
+  });
 }
 
 function positionAt(door: Door, given: unknown): Result<Position> {

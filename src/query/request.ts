@@ -6,7 +6,8 @@ import { limits } from "../config/limits.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 import { isFields } from "./value.js";
 
-const deadlineMs = whole(1, limits.deadlineMs, " of milliseconds").default(limits.defaultDeadlineMs);
+const chosenDeadlineMs = whole(1, limits.deadlineMs, " of milliseconds");
+const deadlineMs = chosenDeadlineMs.default(limits.defaultDeadlineMs);
 const requestIdForm = new RegExp(`^[\\x20-\\x7e]{1,${limits.requestIdLength}}$`);
 const requestIdRule = mustBe(`1 to ${limits.requestIdLength} printable ASCII characters`);
 const requestId = z.string({ error: requestIdRule }).regex(requestIdForm, { error: requestIdRule }).optional();
@@ -60,7 +61,8 @@ export const shapes = {
     waitMs: whole(0, limits.watchWaitMs, " of milliseconds").default(limits.watchDefaultWaitMs),
     limit: whole(1, limits.watchChanges, " of changes").default(limits.watchChanges),
     filter: anything,
-    deadlineMs,
+    /** Absent: as long as the wait takes. */
+    deadlineMs: chosenDeadlineMs.optional(),
   }),
 } as const;
 
