@@ -26,7 +26,7 @@ interface ImportFlags extends CommonOptions {
   readonly inFlight?: number;
 }
 
-const defaultInFlightRows = 4000;
+const defaultInFlightRows = 8000;
 const defaultDeadlineMs = 30_000;
 const saveEveryMs = 500;
 
@@ -111,7 +111,7 @@ async function pour(client: Client, name: string, { file, mark, shape, flags }: 
   try {
     for await (const row of readRows(counted.stream, shape, table)) {
       await writer.add(row);
-      if (stopped) throw new FaultError(fault("UNAVAILABLE", "the import was interrupted"));
+      if (stopped) throw new FaultError(fault("NOT_POSSIBLE", "the import was interrupted"));
     }
     await writer.finish();
   } catch (error) {

@@ -34,7 +34,7 @@ export class RowFault extends Error {
 }
 
 /** Rows of one partition key go as one atomic batch: they lie in one fragment (or nearly always, where a range table is cut within one). */
-const groupRows = 200;
+const groupRows = 500;
 const groupBytes = 128 * 1024;
 
 interface Group {

@@ -5,7 +5,8 @@
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { parse } from "csv-parse";
-import type { TableInfo } from "../../cluster/client/index.js";
+import { FaultError, type TableInfo } from "../../cluster/client/index.js";
+import { fault } from "../../src/kernel/fault.js";
 import { fromJson } from "../../src/query/json.js";
 import type { KeyValue } from "../../src/table/table.js";
 import { type CellType, readCell, readKeyPart } from "./csv-typing.js";
@@ -50,8 +51,8 @@ async function* csvRows(source: Readable, shape: SourceShape, table: TableInfo):
       if (number > shape.skip) yield build(cells, number);
     }
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`this is no proper CSV: ${error instanceof Error ? error.message : String(error)}`);
+    if (error instanceof UsageError || error instanceof FaultError) throw error;
+    throw badRow(`this is no proper CSV: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -78,13 +79,13 @@ function rowBuilder(columns: readonly string[], shape: SourceShape, table: Table
   return (cells, number) => {
     const parts = keyColumns.map((at, index) => {
       const part = readKeyPart(cells[at] ?? "", keyTypes[index] ?? "any");
-      if (!part.ok) throw new UsageError(`row ${number}, column ${columns[at]}: ${part.why}`);
+      if (!part.ok) throw badRow(`row ${number}, column ${columns[at]}: ${part.why}`);
       return part.value;
     });
     const doc: Record<string, unknown> = {};
     for (const { name, at, type } of kept) {
       const cell = readCell(cells[at] ?? "", type);
-      if (!cell.ok) throw new UsageError(`row ${number}, column ${name}: ${cell.why}`);
+      if (!cell.ok) throw badRow(`row ${number}, column ${name}: ${cell.why}`);
       if (cell.value !== undefined) doc[name] = cell.value;
     }
     return { number, key: keyOf(parts), doc };
@@ -121,7 +122,7 @@ function ndjsonRow(line: string, number: number, names: readonly string[] | unde
   if (names === undefined) {
     const { key, doc } = fields;
     if (key === undefined || typeof doc !== "object" || doc === null)
-      throw new UsageError(
+      throw badRow(
         `row ${number} is not {"key": …, "doc": {…}}; for other objects say with --key which fields make the key`,
       );
     // The table's schema decides what a key may be, where the request is decoded.
@@ -130,7 +131,7 @@ function ndjsonRow(line: string, number: number, names: readonly string[] | unde
   const parts = names.map((name) => {
     const part = fields[name];
     if (part === undefined || part === null)
-      throw new UsageError(`row ${number} has no field ${name}, of which the key is made`);
+      throw badRow(`row ${number} has no field ${name}, of which the key is made`);
     return part as KeyValue;
   });
   const doc = dropKey ? Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name))) : fields;
@@ -142,11 +143,16 @@ function fieldsOf(line: string, number: number): Record<string, unknown> {
   try {
     value = JSON.parse(line);
   } catch {
-    throw new UsageError(`row ${number} is no JSON: ${line.slice(0, 80)}`);
+    throw badRow(`row ${number} is no JSON: ${line.slice(0, 80)}`);
   }
   const read = fromJson(value);
-  if (!read.ok) throw new UsageError(`row ${number}: ${read.fault.message}`);
+  if (!read.ok) throw badRow(`row ${number}: ${read.fault.message}`);
   if (typeof read.value !== "object" || read.value === null || Array.isArray(read.value))
-    throw new UsageError(`row ${number} is no JSON object`);
+    throw badRow(`row ${number} is no JSON object`);
   return read.value as Record<string, unknown>;
+}
+
+/** The call was right; what stands in the file is not. */
+function badRow(message: string): FaultError {
+  return new FaultError(fault("BAD_DOCUMENT", message));
 }

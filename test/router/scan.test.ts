@@ -94,7 +94,7 @@ describe("router: scans", () => {
           );
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 

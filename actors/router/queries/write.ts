@@ -57,7 +57,7 @@ function spans(kit: Kit, table: Located, steps: readonly WriteStep[]): Fault | u
   const named = [...fragments].slice(0, namedKeys).map(([id, keys]) => `fragment ${id} holds ${keys.join(", ")}`);
   return fault(
     "SPANS_FRAGMENTS",
-    `a batch is atomic within one fragment, and these keys lie in ${fragments.size}: ${named.join("; ")}. Rows of one partition key always share a fragment`,
+    `a batch is atomic within one fragment, and these keys lie in ${fragments.size}: ${named.join("; ")}. In a hash table the rows of one partition key always share a fragment`,
     { keys: [...fragments.values()].flat(), fragments: [...fragments.keys()].slice(0, limits.batchOps) },
   );
 }
