@@ -1,5 +1,5 @@
 // Views. Owns the check that every member sees the same cluster: the ledger is folded once more here, and each snapshot that a leader
-// wrote must be the fold of the ledger up to its sequence (I9). Terms have one member each (I8).
+// wrote must be the fold of the ledger up to its sequence (I9). A term has one member, and a deposed one appends nothing any more (I8).
 
 import type { Hash } from "../../../src/kernel/hash.js";
 import { emptyView, fold } from "../../../src/ledger/fold.js";
@@ -39,6 +39,10 @@ export function foldLedger(witness: Witness, partition: number, hash: Hash): Fol
     if (known === undefined) members.set(term, member);
     else if (known !== member)
       violations.push(`ledger ${partition}: term ${term} was written by ${known} and, at ${seq}, by ${member}`);
+    if (term < view.term)
+      violations.push(
+        `ledger ${partition} at ${seq}: ${member} of term ${term} wrote after term ${view.term} had begun`,
+      );
     fold(view, seq, record.value);
     digests.set(seq, viewDigest(view, hash));
   }
