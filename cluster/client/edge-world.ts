@@ -10,7 +10,7 @@ import type { ReplyTo, Ticket } from "../../src/kernel/effect.js";
 import { fault } from "../../src/kernel/fault.js";
 import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
 import { seededRandom } from "../../src/kernel/random.js";
-import type { Connection } from "../world/connection.js";
+import type { Connection, Denied } from "../world/connection.js";
 import { loadHash } from "../world/hash.js";
 import { openInbox } from "../world/inbox.js";
 import { createRequests } from "../world/requests.js";
@@ -21,8 +21,6 @@ export interface EdgeWorld {
   request(subject: string, body: unknown): Promise<unknown>;
   close(): void;
 }
-
-const deniedSubject = /permissions violation for publish to "?([^"\s]+)"?/i;
 
 export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> {
   const hash = await loadHash();
@@ -81,9 +79,8 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
         throw new Error(`a client has no ${effect.kind}`);
     }
   }
-  function denied(what: string): void {
-    const subject = deniedSubject.exec(what)?.[1];
-    if (subject === undefined) return;
+  function onDenied({ operation, subject }: Denied): void {
+    if (operation !== "publish") return;
     const why = fault("FORBIDDEN", `this user may not publish on ${subject}`);
     for (const [ticket, asking] of [...asked]) {
       if (asking !== subject) continue;
@@ -107,7 +104,9 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
     scheduled,
   };
   const kernel = new Kernel(world, seededRandom(randomInt(2 ** 32)));
-  const stopListening = connection.onError(denied);
+  const stopListening = connection.onError((_what, denied) => {
+    if (denied !== undefined) onDenied(denied);
+  });
   begin();
 
   return {

@@ -32,6 +32,13 @@ export interface ConnectionWish {
   readonly waitOnFirstConnect: boolean;
 }
 
+/** What the server did not allow this user. */
+export interface Denied {
+  /** `publish` or `subscription`. */
+  readonly operation: string;
+  readonly subject: string;
+}
+
 export interface Connection {
   readonly nats: NatsConnection;
   readonly inboxPrefix: string;
@@ -39,7 +46,7 @@ export interface Connection {
   /** Calls back on every change; returns how to stop. */
   onChange(listener: (up: boolean) => void): () => void;
   /** Errors that the server reports out of band: a denied publish, a cut slow consumer. */
-  onError(listener: (what: string) => void): () => void;
+  onError(listener: (what: string, denied: Denied | undefined) => void): () => void;
   /** Settles when the connection is closed for good; with the reason when it was not by will. */
   readonly closed: Promise<string | undefined>;
   close(): Promise<void>;
@@ -89,7 +96,7 @@ function identity(address: NatsAddress): { authenticator?: Authenticator; user?:
 function watch(nats: NatsConnection, inboxPrefix: string): Connection {
   let up = true;
   const changes = new Set<(up: boolean) => void>();
-  const errors = new Set<(what: string) => void>();
+  const errors = new Set<(what: string, denied: Denied | undefined) => void>();
   const turn = (now: boolean): void => {
     if (up === now) return;
     up = now;
@@ -98,7 +105,8 @@ function watch(nats: NatsConnection, inboxPrefix: string): Connection {
   const hear = (status: Status): void => {
     if (status.type === Events.Disconnect) turn(false);
     else if (status.type === Events.Reconnect) turn(true);
-    else if (status.type === Events.Error) for (const listener of [...errors]) listener(String(status.data));
+    else if (status.type === Events.Error)
+      for (const listener of [...errors]) listener(String(status.data), deniedIn(status));
   };
   void listen(nats, hear).finally(() => turn(false));
   return {
@@ -110,6 +118,13 @@ function watch(nats: NatsConnection, inboxPrefix: string): Connection {
     closed: nats.closed().then((error) => (error instanceof Error ? wordsOf(error) : undefined)),
     close: () => nats.close().catch(() => undefined),
   };
+}
+
+/** The library says only a code in the status itself. */
+function deniedIn({ permissionContext }: Status): Denied | undefined {
+  return permissionContext === undefined
+    ? undefined
+    : { operation: permissionContext.operation, subject: permissionContext.subject };
 }
 
 async function listen(nats: NatsConnection, hear: (status: Status) => void): Promise<void> {
