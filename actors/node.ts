@@ -32,6 +32,7 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
       tail: createTail({ partition, tickets }),
       granted: undefined,
       reportAll: true,
+      seen: undefined,
       drained: false,
     })),
     shards: new Map(),

@@ -1,6 +1,7 @@
 // Reconciling. Owns that the shards of this node are those that the cluster view names, each with its newest assignment.
 // N1 a replica's rows are deleted only when the ledger of the cluster that they came from says that it is no replica any more: a ledger that is new, empty or
-//    older than what the store has seen deletes nothing.
+//    older than what the store has seen deletes nothing, and starts nothing. The store remembers how far it has followed the ledger (`clusterRoom`), and does so
+//    before it holds anything of what that ledger record brought.
 
 import {
   bookkeepingKey,
@@ -20,7 +21,7 @@ import { type FragmentId, partitionOfFragment, streams } from "../../src/protoco
 import type { Assignment } from "../shard/state.js";
 import { createShard } from "../shard.js";
 import { failPartsOf } from "./exec.js";
-import type { NodeState, ShardSlot } from "./state.js";
+import type { NodeState, Seen, ShardSlot } from "./state.js";
 
 const clusterRoom = 0x04;
 const respawnMs = 200;
@@ -43,15 +44,40 @@ export function firstFreeShelf(state: Pick<NodeState, "wiring">): number {
 /** Starts, informs and ends shards after the view of a partition changed. */
 export function reconcile(state: NodeState, partition: number): Effects {
   const { view } = (state.partitions[partition] as NodeState["partitions"][number]).tail;
-  const effects: Effect[] = [];
+  if (view.createdMs === 0) return [];
+  const seen = seenOf(state, partition);
+  if (seen !== undefined && seen.createdMs !== view.createdMs) return foreignLedger(seen, view);
+  // The ledger is being read again from before the point that the store has followed it to: what it says now is history.
+  if (seen !== undefined && view.seq < seen.seq) return [];
+  const effects: Effect[] = [remember(state, view)];
   const wanted = new Set<FragmentId>();
   for (const fragment of replicasOn(view, state.config.id)) {
     wanted.add(fragment.id);
     effects.push(...settle(state, view, fragment));
   }
-  if (view.createdMs > 0) effects.push(...removeOthers(state, view, wanted));
-  effects.push(...followGroups(state));
+  effects.push(...removeOthers(state, view, wanted), ...followGroups(state));
   return effects;
+}
+
+function seenOf(state: NodeState, partition: number): Seen | undefined {
+  const own = state.partitions[partition];
+  if (own?.seen !== undefined) return own.seen;
+  const kept = state.wiring.store.get(clusterKey(partition));
+  const known = kept === undefined ? undefined : unpack(kept);
+  if (known === undefined || !known.ok || !Array.isArray(known.value)) return undefined;
+  const [createdMs, seq] = known.value as unknown[];
+  return typeof createdMs === "number" && typeof seq === "number" ? { createdMs, seq } : undefined;
+}
+
+function remember(state: NodeState, view: ClusterView): Effect {
+  const own = state.partitions[view.partition];
+  if (own !== undefined) own.seen = { createdMs: view.createdMs, seq: view.seq };
+  return { kind: "commit", writes: [{ key: clusterKey(view.partition), value: pack([view.createdMs, view.seq]) }] };
+}
+
+function foreignLedger(seen: Seen, { partition, createdMs, seq }: ClusterView): Effects {
+  const fields = { partition, ofLedger: createdMs, ofStore: seen.createdMs, seq };
+  return [{ kind: "log", level: "error", event: "ledgerForeign", fields }];
 }
 
 function settle(state: NodeState, view: ClusterView, fragment: FragmentView): Effects {
@@ -129,22 +155,6 @@ function spawn(state: NodeState, slot: ShardSlot, view: ClusterView, fragment: F
 /** Shards that the view does not name any more, running or only in the store (N1). */
 function removeOthers(state: NodeState, view: ClusterView, wanted: ReadonlySet<FragmentId>): Effects {
   const effects: Effect[] = [];
-  const marker = clusterKey(view.partition);
-  const kept = state.wiring.store.get(marker);
-  const known = kept === undefined ? undefined : unpack(kept);
-  if (known === undefined || !known.ok)
-    return [{ kind: "commit", writes: [{ key: marker, value: pack([view.createdMs, view.seq]) }] }];
-  const [createdMs, seenSeq] = known.value as [number, number];
-  if (createdMs !== view.createdMs || view.seq < seenSeq) {
-    return [
-      {
-        kind: "log",
-        level: "error",
-        event: "ledgerForeign",
-        fields: { partition: view.partition, createdMs, seenSeq, seq: view.seq },
-      },
-    ];
-  }
   for (const { key, value } of state.wiring.store.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
     const fragment = fragmentOfKey(key);
     if (partitionOfFragment(fragment) !== view.partition || wanted.has(fragment)) continue;
@@ -154,8 +164,6 @@ function removeOthers(state: NodeState, view: ClusterView, wanted: ReadonlySet<F
     if (partitionOfFragment(fragment) === view.partition && !wanted.has(fragment))
       effects.push(...stopShard(state, fragment));
   }
-  if (effects.length > 0)
-    effects.push({ kind: "commit", writes: [{ key: marker, value: pack([view.createdMs, view.seq]) }] });
   return effects;
 }
 

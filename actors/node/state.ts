@@ -58,11 +58,19 @@ export interface Beat {
   readonly incidents: readonly Board["incidents"][number][];
 }
 
+/** A ledger, by when its cluster was created, and a sequence in it. */
+export interface Seen {
+  readonly createdMs: number;
+  readonly seq: number;
+}
+
 export interface PartitionState {
   readonly tail: Tail;
   /** A lease that counts once the view has reached `viewSeq`. */
   granted: { readonly untilMs: number; readonly viewSeq: number } | undefined;
   reportAll: boolean;
+  /** How far the store has followed this ledger, once it has in this process. */
+  seen: Seen | undefined;
   drained: boolean;
 }
 

@@ -44,7 +44,7 @@ export type Op =
 
 export interface FragmentOps {
   readonly fragment: FragmentId;
-  /** The sender's idea of the fragment's epoch; strong reads and writes at another epoch are answered NOT_PRIMARY. 0 = any (reads from replicas). */
+  /** The epoch that the sender's view shows, 0 = none. A hint for logs: who may serve is decided by the log's fence and the lease, never by what a sender believes. */
   readonly epoch: number;
   readonly ops: readonly Op[];
 }
