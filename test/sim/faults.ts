@@ -2,8 +2,10 @@
 // F1 no promise is made for damage beyond the promises: at most one disk is lost or rolled back per `damageGapMs`, and the log loses
 //    records only while every host has been up and connected for a while.
 
+import { bookkeepingKey } from "../../src/fragment/layout.js";
+import { isWhole, readBookkeeping } from "../../src/fragment/replica.js";
 import type { Random } from "../../src/kernel/random.js";
-import { streams } from "../../src/protocol/subjects.js";
+import { fragmentOfSubject, streams } from "../../src/protocol/subjects.js";
 import { calmHost } from "./host.js";
 import { logServer } from "./log.js";
 import type { FaultKind, Profile } from "./profile.js";
@@ -90,12 +92,8 @@ export class Faults {
       }
       case "partitionHalf": {
         const left = this.names().filter(() => random.next() < 0.5);
-        return this.cut(
-          kind,
-          left,
-          this.names().filter((name) => !left.includes(name)),
-          random,
-        );
+        // The log server is on one side: the other is a minority that may believe in its old world.
+        return this.cut(kind, left, [...this.names().filter((name) => !left.includes(name)), logServer], random);
       }
       case "cutFromLog":
         return this.cut(kind, [this.anyName(random)], [logServer], random);
@@ -128,6 +126,8 @@ export class Faults {
       }
       case "slowLink":
         return this.slowLink(random);
+      case "trimHead":
+        return this.trimHead(random);
       case "wipeDisk":
       case "oldDisk":
         return this.damageDisk(kind, random);
@@ -190,6 +190,29 @@ export class Faults {
     this.world.clock.after(100 + random.next() * (random.next() < 0.5 ? 1500 : 8000), () => {
       for (const [from, to] of links) this.world.network.unblock(from, to);
     });
+    return true;
+  }
+
+  /** Cuts the head of a log stream as far as may ever be cut: what every replica has on disk, and no fragment's last record. */
+  private trimHead(random: Random): boolean {
+    const { world } = this;
+    const name = streams.log(random.below(world.options.shape.logGroups));
+    const stores = world.seatsOf("node").flatMap(({ store }) => store ?? []);
+    if (stores.some((store) => store.dirty)) return false;
+    const lastOf = new Map(world.log.records(name).map(({ subject, seq }) => [subject, seq]));
+    let belowSeq = Number.POSITIVE_INFINITY;
+    for (const [subject, lastSeq] of lastOf) {
+      const fragment = fragmentOfSubject(subject);
+      belowSeq = Math.min(belowSeq, lastSeq);
+      for (const store of stores) {
+        const kept = store.get(bookkeepingKey(fragment));
+        const replica = kept === undefined ? undefined : readBookkeeping(fragment, kept);
+        if (replica !== undefined && isWhole(replica)) belowSeq = Math.min(belowSeq, replica.seq);
+      }
+    }
+    if (!Number.isFinite(belowSeq) || belowSeq <= (world.log.records(name)[0]?.seq ?? 0)) return false;
+    this.note("trimHead", `${name} below ${belowSeq}`);
+    world.log.trim(logServer, name, belowSeq);
     return true;
   }
 

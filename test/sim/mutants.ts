@@ -7,6 +7,7 @@ import { compareBytes } from "../../src/kernel/bytes.js";
 import type { Effect, Effects, StoreWrite } from "../../src/kernel/effect.js";
 import type { Message } from "../../src/kernel/machine.js";
 import { subjects } from "../../src/protocol/subjects.js";
+import { logServer } from "./log.js";
 import type { Tamper, Tampered } from "./tap.js";
 import type { World } from "./world.js";
 
@@ -284,10 +285,18 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "trimsTooEarly",
-    what: "the log is trimmed to nothing, whatever the replicas hold",
-    tamper: onEffects("leader/", (effect) =>
-      effect.kind === "trimStream" ? { ...effect, belowSeq: effect.belowSeq + 1_000_000 } : effect,
-    ),
+    what: "the log is trimmed while a replica is not there, and to nothing, whatever is on disk",
+    prepare: (world) => {
+      const trim = (): void => {
+        const missing = world.seatsOf("node").some(({ host }) => host === undefined || host.paused);
+        for (const name of world.log.streamNames()) {
+          const lastSeq = world.log.records(name).at(-1)?.seq ?? 0;
+          if (missing && name.startsWith("FORESHARD_LOG_")) world.log.trim(logServer, name, lastSeq + 1);
+        }
+        world.clock.after(50, trim);
+      };
+      trim();
+    },
   },
   {
     name: "conditionsIgnored",

@@ -24,6 +24,7 @@ export const allFaults = [
   "streamPause",
   "logFull",
   "wallJump",
+  "trimHead",
   "slowLink",
   "wipeDisk",
   "oldDisk",
@@ -75,6 +76,7 @@ const ordinary: readonly (readonly [FaultKind, number])[] = [
   ["streamPause", 12],
   ["logFull", 25],
   ["wallJump", 15],
+  ["trimHead", 5],
   ["slowLink", 12],
 ];
 
