@@ -27,7 +27,7 @@ import { createTrimmer } from "./leader/trim.js";
 export { type LeaderConfig, leaderConfigMistake } from "./leader/config.js";
 export type { LeaderMessage } from "./leader/state.js";
 
-const tickMs = 100;
+const tickMs = 200;
 const ordersWaiting = 256;
 /** Changes are in a snapshot no later than this: it is the ledger's second copy. */
 const snapshotPauseMs = 10_000;

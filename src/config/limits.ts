@@ -79,8 +79,8 @@ export interface Timing {
 
 export const defaultTiming: Timing = {
   leaderLeaseMs: 1500,
-  leaderRenewMs: 300,
-  heartbeatMs: 250,
+  leaderRenewMs: 400,
+  heartbeatMs: 400,
   nodeLeaseMs: 1500,
   leaseMarginMs: 100,
   rebuildAfterMs: 10_000,
