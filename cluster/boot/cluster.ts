@@ -154,7 +154,11 @@ async function bringUp(
   const files = connectionFiles(options, access.value, cluster);
   closers.push(() => files.remove());
   await files.write();
-  refresh = () => files.write();
+  // A disk that is full now must not end what runs.
+  refresh = () =>
+    files.write().catch((error: unknown) => {
+      log("warn", "connectionFilesStale", { why: error instanceof Error ? error.message : String(error) });
+    });
   log("info", "clusterReady", { startedInMs: cluster.startedInMs, closedTables: cluster.closedTables });
   return ok(cluster);
 }
@@ -186,6 +190,9 @@ async function openAccess(
 function engineNotice(event: string, fields: Readonly<Record<string, unknown>> = {}): string | undefined {
   if (event === "defaultPortTaken") return `port ${fields.port} is taken; another one was chosen`;
   if (event === "natsServerDied") return `nats-server ${fields.server} ${fields.how}; it is started again`;
+  if (event === "diskShort")
+    return `the disk of ${fields.dataDir} has ${fields.freeMiB} MiB left: writes will fail, make room`;
+  if (event === "diskHasRoom") return `the disk of ${fields.dataDir} has room again`;
   if (event === "natsServerRestarted") return `nats-server ${fields.server} runs again`;
   if (event === "staleServerEnded") return "a nats-server that an earlier run left behind was ended";
   return undefined;

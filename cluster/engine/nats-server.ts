@@ -8,6 +8,7 @@ import type { Log } from "../log.js";
 import { findBinary, type NatsBinary } from "./binary.js";
 import { type Durability, type EdgeUser, loopback, type ServerSpec } from "./config.js";
 import { type Credentials, loadCredentials } from "./credentials.js";
+import { watchDisk } from "./disk-watch.js";
 import { folderBytes } from "./folder.js";
 import { handLeadershipOver } from "./leadership.js";
 import { freePorts, isFree } from "./ports.js";
@@ -62,7 +63,10 @@ export async function startEngine(options: EngineOptions): Promise<Result<Engine
     const specs = await specsOf(options, common);
     if (!specs.ok) return specs;
     const started = await startServers(options, specs.value, binary.value);
-    if (started.ok) return ok(engineOf(started.value, credentials.value, binary.value));
+    if (started.ok) {
+      const disk = watchDisk(dataDir, started.value, options.log, readyMs);
+      return ok(engineOf(started.value, credentials.value, binary.value, disk));
+    }
     if (tries === 3 || !(await somePortTaken(specs.value))) return started;
     options.log("warn", "portTaken", { tries });
   }
@@ -136,7 +140,12 @@ async function startServers(
   return ok(servers);
 }
 
-function engineOf(processes: readonly ServerProcess[], credentials: Credentials, binary: NatsBinary): Engine {
+function engineOf(
+  processes: readonly ServerProcess[],
+  credentials: Credentials,
+  binary: NatsBinary,
+  disk: { readonly stop: () => void },
+): Engine {
   const coreServers = processes.map(({ spec }) => `${loopback}:${spec.port}`);
   const { user, pass } = credentials.client;
   return {
@@ -152,6 +161,7 @@ function engineOf(processes: readonly ServerProcess[], credentials: Credentials,
       return server.restart(readyMs);
     },
     async stop() {
+      disk.stop();
       await Promise.all(processes.map((server) => server.stop()));
     },
   };
