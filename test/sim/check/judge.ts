@@ -42,7 +42,7 @@ export function judge(what: Case): readonly Verdict[] {
     checkStaleReads(history, { toleranceMs }),
     checkScans(history, { toleranceMs }),
     checkAnswers(history),
-    checkPrimaries(witness, hash),
+    checkPrimaries(witness, hash, world.log.counts.lostRecords > 0),
     checkViews(witness, folded, hash),
     checkReplicas(world, views, hash),
     { checker: "served in time", unit: "operations", judged: history.length, needed, violations: what.late },
