@@ -285,7 +285,9 @@ export class LogServer {
   /** Deletes the stream and makes an empty one of the same name. */
   recreate(name: string): void {
     const stream = this.streams.get(name);
-    if (stream !== undefined) this.create(name, stream.keep);
+    if (stream === undefined) return;
+    this.counts.lostRecords += stream.records.length;
+    this.create(name, stream.keep);
   }
 
   streamNames(): string[] {
