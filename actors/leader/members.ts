@@ -53,7 +53,9 @@ function isStale({ sessions, config }: LeaderState, { heartbeat, atMs }: Arrival
 function welcome(draft: Draft, known: NodeView | undefined, heartbeat: Heartbeat, { wallMs }: Context): void {
   const { node, zone, weight, storeId, bootCount, incarnation } = heartbeat;
   const otherDisk = known !== undefined && known.storeId !== storeId;
-  const olderCopy = known !== undefined && !otherDisk && bootCount < known.bootCount;
+  // Each process opens its store once, and each opening counts: another process that does not count further has an older copy.
+  const isRestarted = known !== undefined && known.incarnation !== incarnation;
+  const olderCopy = isRestarted && !otherDisk && bootCount <= known.bootCount;
   const fragments = fragmentsOn(draft.view, node);
   if (known === undefined || otherDisk || olderCopy || known.zone !== zone || known.weight !== weight)
     draft.emit({ kind: "nodeJoined", node, zone, weight, storeId, bootCount });

@@ -19,7 +19,7 @@ const recentBytes = 1024 * 1024;
 /** Takes over `record` at `seq`; the caller has judged it `apply`. */
 export function apply(state: ShardState, record: FragmentRecord, seq: number): Effects {
   const forgotten = state.window.add(record);
-  const writes = applyRecord(state.replica, record, seq, state.wiring.store, forgotten);
+  const writes = applyRecord(state.replica, record, seq, forgotten);
   const effects: Effect[] = [commitEffect(state, writes, seq)];
   state.stampedAtMs = state.stepAtMs;
   remember(state, record, seq);

@@ -112,7 +112,7 @@ const windowPrefix = 9;
 
 function countRow(state: ShardState, key: Bytes, value: Bytes): void {
   state.replica.rows++;
-  state.replica.bytes += key.length + shelfPrefix + value.length;
+  state.replica.bytes += key.length - 1 + value.length;
 }
 
 function recall(state: ShardState, key: Bytes, value: Bytes): void {

@@ -83,7 +83,7 @@ function send(
   state: ShardState,
   epoch: number,
   context: Context,
-  batch: Pick<FragmentRecord, "requests" | "changes">,
+  batch: Pick<FragmentRecord, "requests" | "changes" | "rowsDelta" | "bytesDelta">,
   answers: Done[],
   jobs: WriteJob[],
 ): Effects {
@@ -95,6 +95,8 @@ function send(
     stampMs: nextStampMs(state, context),
     writer: state.config.writer,
     previousHash: state.replica.hash,
+    rowsDelta: batch.rowsDelta,
+    bytesDelta: batch.bytesDelta,
     requests: batch.requests,
     changes: batch.changes,
   };

@@ -40,6 +40,8 @@ const groupBytes = 128 * 1024;
 interface Group {
   readonly partition: string;
   readonly rows: SourceRow[];
+  /** `keyId` of each row. */
+  readonly ids: string[];
   bytes: number;
 }
 
@@ -73,7 +75,7 @@ export function createRowWriter(table: Table<object>, options: RowWriterOptions)
     const first = sent.rows[0]?.number ?? 0;
     const last = sent.rows.at(-1)?.number ?? 0;
     inFlight += sent.rows.length;
-    for (const row of sent.rows) keysInFlight.add(keyId(row));
+    for (const id of sent.ids) keysInFlight.add(id);
     write(table, sent.rows, options.deadlineMs)
       .then(
         () => acknowledge(first, last),
@@ -83,7 +85,7 @@ export function createRowWriter(table: Table<object>, options: RowWriterOptions)
       )
       .finally(() => {
         inFlight -= sent.rows.length;
-        for (const row of sent.rows) keysInFlight.delete(keyId(row));
+        for (const id of sent.ids) keysInFlight.delete(id);
         wake();
       });
   }
@@ -104,8 +106,9 @@ export function createRowWriter(table: Table<object>, options: RowWriterOptions)
       (group.partition !== partition || group.rows.length >= groupRows || group.bytes + bytes > groupBytes)
     )
       send();
-    group ??= { partition, rows: [], bytes: 0 };
+    group ??= { partition, rows: [], ids: [], bytes: 0 };
     group.rows.push(row);
+    group.ids.push(key);
     group.bytes += bytes;
     if (inFlight + group.rows.length >= options.inFlightRows) {
       send();

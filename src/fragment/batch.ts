@@ -9,7 +9,7 @@ import type { OpResult } from "../protocol/exec.js";
 import { checkDocument, decodeDocument, encodeDocument } from "../query/document.js";
 import { mergePatch } from "../query/patch.js";
 import type { WriteStep } from "../query/query.js";
-import { readRow, rowKey } from "./layout.js";
+import { readRow, rowKey, rowValueBytes } from "./layout.js";
 import { changeBytes, type RequestMark, type RowChange, requestBytes, versionOf } from "./record.js";
 import { latin1, type Replica } from "./replica.js";
 import type { Store } from "./store.js";
@@ -29,6 +29,8 @@ interface Seen {
 export interface Batch {
   readonly changes: readonly RowChange[];
   readonly requests: readonly RequestMark[];
+  readonly rowsDelta: number;
+  readonly bytesDelta: number;
   /** The request's answer, or `full` when it needs the next record. */
   add(request: WriteRequest): OpResult | "full";
 }
@@ -40,6 +42,8 @@ export function createBatch(replica: Replica, store: Store, window: RequestWindo
   const seen = new Map<string, Seen>();
   const added = new Map<string, RequestMark>();
   let bytes = 0;
+  let rowsDelta = 0;
+  let bytesDelta = 0;
 
   function look(name: string, key: Bytes): Seen {
     const known = seen.get(name);
@@ -59,6 +63,12 @@ export function createBatch(replica: Replica, store: Store, window: RequestWindo
   return {
     changes,
     requests,
+    get rowsDelta() {
+      return rowsDelta;
+    },
+    get bytesDelta() {
+      return bytesDelta;
+    },
     add(request) {
       const again = remembered(request);
       if (again !== undefined) return again;
@@ -66,21 +76,28 @@ export function createBatch(replica: Replica, store: Store, window: RequestWindo
       const draft = new Map<string, Seen>();
       const steps: RowChange[] = [];
       let size = requestBytes(request.requestId);
+      let addedRows = 0;
+      let addedBytes = 0;
       for (const step of request.steps) {
         const key = rowKey(replica.shelf, step.position);
         const name = latin1.decode(key);
-        const changed = carryOut(step, draft.get(name) ?? look(name, key));
+        const before = draft.get(name) ?? look(name, key);
+        const changed = carryOut(step, before);
         if (!changed.ok)
           return { op: "fault", fault: nameStep(changed.fault, request.steps.indexOf(step), request.steps.length) };
         const change = { position: step.position, document: changed.value };
         draft.set(name, { version: versionOf(lsn, first + steps.length), document: change.document });
         steps.push(change);
         size += changeBytes(change);
+        addedRows += rowsIn(change.document) - rowsIn(before.document);
+        addedBytes += bytesIn(change) - bytesIn({ position: step.position, document: before.document });
       }
       if (size > limits.recordBytes) return { op: "fault", fault: tooLarge(size) };
       if (bytes + size > limits.recordBytes || first + steps.length > limits.recordWrites) return "full";
       bytes += size;
       changes.push(...steps);
+      rowsDelta += addedRows;
+      bytesDelta += addedBytes;
       for (const [name, row] of draft) seen.set(name, row);
       const mark = { requestId: request.requestId, first, count: steps.length };
       requests.push(mark);
@@ -88,6 +105,14 @@ export function createBatch(replica: Replica, store: Store, window: RequestWindo
       return answerOf(request, lsn, first, steps.length);
     },
   };
+}
+
+function rowsIn(document: Bytes | undefined): number {
+  return document === undefined ? 0 : 1;
+}
+
+function bytesIn({ position, document }: RowChange): number {
+  return document === undefined ? 0 : position.length + rowValueBytes(document);
 }
 
 /** The document after the step (undefined = deleted), or why not. */

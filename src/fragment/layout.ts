@@ -38,11 +38,23 @@ export function windowRange(fragment: FragmentId): { readonly from: Bytes; reado
   return { from: windowKey(fragment, 0), to: windowKey(fragment + 1, 0) };
 }
 
+export function rowKeyBytes(position: Position): number {
+  return 1 + shelfBytes + position.length;
+}
+
+/** Fills `into`, which has `rowKeyBytes(position)` bytes. */
+export function writeRowKey(into: Bytes, shelf: number, position: Position): void {
+  into[0] = rowRoom;
+  into[1] = shelf >>> 24;
+  into[2] = shelf >>> 16;
+  into[3] = shelf >>> 8;
+  into[4] = shelf;
+  into.set(position, 1 + shelfBytes);
+}
+
 export function rowKey(shelf: number, position: Position): Bytes {
-  const key = new Uint8Array(1 + shelfBytes + position.length);
-  key[0] = rowRoom;
-  new DataView(key.buffer).setUint32(1, shelf);
-  key.set(position, 1 + shelfBytes);
+  const key = new Uint8Array(rowKeyBytes(position));
+  writeRowKey(key, shelf, position);
   return key;
 }
 
@@ -62,10 +74,19 @@ export function shelfOfRowKey(key: Bytes): number {
   return new DataView(key.buffer, key.byteOffset).getUint32(1);
 }
 
+export function rowValueBytes(document: Bytes): number {
+  return numberBytes + document.length;
+}
+
+/** Fills `into`, which has `rowValueBytes(document)` bytes. */
+export function writeRowValue(into: Bytes, version: number, document: Bytes): void {
+  new DataView(into.buffer, into.byteOffset).setFloat64(0, version);
+  into.set(document, numberBytes);
+}
+
 export function rowValue(version: number, document: Bytes): Bytes {
-  const value = new Uint8Array(numberBytes + document.length);
-  new DataView(value.buffer).setFloat64(0, version);
-  value.set(document, numberBytes);
+  const value = new Uint8Array(rowValueBytes(document));
+  writeRowValue(value, version, document);
   return value;
 }
 

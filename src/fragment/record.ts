@@ -41,6 +41,9 @@ export interface FragmentRecord {
   /** `node/incarnation` of the primary. */
   readonly writer: string;
   readonly previousHash: Bytes;
+  /** What the changes add to the fragment's rows, and to their bytes (position, version and document); the primary knows what was there before. */
+  readonly rowsDelta: number;
+  readonly bytesDelta: number;
   readonly requests: readonly RequestMark[];
   readonly changes: readonly RowChange[];
   /** This record's own hash. */
@@ -49,7 +52,7 @@ export interface FragmentRecord {
 
 const magic = 0x46535231; // "FSR1"
 const hashBytes = 8;
-const headBytes = 4 + 1 + 1 + 2 + 8 + 4 + 8 + 8 + hashBytes;
+const headBytes = 4 + 1 + 1 + 2 + 8 + 4 + 8 + 8 + hashBytes + 4 + 8;
 export const zeroHash: Bytes = new Uint8Array(hashBytes);
 
 /** Bytes that one change adds to a record. */
@@ -83,6 +86,8 @@ export function encodeRecord(
   view.setFloat64(20, record.lsn);
   view.setFloat64(28, record.stampMs);
   bytes.set(record.previousHash, 36);
+  view.setInt32(44, record.rowsDelta);
+  view.setFloat64(48, record.bytesDelta);
   let at = writeAscii(bytes, headBytes, record.writer);
   for (const request of record.requests) {
     bytes[at++] = request.requestId.length;
@@ -159,6 +164,8 @@ function readBody(bytes: Bytes, view: DataView, kind: RecordKind, end: number): 
     stampMs: view.getFloat64(28),
     writer: readAscii(bytes, headBytes, writerLength),
     previousHash: bytes.subarray(36, 36 + hashBytes),
+    rowsDelta: view.getInt32(44),
+    bytesDelta: view.getFloat64(48),
     requests,
     changes,
     hash: bytes.slice(end, end + hashBytes),
@@ -176,5 +183,10 @@ function readAscii(bytes: Bytes, at: number, length: number): string {
   return text;
 }
 
-export const noChanges: Pick<FragmentRecord, "requests" | "changes"> = { requests: [], changes: [] };
+export const noChanges: Pick<FragmentRecord, "requests" | "changes" | "rowsDelta" | "bytesDelta"> = {
+  requests: [],
+  changes: [],
+  rowsDelta: 0,
+  bytesDelta: 0,
+};
 export const emptyDocument: Bytes = emptyBytes;

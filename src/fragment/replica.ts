@@ -9,9 +9,8 @@ import type { StoreWrite } from "../kernel/effect.js";
 import { pack, unpack } from "../protocol/codec.js";
 import type { FragmentId } from "../protocol/subjects.js";
 import type { PositionRange } from "../table/table.js";
-import { bookkeepingKey, rowKey, rowValue, windowKey } from "./layout.js";
-import { type FragmentRecord, type RowChange, versionOf, zeroHash } from "./record.js";
-import type { Store } from "./store.js";
+import { bookkeepingKey, rowKeyBytes, rowValueBytes, windowKey, writeRowKey, writeRowValue } from "./layout.js";
+import { type FragmentRecord, versionOf, zeroHash } from "./record.js";
 import { encodeWindowEntry } from "./window.js";
 
 export interface Replica {
@@ -69,17 +68,9 @@ export function applyRecord(
   replica: Replica,
   record: FragmentRecord,
   seq: number,
-  store: Store,
   forgottenLsns: readonly number[],
 ): StoreWrite[] {
-  const writes: StoreWrite[] = [];
-  const touched = new Map<string, number>();
-  record.changes.forEach((change, index) => {
-    const key = rowKey(replica.shelf, change.position);
-    const value = change.document === undefined ? undefined : rowValue(versionOf(record.lsn, index), change.document);
-    count(replica, key, change, store, touched);
-    writes.push({ key, value });
-  });
+  const writes = rowWrites(replica.shelf, record);
   if (record.requests.length > 0) {
     writes.push({
       key: windowKey(replica.fragment, record.lsn),
@@ -92,18 +83,29 @@ export function applyRecord(
   replica.epoch = record.epoch;
   replica.hash = record.hash;
   replica.stampMs = record.stampMs;
+  replica.rows += record.rowsDelta;
+  replica.bytes += record.bytesDelta;
   writes.push(bookkeeping(replica));
   return writes;
 }
 
-/** Keeps `rows` and `bytes` exact: what the row was before, in the store or earlier in this record. */
-function count(replica: Replica, key: Bytes, change: RowChange, store: Store, touched: Map<string, number>): void {
-  const name = latin1.decode(key);
-  const before = touched.get(name) ?? store.get(key)?.length ?? 0;
-  const after = change.document === undefined ? 0 : change.document.length + 8;
-  replica.rows += (after > 0 ? 1 : 0) - (before > 0 ? 1 : 0);
-  replica.bytes += (after > 0 ? after + key.length : 0) - (before > 0 ? before + key.length : 0);
-  touched.set(name, after);
+/** Keys and values of all changes are cut from one allocation: a small buffer of its own for each would cost more than filling it. */
+function rowWrites(shelf: number, { lsn, changes }: FragmentRecord): StoreWrite[] {
+  let size = 0;
+  for (const { position, document } of changes)
+    size += rowKeyBytes(position) + (document === undefined ? 0 : rowValueBytes(document));
+  const slab = new Uint8Array(size);
+  let at = 0;
+  return changes.map(({ position, document }, index) => {
+    const key = slab.subarray(at, at + rowKeyBytes(position));
+    at += key.length;
+    writeRowKey(key, shelf, position);
+    if (document === undefined) return { key, value: undefined };
+    const value = slab.subarray(at, at + rowValueBytes(document));
+    at += value.length;
+    writeRowValue(value, versionOf(lsn, index), document);
+    return { key, value };
+  });
 }
 
 /** One character per byte: a key for maps. */

@@ -18,6 +18,8 @@ const record: fc.Arbitrary<Omit<FragmentRecord, "hash">> = fc.record({
   stampMs: fc.integer({ min: 0, max: 2 ** 45 }),
   writer: ascii,
   previousHash: fc.uint8Array({ minLength: 8, maxLength: 8 }),
+  rowsDelta: fc.integer({ min: -4096, max: 4096 }),
+  bytesDelta: fc.integer({ min: -(2 ** 30), max: 2 ** 30 }),
   requests: fc.array(
     fc.record({ requestId: ascii, first: fc.integer({ min: 0, max: 4095 }), count: fc.integer({ min: 0, max: 4095 }) }),
     { maxLength: 5 },
