@@ -74,6 +74,7 @@ export function createShard(
     assignment: { epoch: 0, primary: "", activatedLsn: 0, livePeers: [], peers: [] },
     mode: { kind: "following" },
     promisedEpoch: 0,
+    seenEpoch: 0,
     stepAtMs: 0,
     stampedAtMs: 0,
     flight: undefined,

@@ -108,7 +108,7 @@ export function publishStatus(state: ShardState): void {
   const status: ReplicaStatus = {
     fragment: config.fragment,
     state: statusName(state),
-    epoch: state.assignment.epoch,
+    epoch: Math.max(state.assignment.epoch, replica.epoch, state.seenEpoch),
     lsn: replica.lsn,
     markerLsn: state.mode.kind === "serving" ? state.mode.markerLsn : 0,
     durableSeq: isWhole(replica) ? state.durableSeq : 0,

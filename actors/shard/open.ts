@@ -117,7 +117,8 @@ function decide(state: ShardState, mode: Opening, context: Context): Effects {
   if (tail === undefined || state.flight !== undefined || mode.catchUp !== undefined || mode.copy !== undefined)
     return [];
   if (state.assignment.livePeers.some((peer) => !mode.positions.has(peer))) return [];
-  if (newestEpoch(state, mode, tail) > mode.epoch) return waitForLedger(mode);
+  const newest = newestEpoch(state, mode, tail);
+  if (newest > mode.epoch) return waitForLedger(state, mode, newest);
   const best = bestPeer(mode);
   const own = isWhole(state.replica) ? state.replica.lsn : -1;
   const beyondLog = Math.max(own, best?.position.lsn ?? 0) > tail.lsn;
@@ -134,8 +135,12 @@ function newestEpoch(state: ShardState, mode: Opening, tail: Tail): number {
   return Math.max(tail.epoch, state.replica.epoch, state.promisedEpoch, ...peers);
 }
 
-/** This node's view is older than the log: somebody was primary after the epoch that it knows. Its marker would stand behind theirs; wait for the ledger. */
-function waitForLedger(mode: Opening): Effects {
+/** This node's view is older than the log: somebody was primary after the epoch that it knows. Its marker would stand behind theirs; wait for the ledger, and report the epoch: a ledger that lost its own tail has to go beyond it. */
+function waitForLedger(state: ShardState, mode: Opening, newestEpoch: number): Effects {
+  if (newestEpoch > state.seenEpoch) {
+    state.seenEpoch = newestEpoch;
+    publishStatus(state);
+  }
   mode.tail = undefined;
   mode.positions.clear();
   return [];

@@ -172,6 +172,8 @@ export interface ShardState {
   mode: Mode;
   /** Highest epoch whose primary was promised silence (position asks). */
   promisedEpoch: number;
+  /** Highest epoch that log or peers showed beyond the ledger's. */
+  seenEpoch: number;
   /** When this step began, and when the last record was applied, on the host's clock: the fragment's time goes on from that record's stamp. */
   stepAtMs: number;
   stampedAtMs: number;

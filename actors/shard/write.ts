@@ -148,7 +148,9 @@ function onOvertaken(
   context: Context,
 ): Effects {
   const other = readRecord(state, result.by);
-  const epoch = flight.record.epoch;
+  // The record may stem from an earlier office: only one above the present office ends it.
+  const { mode } = state;
+  const epoch = mode.kind === "serving" || mode.kind === "opening" ? mode.epoch : flight.record.epoch;
   if (other !== undefined && other.epoch > epoch) return stepDown(state, flight);
   // A record that no replica will ever apply (an old append that landed late, behind a rebase; one of an older epoch): the chain goes on after it.
   if (other !== undefined && state.mode.kind === "serving" && isForeign(state, other)) {

@@ -13,6 +13,7 @@ export interface ReplicaStatus {
    * `copying`: behind the trimmed log, pulls a snapshot. `behind`: a backup reading the log. `faulted`: closed, see incidents.
    */
   readonly state: "opening" | "serving" | "following" | "behind" | "copying" | "faulted";
+  /** Highest epoch that the replica knows of: the ledger's, or what the log shows beyond it. */
   readonly epoch: number;
   readonly lsn: number;
   /** LSN of this epoch's marker once serving. */
