@@ -10,6 +10,7 @@ import { publish, say, secondsText, spreadText } from "../live/figures.js";
 import { readViews, underReplicated } from "../live/locations.js";
 import type { Recovery } from "../live/prober.js";
 import { isWhole, openScene, readBack, type Scene } from "../live/scene.js";
+import { countOf } from "../live/verdicts.js";
 import { type BenchChoice, runBench } from "./options.js";
 
 /** One kind of death, measured several times. */
@@ -73,8 +74,9 @@ async function inScene(
   const isRight = isWhole(read) && measured.every(({ timesMs }) => timesMs.every((ms) => ms !== undefined));
   if (!isRight) say(JSON.stringify(read, null, 2));
   const { acknowledged, lost, strange } = read.receipts;
+  const shared = countOf(scene.load.history, true).acknowledged;
   await done();
-  return { measured, acknowledged, lost: lost + strange + read.lost.length, isRight };
+  return { measured, acknowledged: acknowledged + shared, lost: lost + strange + read.lost.length, isRight };
 }
 
 async function singleDeaths(scene: Scene, tries: number): Promise<readonly Measured[]> {

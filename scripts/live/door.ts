@@ -9,7 +9,7 @@ import type { ReadyFacts } from "./trial-cluster.js";
 
 export interface Door {
   query(table: string, op: string, body: object, timeoutMs: number): Promise<TryOutcome>;
-  /** Administration, tried again until it is answered without a fault; throws the last fault after `limitMs`. */
+  /** Administration, tried again (each try as long as its `deadlineMs`) until it is answered without a fault; throws the last fault after `limitMs`. */
   cluster<T>(op: string, body: object, shape: z.ZodType<T>, limitMs?: number): Promise<T>;
   close(): Promise<void>;
 }
@@ -33,8 +33,9 @@ export async function openDoor(ready: ReadyFacts, name = "foreshard-trial"): Pro
     query: (table, op, body, timeoutMs) => ask(nats, subjects.query(table, op), body, timeoutMs),
     async cluster(op, body, shape, limitMs = clusterLimitMs) {
       const endMs = performance.now() + limitMs;
+      const tryMs = "deadlineMs" in body && typeof body.deadlineMs === "number" ? body.deadlineMs + 500 : clusterTryMs;
       for (let why = "no answer"; ; ) {
-        const outcome = await ask(nats, subjects.cluster(op), body, clusterTryMs);
+        const outcome = await ask(nats, subjects.cluster(op), body, tryMs);
         if (outcome.kind === "answer") {
           const refused = faultAnswer.safeParse(outcome.body);
           if (!refused.success) return shape.parse(outcome.body);
