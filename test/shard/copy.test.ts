@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { FalseLog, get, Node, put } from "./replica-world.js";
+
+const rows = 3000;
+
+/** `n1` holds more rows than fit into a slice, and its log is trimmed to the newest record: whoever is new must copy. */
+function trimmed(): { log: FalseLog; n1: Node; n2: Node; n3: Node } {
+  const log = new FalseLog();
+  const [n1, n2, n3] = ["n1", "n2", "n3"].map((id) => new Node(id, log)) as [Node, Node, Node];
+  n1.assign(1, "n1", []);
+  n1.lease(1e9);
+  for (let from = 0; from < rows; from += 1000)
+    n1.exec(...Array.from({ length: 1000 }, (_, n) => put(`k${from + n}`, from + n)));
+  const newest = log.records.at(-1)?.seq ?? 0;
+  n3.assign(1, "n1", ["n1"]);
+  log.trim(newest);
+  n2.assign(1, "n1", ["n1", "n3"]);
+  assert.equal(n2.state, "copying");
+  return { log, n1, n2, n3 };
+}
+
+/** Lets the copy go on until nothing is asked any more. */
+function finish(destination: Node, source: Node): number {
+  let slices = 0;
+  while (destination.letAnswer(source) > 0) assert.ok(++slices < 100, "the copy does not end");
+  return slices;
+}
+
+function assertSame(a: Node, b: Node): void {
+  for (const n of [0, 1, 999, 1500, rows - 1]) assert.deepEqual(a.sees(`k${n}`), b.sees(`k${n}`), `k${n}`);
+  const count = (node: Node) => {
+    const result = node.result(
+      node.exec({
+        op: "aggregate",
+        from: new Uint8Array(0),
+        to: undefined,
+        filter: undefined,
+        groupBy: [],
+        aggregates: [{ fn: "count", as: "n" }],
+        read: { level: "any" },
+      }),
+    );
+    return result?.op === "aggregate" ? result.rowsSeen : result;
+  };
+  assert.equal(count(a), count(b));
+  assert.equal(count(a), rows);
+}
+
+describe("shard: copying", () => {
+  it("a replica behind the trimmed log copies in slices, then follows", () => {
+    const { n1, n2 } = trimmed();
+    assert.ok(finish(n2, n1) >= 2, "several slices");
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    assertSame(n2, n1);
+  });
+
+  it("while it copies it serves nothing and is no source", () => {
+    const { log, n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    assert.equal(n2.state, "copying");
+    assert.equal(n2.sees("k1"), "UNAVAILABLE");
+    assert.equal(n2.outcome(n2.exec(get("k1"))), "NOT_PRIMARY");
+    const n4 = new Node("n4", log);
+    n4.assign(1, "n1", ["n2"]);
+    assert.equal(finish(n4, n2), 5, "asked as often as a slice is asked for");
+    assert.equal(n4.sees("k1"), "UNAVAILABLE");
+  });
+
+  it("what is written meanwhile is there in the end: slices, then the log (C1)", () => {
+    const { n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    n1.exec(put("k0", -1), put("k2999", -2));
+    n2.tail();
+    finish(n2, n1);
+    n2.pass(5000);
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    assert.deepEqual([n2.sees("k0"), n2.sees("k2999")], [{ n: -1 }, { n: -2 }]);
+    assertSame(n2, n1);
+  });
+
+  it("a source that falls silent is tried again, then given up; the copy begins anew", () => {
+    const { n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    for (let tries = 0; tries < 5; tries++) n2.timeOut();
+    assert.equal(n2.asks.length, 0);
+    n2.pass(1000);
+    assert.equal(n2.asks.length, 1, "asks somebody again");
+    n2.assign(1, "n1", ["n1"]);
+    for (let round = 0; round < 20 && !n2.is("following"); round++) {
+      finish(n2, n1);
+      n2.timeOut();
+      n2.pass(1000);
+    }
+    assert.equal(n2.state, "following");
+    assertSame(n2, n1);
+  });
+
+  it("a process that ends in the middle of a copy knows afterwards that it holds none (C2)", () => {
+    const { n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    n2.restart();
+    n2.assign(1, "n1", ["n1"]);
+    assert.equal(n2.state, "copying");
+    assert.equal(n2.sees("k1"), "UNAVAILABLE");
+    finish(n2, n1);
+    assert.equal(n2.state, "following");
+    assertSame(n2, n1);
+  });
+
+  it("a slice that was bent on the way is asked for again", () => {
+    const { n1, n2 } = trimmed();
+    const [ask] = n2.asks;
+    assert.ok(ask !== undefined);
+    n2.answer(ask, { slice: { entries: [[Uint8Array.of(0, 1), Uint8Array.of(2)]] } });
+    assert.equal(n2.asks.length, 1);
+    finish(n2, n1);
+    assertSame(n2, n1);
+  });
+
+  it("the request window comes with the copy: a retry at the new primary is carried out once (I5)", () => {
+    const { n1, n2 } = trimmed();
+    finish(n2, n1);
+    n2.assign(2, "n2", ["n1"]);
+    n2.lease(1e9);
+    n2.letAnswer(n1);
+    assert.equal(n2.state, "serving");
+    const first = n1.outcome(n1.exec(get("k7")));
+    assert.equal(first, "NOT_PRIMARY");
+    const before = n2.lsn;
+    assert.ok(Array.isArray(n2.outcome(n2.exec(put("k7", 7)))));
+    assert.equal(n2.lsn, before, "answered from the window");
+  });
+
+  it("a copy that is not whole is no primary: it takes the rest from its peer first", () => {
+    const { n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    n2.assign(2, "n2", ["n1"]);
+    n2.lease(1e9);
+    assert.equal(n2.state, "opening");
+    for (let round = 0; round < 20 && !n2.is("serving"); round++) {
+      finish(n2, n1);
+      n2.pass(100);
+    }
+    assert.equal(n2.state, "serving");
+    assertSame(n2, n1);
+  });
+});
