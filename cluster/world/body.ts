@@ -3,7 +3,7 @@
 
 import { Match, type MsgHdrs } from "nats";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
-import { pack, unpack } from "../../src/protocol/codec.js";
+import { pack, unpackInPlace } from "../../src/protocol/codec.js";
 import { fromJson, toJson } from "../../src/query/json.js";
 
 export type Form = "msgpack" | "json";
@@ -26,7 +26,7 @@ const text = new TextEncoder();
 export function decodeBody(bytes: Uint8Array, form: Form): Result<unknown> {
   if (bytes.byteLength === 0) return ok({});
   if (form === "json") return parse(bytes);
-  const unpacked = unpack(bytes);
+  const unpacked = unpackInPlace(bytes);
   return unpacked.ok || !looksLikeJson(bytes) ? unpacked : jsonUnnamed;
 }
 

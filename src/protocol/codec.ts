@@ -15,6 +15,7 @@ const settings = {
 } as unknown as Options;
 const packr = new Packr(settings);
 const unpackr = new Unpackr(settings);
+const viewer = new Unpackr({ ...settings, copyBuffers: false });
 
 /** Encoded bytes; a private copy that nothing else writes to. */
 export function pack(value: unknown): Bytes {
@@ -23,8 +24,17 @@ export function pack(value: unknown): Bytes {
 }
 
 export function unpack(bytes: Bytes): Result<unknown> {
+  return unpackBy(unpackr, bytes);
+}
+
+/** Byte strings in the result are views of `bytes`: for messages that nobody writes to again. Batches of documents are decoded without copying one of them. */
+export function unpackInPlace(bytes: Bytes): Result<unknown> {
+  return unpackBy(viewer, bytes);
+}
+
+function unpackBy(decoder: Unpackr, bytes: Bytes): Result<unknown> {
   try {
-    return ok(unpackr.unpack(bytes));
+    return ok(decoder.unpack(bytes));
   } catch (error) {
     if (error instanceof RangeError)
       return fail("UNDECODABLE", "the body is not msgpack: it ends too early, or nests too many levels deep");
