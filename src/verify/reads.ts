@@ -11,16 +11,18 @@ export interface ReadOptions {
   readonly needed: number;
   /** Added to every bound: how far clocks that measure it may be apart. */
   readonly toleranceMs: number;
+  /** A copy of a request may be carried out after its answer: a write that was refused may still have happened later. */
+  readonly lateTries: boolean;
 }
 
-const defaults: ReadOptions = { needed: 0, toleranceMs: 0 };
+const defaults: ReadOptions = { needed: 0, toleranceMs: 0, lateTries: false };
 
 type Reading = Extract<Input, { readonly level: string }>;
 
 /** Bounded and `any` reads of single rows. */
 export function checkStaleReads(history: readonly Entry[], options: Partial<ReadOptions> = {}): Verdict {
-  const { needed, toleranceMs } = { ...defaults, ...options };
-  const timeline = timelineOf(history);
+  const { needed, toleranceMs, lateTries } = { ...defaults, ...options };
+  const timeline = timelineOf(history, lateTries);
   const violations: string[] = [];
   let judged = 0;
   for (const entry of history) {
@@ -38,8 +40,8 @@ export function checkStaleReads(history: readonly Entry[], options: Partial<Read
 }
 
 export function checkScans(history: readonly Entry[], options: Partial<ReadOptions> = {}): Verdict {
-  const { needed, toleranceMs } = { ...defaults, ...options };
-  const timeline = timelineOf(history);
+  const { needed, toleranceMs, lateTries } = { ...defaults, ...options };
+  const timeline = timelineOf(history, lateTries);
   const violations: string[] = [];
   let judged = 0;
   for (const entry of history) {

@@ -1,5 +1,5 @@
 // Timeline. Owns the writes of each key as facts in time, and what they allow a read to say: the base of the checks of stale reads, scans and counts.
-// W1 only acknowledged writes oblige; a write of unknown end merely permits.
+// W1 only acknowledged writes oblige; a write of unknown end merely permits, and so does a refused one whose copies may arrive late.
 
 import type { Entry, Fields, Key, Row } from "./history.js";
 
@@ -15,10 +15,10 @@ export interface WriteFact {
 
 export type Timeline = ReadonlyMap<Key, readonly WriteFact[]>;
 
-export function timelineOf(history: readonly Entry[]): Timeline {
+export function timelineOf(history: readonly Entry[], lateTries = false): Timeline {
   const facts = new Map<Key, WriteFact[]>();
   for (const { id, input, output, ending, invokeNs, returnNs } of history) {
-    if (input.op !== "write" || ending === "fail") continue;
+    if (input.op !== "write" || (ending === "fail" && !lateTries)) continue;
     input.steps.forEach((step, at) => {
       const fact: WriteFact = {
         id,

@@ -26,7 +26,7 @@ export interface Case {
 }
 
 export function judge(what: Case): readonly Verdict[] {
-  const { world, witness, folded, history, hash, needed } = what;
+  const { world, witness, folded, history, hash, needed, lateTries } = what;
   const views = folded.map(({ view }) => view);
   return [
     {
@@ -36,11 +36,11 @@ export function judge(what: Case): readonly Verdict[] {
       needed: 1,
       violations: world.thrown,
     },
-    checkLinearizable(history, { needed, lateTries: what.lateTries }),
+    checkLinearizable(history, { needed, lateTries }),
     checkAppliedOnce(history),
     checkBatches(history),
-    checkStaleReads(history, { toleranceMs }),
-    checkScans(history, { toleranceMs }),
+    checkStaleReads(history, { toleranceMs, lateTries }),
+    checkScans(history, { toleranceMs, lateTries }),
     checkAnswers(history),
     checkPrimaries(witness, hash, world.log.counts.lostRecords > 0),
     checkViews(witness, folded, hash),
