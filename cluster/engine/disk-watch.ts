@@ -37,6 +37,8 @@ export function watchDisk(
   }
 
   async function heal(server: ServerProcess): Promise<boolean> {
+    // It died and is being started again already.
+    if (server.pid === 0) return false;
     if ((await askHealth(server.spec.monitorPort)) === "ok") return true;
     const back = await server.restart(readyMs);
     if (back.ok) log("warn", "natsServerRestarted", { server: server.spec.name, pid: server.pid });

@@ -58,12 +58,15 @@ export class ServerProcess {
     await this.end(this.run);
   }
 
-  /** Ends the running process kindly and starts it again on the same ports. */
+  /** Ends the running process kindly and starts it again on the same ports; one that does not come back at once is tried again like one that died. */
   async restart(readyMs: number): Promise<Result<void>> {
     const run = this.run;
     this.run = undefined;
     await this.end(run);
-    return this.stopping ? ok(undefined) : this.launch(readyMs, true);
+    if (this.stopping) return ok(undefined);
+    const back = await this.launch(readyMs, true);
+    if (!back.ok && !this.stopping) void this.revive();
+    return back;
   }
 
   private get configFile(): string {

@@ -158,10 +158,10 @@ describe("bad input", () => {
         ["Nats-Schedule-Target", "foreshard.log.0.1"],
       ] as const)
         steering.set(name, value);
-      const before = await siege.lastSequences();
+      const before = await siege.writesInLogs();
       const { row } = await siege.raw(kept("get"), '{"key":"witness"}', "application/json", steering);
       assert.deepEqual(rowOf(row).doc, { still: "here" });
-      assert.deepEqual(await siege.lastSequences(), before);
+      assert.deepEqual(await siege.writesInLogs(), before);
     });
   });
 
@@ -581,7 +581,7 @@ describe("bad input", () => {
 
     it("a name with line ends reaches no wire", async () => {
       const evil = "a\r\nPUB foreshard.log.0.1 2\r\nhi\r\n";
-      const before = await siege.lastSequences();
+      const before = await siege.writesInLogs();
       assert.throws(
         () => siege.client.table(evil),
         (error) => error instanceof FaultError && error.code === "BAD_NAME",
@@ -590,7 +590,7 @@ describe("bad input", () => {
       assert.equal((await thrown(() => siege.client.admin.drain(evil))).code, "BAD_NAME");
       assert.equal((await thrown(() => siege.client.admin.dropTable(evil))).code, "BAD_NAME");
       assert.equal((await thrown(() => siege.client.cluster.table(evil))).code, "UNKNOWN_TABLE");
-      assert.deepEqual(await siege.lastSequences(), before);
+      assert.deepEqual(await siege.writesInLogs(), before);
     });
 
     it("values that no wire carries are refused with the field's name", async () => {

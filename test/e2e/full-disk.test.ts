@@ -58,6 +58,22 @@ describe("a full disk", () => {
     await rm(folder, { recursive: true });
   });
 
+  it("refuses a data folder that cannot be written, and names the way out", async () => {
+    const folder = join(disk, "sealed");
+    await mkdir(folder);
+    await run("mount", ["-o", "remount,ro", disk]);
+    try {
+      for (const path of [folder, join(disk, "new")]) {
+        const options = unwrap(decodeOptions({ dataDir: path, port: 0, nodes: 1, control: 1 }));
+        const refused = faultOf(await startCluster(options));
+        assert.equal(refused.code, "DATA_DIR", refused.message);
+        assert.match(refused.message, /cannot be made or written.*--data-dir/);
+      }
+    } finally {
+      await run("mount", ["-o", "remount,rw", disk]);
+    }
+  });
+
   it("keeps every acknowledged row, says why it takes no more, and goes on once there is room", async function () {
     this.timeout(60_000);
     const options = decodeOptions({ dataDir: join(disk, "data"), port: 0, nodes: 1, control: 1, logGroups: 1 });
