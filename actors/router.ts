@@ -32,6 +32,8 @@ export interface RouterConfig {
   readonly reach: "core" | "edge";
   /** Copies of a new table's fragments where whoever makes it does not say; absent or 0: as many as fit, at most 3. */
   readonly tableReplicas?: number;
+  /** Requests held at once; absent: `limits.routerRequests`. */
+  readonly requestsHeld?: number;
 }
 
 export interface RouterPorts {
@@ -55,7 +57,7 @@ export function createRouter(config: RouterConfig, { hash }: RouterPorts): Actor
   const source = config.reach === "core" ? createCoreViews(config.partitions, tickets) : createEdgeViews(tickets);
   const locations = createLocations(source, hash);
   const courier = createCourier(config, locations, source, tickets);
-  const desk = createDesk(courier);
+  const desk = createDesk(courier, config.requestsHeld);
   const admin = createAdmin(config, desk, locations, hash, tickets);
   const kit: Kit = { config, courier, desk, locations, hash, requestId: requestIds(config.id) };
   const intake = createIntake(kit, admin, source, hash, tickets);

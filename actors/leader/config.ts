@@ -15,6 +15,8 @@ export interface LeaderConfig {
   readonly snapshotEvery: number;
   /** A log stream beyond this is trimmed. */
   readonly logRetainBytes: number;
+  /** Records that a log stream keeps whatever its size; absent: 1,000. */
+  readonly logTailKept?: number;
 }
 
 /** Says what is wrong with `config`, or nothing. */

@@ -1,5 +1,5 @@
 // Trimmer. Owns how far the head of each log stream may be cut. A group's stream holds fragments of one partition only, so its leader alone decides.
-// TR1 nothing is cut that a replica which counts has not got on disk, nor any fragment's last record (its fence), nor the stream's last `tailKept` records.
+// TR1 nothing is cut that a replica which counts has not got on disk, nor any fragment's last record (its fence), nor the stream's last `logTailKept` records.
 // TR2 a replica that holds the log back holds it only so far: one that copies, or is down for long, or is too far behind, copies a snapshot anyway (I6).
 // TR3 an idle fragment is asked for a checkpoint: a new last record lets the old one go.
 
@@ -22,7 +22,7 @@ export interface Trimmer {
 }
 
 const lookPauseMs = 250;
-const tailKept = 1000;
+const defaultTailKept = 1000;
 /** Of the limit, what a trimmed stream keeps: so that it is not trimmed at every look. */
 const keptShare = 0.75;
 /** Of the limit, beyond which a replica that is behind is left behind. */
@@ -66,7 +66,7 @@ interface Look {
 }
 
 function trim(config: LeaderConfig, look: Look): Effects {
-  const wantSeq = wantedSeq(look.stream, config.logRetainBytes);
+  const wantSeq = wantedSeq(look.stream, config.logRetainBytes, config.logTailKept);
   if (wantSeq <= look.stream.firstSeq) return none;
   const crowded = look.stream.bytes > patience * config.logRetainBytes;
   let belowSeq = wantSeq;
@@ -84,7 +84,11 @@ function trim(config: LeaderConfig, look: Look): Effects {
 }
 
 /** Where the stream would begin if only its size decided; at most its first sequence when it is small enough. */
-export function wantedSeq({ firstSeq, lastSeq, messages, bytes }: StreamState, retainBytes: number): number {
+export function wantedSeq(
+  { firstSeq, lastSeq, messages, bytes }: StreamState,
+  retainBytes: number,
+  tailKept: number = defaultTailKept,
+): number {
   if (bytes <= retainBytes) return 0;
   const surplus = Math.ceil(messages * (1 - (keptShare * retainBytes) / bytes));
   return Math.min(firstSeq + surplus, lastSeq - tailKept);

@@ -45,7 +45,7 @@ export const sweepTimer = "router/sweep";
 const sweepMs = 20;
 const emptyRequestBytes = 256;
 
-export function createDesk(courier: Courier): Desk {
+export function createDesk(courier: Courier, requestsHeld: number = limits.routerRequests): Desk {
   const open = new Set<Inquiry>();
   let bytes = 0;
   let armed = false;
@@ -69,7 +69,7 @@ export function createDesk(courier: Courier): Desk {
 
   return {
     admit(from, context) {
-      if (open.size >= limits.routerRequests) return overloaded("requests");
+      if (open.size >= requestsHeld) return overloaded("requests");
       if (bytes + emptyRequestBytes > limits.routerBytes) return overloaded("bytes");
       const inquiry: Inquiry = {
         from,

@@ -13,9 +13,10 @@ export function realCast(hash: Hash): Cast {
         { id, zone, weight: 1, incarnation, storeId, bootCount, partitions, logGroups, timing },
         { store, hash },
       ),
-    router: (id, { partitions, timing }) => createRouter({ id, partitions, timing, reach: "core" }, { hash }),
-    leader: (role, { partitions, logGroups, timing, snapshotEvery, logRetainBytes }) =>
-      createLeader({ ...role, partitions, logGroups, timing, snapshotEvery, logRetainBytes }, { hash }),
+    router: (id, { partitions, timing, routerRequests }) =>
+      createRouter({ id, partitions, timing, reach: "core", requestsHeld: routerRequests }, { hash }),
+    leader: (role, { partitions, logGroups, timing, snapshotEvery, logRetainBytes, logTailKept }) =>
+      createLeader({ ...role, partitions, logGroups, timing, snapshotEvery, logRetainBytes, logTailKept }, { hash }),
     jobs: {},
   };
 }

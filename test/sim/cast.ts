@@ -14,6 +14,10 @@ export interface Shape {
   readonly timing: Timing;
   readonly snapshotEvery: number;
   readonly logRetainBytes: number;
+  /** Small, so that the trimmer works in short runs. */
+  readonly logTailKept: number;
+  /** Small, so that bursts of a test are too much. */
+  readonly routerRequests: number;
 }
 
 export interface NodeRole {

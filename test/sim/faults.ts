@@ -5,7 +5,10 @@
 import { bookkeepingKey } from "../../src/fragment/layout.js";
 import { isWhole, readBookkeeping } from "../../src/fragment/replica.js";
 import type { Random } from "../../src/kernel/random.js";
-import { fragmentOfSubject, streams } from "../../src/protocol/subjects.js";
+import type { LedgerEvent } from "../../src/ledger/event.js";
+import { decodeLedgerRecord } from "../../src/ledger/record.js";
+import { fragmentOfSubject, streams, subjects } from "../../src/protocol/subjects.js";
+import type { Plan } from "../../src/verify/workload.js";
 import { calmHost } from "./host.js";
 import { logServer } from "./log.js";
 import type { FaultKind, Profile } from "./profile.js";
@@ -14,17 +17,46 @@ import type { HostKind, Seat, World } from "./world.js";
 const damageGapMs = 15_000;
 const quietBeforeLossMs = 4_000;
 const mostDisksLost = 2;
+const burstRequests = 200;
+const burstMs = 10;
+
+/** After which a leader may be made to die; what a run never has, never strikes. */
+const ledgerKinds: readonly LedgerEvent["kind"][] = [
+  "leaderElected",
+  "nodeJoined",
+  "nodeUp",
+  "nodeDown",
+  "nodeDraining",
+  "tableCreated",
+  "tableDropped",
+  "primariesChanged",
+  "fragmentsActivated",
+  "replicasAdded",
+  "replicasReady",
+  "replicasRemoved",
+  "logStreamSeen",
+  "incidentReported",
+];
 
 export class Faults {
   readonly counts = new Map<FaultKind, number>();
   private stopped = false;
   private lastDamageMs = 0;
   private disksLost = 0;
+  private extraTables = 0;
+  /** Requests of bursts that were refused for want of room, and refusals that do not say when to come back. */
+  turnedAway = 0;
+  readonly strange: string[] = [];
+  private armed: LedgerEvent["kind"] | undefined;
+  /** How often a leader died right after a ledger event of each kind. */
+  readonly leaderCrashes = new Map<string, number>();
 
+  /** `burst`: what an overload asks, all at once. */
   constructor(
     private readonly world: World,
     private readonly profile: Profile,
     private readonly random: Random,
+    private readonly burst: readonly Plan[],
   ) {}
 
   start(): void {
@@ -33,12 +65,14 @@ export class Faults {
     world.log.weather = { ...profile.log };
     world.compute.weather = profile.compute;
     world.supervision = { restartMinMs: 100, restartMaxMs: profile.restartMaxMs, tellsDeath: profile.tellsDeath };
+    if (profile.everyS.has("leaderCrashAtEvent")) this.watchLedger(this.random.fork("ledger"));
     for (const [kind, everyS] of profile.everyS) this.plan(kind, everyS * 1000, this.random.fork(kind));
   }
 
   /** No new faults, and all that are under way end. */
   stop(): void {
     this.stopped = true;
+    for (const seat of this.world.seats) seat.diskFullUntilMs = 0;
     this.world.supervision = { restartMinMs: 100, restartMaxMs: 300, tellsDeath: 0.5 };
     this.world.heal();
   }
@@ -135,6 +169,23 @@ export class Faults {
       case "loseOne":
       case "recreateLog":
         return this.damageLog(kind, random);
+      case "leftBehind":
+        return this.leaveBehind(random);
+      case "handOver":
+        return this.handOver(random);
+      case "drainNode":
+        return this.drain(this.anyOf(this.world.seatsOf("node"), random), 500 + random.next() * 8000);
+      case "extraTable":
+        return this.extraTable(random);
+      case "leaderCrashAtEvent":
+        this.armed = ledgerKinds[random.below(ledgerKinds.length)];
+        return false;
+      case "fullDisk":
+        return this.fillDisk(random);
+      case "overload":
+        return this.overload(random);
+      case "flipBit":
+        return this.flipBit(random);
     }
   }
 
@@ -190,6 +241,136 @@ export class Faults {
     this.world.clock.after(100 + random.next() * (random.next() < 0.5 ? 1500 : 8000), () => {
       for (const [from, to] of links) this.world.network.unblock(from, to);
     });
+    return true;
+  }
+
+  /** A node that writes much, hence a primary of what is asked for. */
+  private busyNode(random: Random): string {
+    const { world } = this;
+    const name = streams.log(random.below(world.options.shape.logGroups));
+    const newest = world.log.records(name).slice(-20);
+    return newest[random.below(newest.length)]?.writer ?? this.anyOf(world.seatsOf("node"), random).name;
+  }
+
+  private cutBothWays(links: readonly (readonly [string, string])[], forMs: number): void {
+    const { network, clock } = this.world;
+    const both = links.flatMap(([a, b]) => [[a, b] as const, [b, a] as const]);
+    for (const [from, to] of both) network.block(from, to);
+    clock.after(forMs, () => {
+      for (const [from, to] of both) network.unblock(from, to);
+    });
+  }
+
+  /** A primary reaches only routers, and one router learns nothing new: who asks there sees the old world while the others go on. */
+  private leaveBehind(random: Random): boolean {
+    const { world } = this;
+    const node = this.busyNode(random);
+    const router = this.anyOf(world.seatsOf("router"), random).name;
+    const others = world.seats.filter(({ name, kind }) => name !== node && kind !== "router").map(({ name }) => name);
+    this.note("leftBehind", `${node} and ${router}`);
+    this.cutBothWays(
+      [...[...others, logServer].map((other) => [node, other] as const), [router, logServer]],
+      2500 + random.next() * 4000,
+    );
+    return true;
+  }
+
+  /** The role moves away from a primary that lives and is heard, but cannot read of it; nor can one router. */
+  private handOver(random: Random): boolean {
+    const { world } = this;
+    const node = this.busyNode(random);
+    const seat = world.seats.find(({ name }) => name === node);
+    if (seat?.host === undefined) return false;
+    const router = this.anyOf(world.seatsOf("router"), random).name;
+    this.note("handOver", `${node} and ${router}`);
+    this.cutBothWays(
+      [
+        [node, logServer],
+        [router, logServer],
+      ],
+      1000 + random.next() * 1500,
+    );
+    return this.drain(seat, 3000 + random.next() * 4000);
+  }
+
+  /** An administrator drains a node, and changes their mind later. */
+  private drain({ name }: Seat, forMs: number): boolean {
+    this.note("drainNode", `${name} for ${Math.round(forMs)} ms`);
+    this.order("drain", { node: name });
+    this.world.clock.after(forMs, () => this.order("undrain", { node: name }));
+    return true;
+  }
+
+  /** An administrator's request, sent again until it is done or refused. */
+  private order(op: string, body: object): void {
+    const { network, clock } = this.world;
+    network.ask("u0", subjects.cluster(op), { ...body, deadlineMs: 3000 }, 3500, (outcome) => {
+      const text = outcome.kind === "answer" ? JSON.stringify(outcome.body) : "";
+      const refused = text.includes("TABLE_EXISTS") || text.includes("UNKNOWN_TABLE") || text.includes("UNKNOWN_NODE");
+      if (text === "" || (text.includes('"fault"') && !refused)) clock.after(500, () => this.order(op, body));
+    });
+  }
+
+  /** A table that nobody uses comes and goes. */
+  private extraTable(random: Random): boolean {
+    const name = `extra${++this.extraTables}`;
+    this.note("extraTable", name);
+    this.order("createTable", { name, fragments: 1 + random.below(3), replicas: 2 });
+    this.world.clock.after(2000 + random.next() * 6000, () => this.order("dropTable", { name }));
+    return true;
+  }
+
+  private watchLedger(random: Random): void {
+    const { world } = this;
+    world.log.onStored.push((stream, { bytes, writer }) => {
+      if (this.armed === undefined || this.stopped || !stream.startsWith("FORESHARD_LEDGER_")) return;
+      const record = decodeLedgerRecord(bytes);
+      const { armed } = this;
+      const seat = world.seats.find(({ name }) => name === writer);
+      if (!record.ok || seat?.host === undefined || !record.value.events.some(({ kind }) => kind === armed)) return;
+      this.armed = undefined;
+      this.leaderCrashes.set(armed, (this.leaderCrashes.get(armed) ?? 0) + 1);
+      this.counts.set("leaderCrashAtEvent", (this.counts.get("leaderCrashAtEvent") ?? 0) + 1);
+      const { host } = seat;
+      // Before it knows that the record is stored, or just after it acted on it.
+      world.clock.after(random.next() * 6, () => {
+        if (seat.host === host) world.crash(seat, `after ${armed}`);
+      });
+    });
+  }
+
+  /** No room: the next flush ends the process, and none starts until there is room again. */
+  private fillDisk(random: Random): boolean {
+    const seat = this.anyOf(this.world.seatsOf("node"), random);
+    if (seat.store === undefined) return false;
+    this.note("fullDisk", seat.name);
+    seat.diskFullUntilMs = this.world.clock.nowMs + 500 + random.next() * 4000;
+    return true;
+  }
+
+  /** Far more requests at once than a router holds: it has to refuse, and to go on. */
+  private overload(random: Random): boolean {
+    const { world, burst } = this;
+    this.note("overload", `${burstRequests} requests`);
+    for (let count = 0; count < burstRequests; count++) {
+      const { table, op, body } = this.anyOf(burst, random);
+      world.clock.after(random.next() * burstMs, () =>
+        world.network.ask("burst", subjects.query(table, op), { ...body, deadlineMs: 1500 }, 2000, (outcome) => {
+          const text = outcome.kind === "answer" ? JSON.stringify(outcome.body) : "";
+          if (!text.includes("OVERLOADED")) return;
+          this.turnedAway++;
+          if (!text.includes("retryAfterMs")) this.strange.push(`turned away without a time to come back: ${text}`);
+        }),
+      );
+    }
+    return true;
+  }
+
+  private flipBit(random: Random): boolean {
+    const seat = this.anyOf(this.world.seatsOf("node"), random);
+    const key = seat.store?.flipBit(random.next(), random.below(1 << 20));
+    if (key === undefined) return false;
+    this.note("flipBit", `${seat.name} ${key}`);
     return true;
   }
 

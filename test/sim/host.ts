@@ -21,6 +21,8 @@ export interface HostParts {
   readonly compute: ComputePool;
   readonly appendTimeoutMs: number;
   readonly readTimeoutMs: number;
+  /** True when a flush finds no room: the process is about to end. */
+  diskFull(): boolean;
   /** The world's story: not part of any decision. */
   say(line: string): void;
   /** An actor without parent threw: the process ends. */
@@ -204,6 +206,7 @@ export class Host implements World {
     this.flushing = true;
     this.parts.clock.after(this.random.next() * this.weather.flushMs, () =>
       this.come(() => {
+        if (this.parts.diskFull()) return;
         this.flushing = false;
         this.store?.flush();
       }),

@@ -104,7 +104,7 @@ export class LogServer {
   private readonly streamPausedUntilMs = new Map<string, number>();
   private readonly fullUntilMs = new Map<string, number>();
   /** Called for every record that is stored, in order. */
-  onStored: (stream: string, record: Stored) => void = () => {};
+  readonly onStored: ((stream: string, record: Stored) => void)[] = [];
   /** Lets a planted mistake look away from the fence. */
   fenced: (writer: string, log: LogSubject) => boolean = () => true;
   readonly counts = { stored: 0, refused: 0, unknown: 0, late: 0, stale: 0, lostRecords: 0 };
@@ -318,7 +318,7 @@ export class LogServer {
     stream.bytes += bytes.length;
     if (stream.keep > 0) this.dropOlder(stream, log.subject);
     this.counts.stored++;
-    this.onStored(log.stream, record);
+    for (const told of this.onStored) told(log.stream, record);
     for (const tail of this.tailsOf.get(log.stream) ?? []) this.pumpAfter(tail, this.tailDelayMs());
     return { kind: "stored", seq };
   }

@@ -121,7 +121,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "leaseFromGrant",
-    what: "a node counts its lease from the answer, and twice as long",
+    what: "a node counts its lease from the answer, and three times as long",
     tamper: onMessages("node", (message) => {
       const outcome = message.outcome as { kind?: string; body?: Fields } | undefined;
       const body = outcome?.body;
@@ -148,26 +148,12 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "noPromise",
-    what: "a replica that tells its position does not promise silence below the new epoch, and the lease does not end",
-    tamper: () => {
-      const promise = onMessages("shard/", (message) => {
-        const request = message.request as Fields | undefined;
-        if (message.kind !== "peer" || request?.kind !== "position") return message;
-        return { ...message, request: { ...request, epoch: 0 } };
-      })();
-      const lease = onMessages("node", (message) => {
-        const outcome = message.outcome as { body?: Fields } | undefined;
-        if (message.kind !== "answered" || typeof outcome?.body?.leaseMs !== "number") return message;
-        return { ...message, outcome: { ...outcome, body: { ...outcome.body, leaseMs: 60_000 } } };
-      })();
-      return {
-        effects: (effects) => effects,
-        message: (message, where) => {
-          const seen = promise.message?.(message, where) ?? message;
-          return lease.message?.(seen, where) ?? seen;
-        },
-      };
-    },
+    what: "a replica that tells its position does not promise silence below the new epoch",
+    tamper: onMessages("shard/", (message) => {
+      const request = message.request as Fields | undefined;
+      if (message.kind !== "peer" || request?.kind !== "position") return message;
+      return { ...message, request: { ...request, epoch: 0 } };
+    }),
   },
   {
     name: "strongReadsAnywhere",
@@ -251,6 +237,32 @@ export const mutants: readonly Mutant[] = [
           : body,
       ),
     ),
+  },
+  {
+    name: "feedSkips",
+    what: "a poll of a change feed loses its first change where there are several",
+    tamper: onEffects(
+      "router",
+      replied((body) =>
+        Array.isArray(body.changes) && body.changes.length > 1 ? { ...body, changes: body.changes.slice(1) } : body,
+      ),
+    ),
+  },
+  {
+    name: "feedStandsStill",
+    what: "a poll of a change feed gives back a cursor from before its changes",
+    tamper: () => {
+      let before: unknown;
+      return onEffects(
+        "router",
+        replied((body) => {
+          if (!Array.isArray(body.changes)) return body;
+          const cursor = body.changes.length > 0 ? (before ?? body.cursor) : body.cursor;
+          before = body.cursor;
+          return { ...body, cursor };
+        }),
+      )();
+    },
   },
   {
     name: "countOfOneFragment",

@@ -31,6 +31,14 @@ export const allFaults = [
   "loseTail",
   "loseOne",
   "recreateLog",
+  "leftBehind",
+  "handOver",
+  "drainNode",
+  "extraTable",
+  "leaderCrashAtEvent",
+  "fullDisk",
+  "overload",
+  "flipBit",
 ] as const;
 export type FaultKind = (typeof allFaults)[number];
 
@@ -80,10 +88,32 @@ const ordinary: readonly (readonly [FaultKind, number])[] = [
   ["slowLink", 12],
 ];
 
+/** The same, drawn from a fork of their own, with the share of runs that have them. */
+const directed: readonly (readonly [FaultKind, number, number])[] = [
+  ["leftBehind", 0.3, 9],
+  ["handOver", 0.3, 7],
+  ["drainNode", 0.25, 10],
+  ["extraTable", 0.15, 15],
+  ["leaderCrashAtEvent", 0.35, 4],
+  ["fullDisk", 0.25, 15],
+  ["overload", 0.25, 12],
+];
+
+/** Never drawn: nothing in the product looks for it yet. They happen only where a run names them. */
+const onRequest: readonly (readonly [FaultKind, number])[] = [["flipBit", 10]];
+
+/** Only these kinds of the profile's faults, and those of them that are never drawn. */
+export function narrowed(profile: Profile, only: readonly FaultKind[] | undefined): Profile {
+  if (only === undefined) return profile;
+  return { ...profile, everyS: new Map([...profile.everyS, ...onRequest].filter(([kind]) => only.includes(kind))) };
+}
+
 export function drawProfile(random: Random): Profile {
   const everyS = new Map<FaultKind, number>();
   const storm = 0.5 + random.next() * 1.5;
   for (const [kind, meanS] of ordinary) if (random.next() < 0.5) everyS.set(kind, meanS * storm);
+  const more = random.fork("directed");
+  for (const [kind, share, meanS] of directed) if (more.next() < share) everyS.set(kind, meanS);
   const damage = random.next();
   // One kind of damage per run, and mild company: two copies lost at once is more than was promised.
   if (damage < 0.1) everyS.set("wipeDisk", 20);

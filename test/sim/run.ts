@@ -15,8 +15,9 @@ import { witnessOf } from "./check/witness.js";
 import { Clients } from "./clients.js";
 import { Faults } from "./faults.js";
 import type { Mutant } from "./mutants.js";
-import { calmProfile, drawProfile, type FaultKind, type Profile } from "./profile.js";
+import { calmProfile, drawProfile, type FaultKind, narrowed } from "./profile.js";
 import { Trace } from "./trace.js";
+import { Watchers } from "./watchers.js";
 import { World } from "./world.js";
 
 export interface RunOptions {
@@ -45,6 +46,10 @@ export interface RunReport {
   readonly acknowledged: number;
   readonly codes: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
+  /** Requests of bursts that were refused for want of room. */
+  readonly turnedAway: number;
+  /** How often a leader died right after a ledger event, by kind of event. */
+  readonly leaderCrashes: Readonly<Record<string, number>>;
   readonly virtualS: number;
   readonly realMs: number;
   /** What else the command line must say to run this again. */
@@ -61,6 +66,8 @@ export interface Run {
 export const patience = { tablesMs: 30_000, clientsMs: 30_000, finalMs: 20_000, agreeMs: 20_000 } as const;
 const afterFaultsMs = 3_000;
 const agreeEveryMs = 1_000;
+/** Share of runs whose tables are watched. */
+const watchedRuns = 0.5;
 /** Operations that even a stormy run must have got through for its checkers to mean something. */
 const neededPerSecond = 2;
 
@@ -81,7 +88,8 @@ export function run(options: RunOptions): Run {
     relaxed: 0.3,
   });
   const clients = new Clients(world, workload, random.fork("clients"), profile.thinkMs);
-  const faults = new Faults(world, profile, random.fork("faults"));
+  const watchers = new Watchers(world, random.fork("watchers"));
+  const faults = new Faults(world, profile, random.fork("faults"), workload.finalReads());
   const late: string[] = [];
   const witness = witnessOf(world.log);
   const fold = () =>
@@ -92,6 +100,8 @@ export function run(options: RunOptions): Run {
   if (!waitFor(world, patience.tablesMs, () => made.done === tables.length))
     late.push("the tables were not made in time");
   clients.open(6);
+  const watched = random.fork("watched").next() < watchedRuns;
+  if (watched) watchers.open(tables.map(({ name }) => name));
   faults.start();
   world.clock.runUntil(world.clock.nowMs + options.seconds * 1000);
   faults.stop();
@@ -100,6 +110,9 @@ export function run(options: RunOptions): Run {
   clients.stop();
   if (!waitFor(world, patience.clientsMs, () => clients.busy === 0))
     late.push("clients were still waiting for answers");
+  watchers.stop();
+  if (!waitFor(world, patience.clientsMs, () => watchers.busy === 0))
+    late.push("change feeds did not come to their ends");
   const finals = { left: 0, failed: 0 };
   for (const plan of workload.finalReads()) {
     finals.left++;
@@ -127,6 +140,9 @@ export function run(options: RunOptions): Run {
     history: clients.history,
     hash: options.hash,
     late,
+    faults,
+    feeds: watchers.feeds,
+    watched,
     lateTries: profile.link.duplicate > 0 || profile.link.straggle > 0,
     needed: Math.floor(options.seconds * neededPerSecond),
   });
@@ -141,6 +157,8 @@ export function run(options: RunOptions): Run {
     acknowledged: clients.history.filter((entry) => entry.ending === "ok").length,
     codes: Object.fromEntries(clients.codes),
     faults: Object.fromEntries(faults.counts),
+    turnedAway: faults.turnedAway,
+    leaderCrashes: Object.fromEntries(faults.leaderCrashes),
     virtualS: Math.round(world.clock.nowMs / 1000),
     realMs: Math.round(performance.now() - startedMs),
     flags: flagsOf(options),
@@ -161,11 +179,6 @@ export function waitFor(world: World, withinMs: number, met: () => boolean): boo
   return met();
 }
 
-function narrowed(profile: Profile, only: readonly FaultKind[] | undefined): Profile {
-  if (only === undefined) return profile;
-  return { ...profile, everyS: new Map([...profile.everyS].filter(([kind]) => only.includes(kind))) };
-}
-
 function shapeOf({ nodes }: RunOptions, draw: number): Shape {
   return {
     nodes,
@@ -176,6 +189,8 @@ function shapeOf({ nodes }: RunOptions, draw: number): Shape {
     timing: defaultTiming,
     snapshotEvery: 12,
     logRetainBytes: 24 * 1024,
+    logTailKept: 20,
+    routerRequests: 60,
   };
 }
 

@@ -242,6 +242,8 @@ const shape: Shape = {
   timing: defaultTiming,
   snapshotEvery: 10,
   logRetainBytes: 1000,
+  logTailKept: 20,
+  routerRequests: 100,
 };
 
 function toyWorld(seed: number): { world: World; trace: Trace } {

@@ -29,6 +29,8 @@ export interface Seat {
   starts: number;
   oldDisk: DiskCopy | undefined;
   lastCrashMs: number;
+  /** Until then nothing more goes onto its disk. */
+  diskFullUntilMs: number;
 }
 
 export interface WorldOptions {
@@ -39,6 +41,7 @@ export interface WorldOptions {
   readonly tamper?: Tamper | undefined;
 }
 
+const startAgainMs = 200;
 /** As the real streams are made. */
 const snapshotsKept = 2;
 
@@ -97,6 +100,11 @@ export class World {
 
   start(seat: Seat): void {
     if (seat.host !== undefined || this.closing) return;
+    // A node counts its start on the disk first: without room there is none.
+    if (seat.diskFullUntilMs > this.clock.nowMs) {
+      this.clock.after(startAgainMs, () => this.start(seat));
+      return;
+    }
     seat.starts++;
     this.counts.starts++;
     const incarnation = `${seat.name}-${seat.starts}-${this.random.fork(`life ${seat.name} ${seat.starts}`).hex(4)}`;
@@ -188,6 +196,7 @@ export class World {
         starts: 0,
         oldDisk: undefined,
         lastCrashMs: 0,
+        diskFullUntilMs: 0,
       });
     }
   }
@@ -201,6 +210,14 @@ export class World {
       compute: this.compute,
       appendTimeoutMs: shape.timing.appendTimeoutMs,
       readTimeoutMs: shape.timing.askTimeoutMs,
+      diskFull: () => {
+        if (seat.diskFullUntilMs <= this.clock.nowMs) return false;
+        const host = seat.host;
+        this.clock.after(0, () => {
+          if (seat.host === host) this.crash(seat, "no room on its disk");
+        });
+        return true;
+      },
       say: (line: string) => trace.say(this.clock.nowMs, line),
       crashed: (host: Host, actor: ActorId, error: unknown) => {
         this.options.trace.say(this.clock.nowMs, `${host.name} ${actor} failed: ${String(error)}`);

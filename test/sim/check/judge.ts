@@ -2,9 +2,11 @@
 
 import type { Hash } from "../../../src/kernel/hash.js";
 import { isRefusal } from "../../../src/verify/attempt.js";
+import { checkFeeds, type Feed } from "../../../src/verify/feed.js";
 import type { Entry, Verdict } from "../../../src/verify/history.js";
 import { checkLinearizable } from "../../../src/verify/linearizable.js";
 import { checkAppliedOnce, checkBatches, checkScans, checkStaleReads } from "../../../src/verify/reads.js";
+import type { Faults } from "../faults.js";
 import type { World } from "../world.js";
 import { checkPrimaries } from "./primaries.js";
 import { checkReplicas } from "./replicas.js";
@@ -19,6 +21,9 @@ export interface Case {
   readonly hash: Hash;
   /** What did not happen in time. */
   readonly late: readonly string[];
+  readonly faults: Faults;
+  readonly feeds: readonly Feed[];
+  readonly watched: boolean;
   /** Copies of a request may arrive late: a refused write may still happen. */
   readonly lateTries: boolean;
   /** How much a run of this length must at least have done. */
@@ -41,10 +46,18 @@ export function judge(what: Case): readonly Verdict[] {
     checkBatches(history),
     checkStaleReads(history, { toleranceMs, lateTries }),
     checkScans(history, { toleranceMs, lateTries }),
+    checkFeeds(history, what.feeds, what.watched ? 1 : 0),
     checkAnswers(history),
     checkPrimaries(witness, hash, world.log.counts.lostRecords > 0),
     checkViews(witness, folded, hash),
     checkReplicas(world, views, hash),
+    {
+      checker: "turned away well",
+      unit: "requests turned away",
+      judged: what.faults.turnedAway,
+      needed: 0,
+      violations: what.faults.strange,
+    },
     { checker: "served in time", unit: "operations", judged: history.length, needed, violations: what.late },
   ];
 }

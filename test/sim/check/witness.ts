@@ -9,10 +9,10 @@ export interface Witness {
 
 export function witnessOf(log: LogServer): Witness {
   const records = new Map<string, Stored[]>();
-  log.onStored = (stream, record) => {
+  log.onStored.push((stream, record) => {
     const list = records.get(stream);
     if (list === undefined) records.set(stream, [record]);
     else list.push(record);
-  };
+  });
   return { records };
 }
