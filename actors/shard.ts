@@ -47,7 +47,7 @@ import {
   takeRead,
 } from "./shard/read.js";
 import type { Assignment, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
-import { expireWrites, leaveOffice, onFlightDone, pump, takeWrite } from "./shard/write.js";
+import { expireWrites, leaveOffice, onFlightDone, onLogFull, pump, takeWrite } from "./shard/write.js";
 
 const expiryTimer = "expiry";
 const expiryMs = 50;
@@ -78,6 +78,7 @@ export function createShard(
     stepAtMs: 0,
     stampedAtMs: 0,
     flight: undefined,
+    logFull: false,
     writes: [],
     writeBytes: 0,
     reads: [],
@@ -235,6 +236,7 @@ function onAppenderMessage(
 ): Effects {
   const progress = state.appender.on(message);
   if (progress === undefined) return [];
+  if (progress.waiting === "full") return [...progress.effects, ...onLogFull(state)];
   return progress.result === undefined
     ? progress.effects
     : [...progress.effects, ...onFlightDone(state, progress.result, context)];

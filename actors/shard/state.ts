@@ -178,6 +178,8 @@ export interface ShardState {
   stepAtMs: number;
   stampedAtMs: number;
   flight: Flight | undefined;
+  /** The log takes no more: its stream or disk is at its limit. Until the record in flight is in, further writes are refused. */
+  logFull: boolean;
   writes: WriteJob[];
   writeBytes: number;
   /** Reads that wait for the primary to open or for proof of freshness. */

@@ -10,7 +10,7 @@ import { encodeRecord, type FragmentRecord } from "../../src/fragment/record.js"
 import { judge } from "../../src/fragment/replica.js";
 import type { AppendResult } from "../../src/kernel/appender.js";
 import type { Effect, Effects } from "../../src/kernel/effect.js";
-import { fault } from "../../src/kernel/fault.js";
+import { type Fault, fault } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
 import { checkPosition } from "../../src/table/key.js";
 import { deadlinePassed, notPrimary, refuse, refuseAll, report, wrongFragment } from "./answer.js";
@@ -27,6 +27,7 @@ const queuedJobsLimit = limits.nodeOps;
 export function takeWrite(state: ShardState, job: WriteJob): Effects {
   if (state.mode.kind !== "serving" && state.mode.kind !== "opening")
     return [refuse(state, job.slot, notPrimary(state))];
+  if (state.logFull) return [refuse(state, job.slot, logIsFull(state))];
   const misplaced = job.op.steps.find((step) => !contains(state.replica.range, step.position));
   if (misplaced !== undefined) return [refuse(state, job.slot, wrongFragment(state))];
   for (const step of job.op.steps) {
@@ -111,6 +112,7 @@ export function onFlightDone(state: ShardState, result: AppendResult, context: C
   const { flight } = state;
   if (flight === undefined) return [];
   state.flight = undefined;
+  state.logFull = false;
   switch (result.kind) {
     case "stored":
       return onStored(state, flight, result.seq);
@@ -207,6 +209,20 @@ function requeue(state: ShardState, flight: Flight, context: Context): Effects {
 function takeBack(state: ShardState, flight: Flight): void {
   state.writes = [...flight.jobs, ...state.writes];
   for (const job of flight.jobs) state.writeBytes += job.bytes;
+}
+
+/** The record in flight waits for room (its outcome is open until the log has it or refuses it); what is queued behind it is refused. */
+export function onLogFull(state: ShardState): Effects {
+  state.logFull = true;
+  const queued = state.writes;
+  state.writes = [];
+  state.writeBytes = 0;
+  return refuseAll(state, queued, logIsFull(state));
+}
+
+function logIsFull(state: ShardState): Fault {
+  const note = `${state.log.stream} is at its limit or the disk of its server is full; make room on the NATS servers, then try again`;
+  return fault("LOG_FULL", note, { retryAfterMs: 1000 });
 }
 
 /** Writes that waited too long for the fragment to open. */

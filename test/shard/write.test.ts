@@ -37,6 +37,19 @@ describe("shard: the way of a write", () => {
     assert.equal(log.records.length, 2);
   });
 
+  it("a full log refuses what is queued and what comes, and keeps at the record in flight until there is room", () => {
+    const { log, n1 } = servingAlone();
+    n1.fates.push("full", "full");
+    const first = n1.exec(put("a", 1));
+    const second = n1.exec(put("b", 2));
+    assert.equal(n1.outcome(first), "waiting");
+    assert.equal(n1.outcome(second), "LOG_FULL");
+    n1.pass(1000);
+    assert.deepEqual(n1.outcome(first), [versionOf(2, 0)]);
+    assert.deepEqual(n1.outcome(n1.exec(put("b", 3))), [versionOf(3, 0)]);
+    assert.equal(log.records.length, 3);
+  });
+
   it("a condition that fails on a record in flight is answered only once that record is stored", () => {
     const { n1 } = servingAlone();
     n1.fates.push("held");
@@ -64,7 +77,7 @@ describe("shard: the way of a write", () => {
 
   it("an append that was lost, again and again: sent until the log has it", () => {
     const { log, n1 } = servingAlone();
-    n1.fates.push("lost", "lost", "full", "lost");
+    n1.fates.push("lost", "lost", "lost", "lost");
     const job = n1.exec(put("a", 1));
     const later = n1.exec(put("a", 2));
     n1.pass(60);
