@@ -13,6 +13,7 @@ import { fragmentOfSubject, streams, subjects } from "../src/protocol/subjects.j
 import { type Access, onDone, onExec } from "./node/exec.js";
 import { beat, beatTimer, onBeatAnswer, takeLease } from "./node/heartbeat.js";
 import { firstFreeShelf, onShardFailed, reconcile, respawn } from "./node/reconcile.js";
+import { onScrubDone, scrubTick, scrubTimer } from "./node/scrub.js";
 import type { NodeConfig, NodeMessage, NodeState, NodeWiring } from "./node/state.js";
 
 export type { NodeConfig, NodeMessage, NodeWiring };
@@ -43,6 +44,7 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
     bytesUnderWay: 0,
     nextShelf: firstFreeShelf({ wiring }),
     beats: new Map(),
+    scrub: { done: new Set(), current: undefined, currentTicks: 0, roundTicks: 0 },
     leaving: false,
     leaveUntilMs: 0,
   };
@@ -53,10 +55,12 @@ const handlers: Handlers<NodeState, NodeMessage> = {
   start: (state, _message, context) => [
     ...state.partitions.flatMap(({ tail }) => tail.start()),
     ...beat(state, context),
+    ...scrubTick(state),
   ],
   stop: (state, message, context) => onStop(state, message, context),
   request: (state, message, context) => onRequest(state, message, context),
   execDone: (state, { done }) => onDone(state, done),
+  scrubDone: (state, { fragment }) => onScrubDone(state, fragment),
   followed: (state, message) => onTail(state, message) ?? onRecord(state, message),
   followNews: (state, message) => onTail(state, message) ?? onNews(state, message),
   logRead: (state, message) => onTail(state, message) ?? [],
@@ -144,6 +148,7 @@ function onPeer(state: NodeState, request: Request): Effects {
 
 function onWoke(state: NodeState, message: Extract<NodeMessage, { kind: "woke" }>, context: Context): Effects {
   if (message.name === beatTimer) return [...beat(state, context), ...leaveIfDrained(state)];
+  if (message.name === scrubTimer) return scrubTick(state);
   if (message.name === leaveTimer) return [{ kind: "stop", id: self }];
   if (message.name.startsWith("respawn/")) return respawn(state, Number(message.name.slice("respawn/".length)));
   return onTail(state, message) ?? [];

@@ -46,6 +46,7 @@ import {
   proveFreshness,
   takeRead,
 } from "./shard/read.js";
+import { onScrubRead, startScrub } from "./shard/scrub.js";
 import type { Assignment, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
 import { expireWrites, leaveOffice, onFlightDone, onLogFull, pump, takeWrite } from "./shard/write.js";
 
@@ -91,6 +92,8 @@ export function createShard(
     recentBytes: 0,
     watchers: [],
     wantCheckpoint: false,
+    scrub: undefined,
+    scrubbed: new Set(),
     durableSeq: found?.seq ?? 0,
     durableTicket: 0,
     durablePendingSeq: 0,
@@ -131,6 +134,7 @@ const handlers: Handlers<ShardState, ShardMessage> = {
     state.wantCheckpoint = true;
     return pump(state, context);
   },
+  scrubLog: (state) => startScrub(state),
   slice: (state, { id }, context) => onSlice(state, id, context),
   pump: (state, _message, context) => pump(state, context),
   resume: (state, _message, context) => onResume(state, context),
@@ -245,7 +249,8 @@ function onAppenderMessage(
 function onLogRead(state: ShardState, message: Extract<ShardMessage, { kind: "logRead" }>, context: Context): Effects {
   const watched = onWatcherRead(state, message.ticket, message.outcome);
   if (watched !== undefined) return watched;
-  const { mode } = state;
+  const { mode, scrub } = state;
+  if (message.ticket === scrub?.ticket) return onScrubRead(state, scrub, message.outcome);
   if (mode.kind === "opening" && message.ticket === mode.tailTicket)
     return onOpenTail(state, mode, message.outcome, context);
   if (mode.kind === "opening" && message.ticket === mode.catchUp?.ticket)

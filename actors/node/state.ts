@@ -74,6 +74,15 @@ export interface PartitionState {
   drained: boolean;
 }
 
+/** One fragment's log at a time is read from end to end. */
+export interface ScrubRound {
+  readonly done: Set<FragmentId>;
+  current: FragmentId | undefined;
+  /** How long the present fragment, and the round, have taken. */
+  currentTicks: number;
+  roundTicks: number;
+}
+
 export interface NodeState {
   readonly config: NodeConfig;
   readonly wiring: NodeWiring;
@@ -89,6 +98,7 @@ export interface NodeState {
   bytesUnderWay: number;
   nextShelf: number;
   readonly beats: Map<Ticket, Beat>;
+  readonly scrub: ScrubRound;
   leaving: boolean;
   leaveUntilMs: number;
 }

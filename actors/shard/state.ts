@@ -195,11 +195,24 @@ export interface ShardState {
   recentBytes: number;
   watchers: Watcher[];
   wantCheckpoint: boolean;
+  scrub: ScrubRun | undefined;
+  /** Sequences that a scrub has reported. */
+  readonly scrubbed: Set<number>;
   /** What the store has on disk: its stream sequence, and the commit that will move it. */
   durableSeq: number;
   durableTicket: Ticket;
   durablePendingSeq: number;
   expiryArmed: boolean;
+}
+
+/** A reading of the whole log: where it is, and the record that the next one must follow. */
+export interface ScrubRun {
+  ticket: Ticket;
+  seq: number;
+  lsn: number;
+  hash: Bytes | undefined;
+  readonly untilLsn: number;
+  unanswered: number;
 }
 
 export interface FragmentRecordAt {
@@ -224,6 +237,8 @@ export type ShardMessage =
   | { readonly kind: "logShaken" }
   | { readonly kind: "peer"; readonly request: PeerRequest; readonly from: ReplyTo }
   | { readonly kind: "checkpoint" }
+  /** Read the own log from end to end; answered by `scrubDone`. */
+  | { readonly kind: "scrubLog" }
   | { readonly kind: "slice"; readonly id: number }
   /** Reads that waited may go on. */
   | { readonly kind: "resume" }
@@ -232,7 +247,9 @@ export type ShardMessage =
   | WorldMessage;
 
 /** What a shard tells its node. */
-export type ShardReport = { readonly kind: "execDone"; readonly done: readonly Done[] };
+export type ShardReport =
+  | { readonly kind: "execDone"; readonly done: readonly Done[] }
+  | { readonly kind: "scrubDone"; readonly fragment: FragmentId };
 
 export interface Done {
   readonly slot: Slot;
