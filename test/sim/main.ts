@@ -15,7 +15,7 @@ import { describe, entryLine, passed } from "../../src/verify/history.js";
 import { realCast } from "./actors.js";
 import { type Mutant, mutants } from "./mutants.js";
 import { allFaults, type FaultKind } from "./profile.js";
-import { type RunReport, run } from "./run.js";
+import { profileOf, type RunReport, run } from "./run.js";
 
 interface Options {
   readonly seed?: number;
@@ -36,6 +36,8 @@ interface Options {
 }
 
 const shownViolations = 5;
+/** Seeds after which a mistake that nobody noticed means that the checkers are blind. */
+const mostMutantSeeds = 500;
 
 function whole(text: string): number {
   const value = Number(text);
@@ -98,7 +100,7 @@ async function runShare(options: Options, [from, to]: readonly [number, number],
   const cast = realCast(hash);
   const { seconds, nodes, calm = false, only, mutant } = options;
   const tell = options.trace === true ? (line: string) => process.stdout.write(`${line}\n`) : undefined;
-  for (let seed = from; seed <= to; seed++) {
+  for (const seed of inOrder(from, to, mutant)) {
     if ((seed - from) % share[1] !== share[0]) continue;
     const { report, history } = run({ seed, seconds, nodes, cast, hash, tell, calm, only, mutant });
     if (options.history !== undefined) writeFileSync(options.history, `${history.map(entryLine).join("\n")}\n`);
@@ -109,8 +111,13 @@ async function runShare(options: Options, [from, to]: readonly [number, number],
   }
 }
 
-/** Seeds after which a mistake that nobody noticed means that the checkers are blind. */
-const mostMutantSeeds = 500;
+/** Seeds of runs with the faults that a mistake needs come first. */
+function inOrder(from: number, to: number, mutant: Mutant | undefined): readonly number[] {
+  const seeds = Array.from({ length: Math.max(0, to - from + 1) }, (_, at) => from + at);
+  const needs = mutant?.needs ?? [];
+  const likely = (seed: number): boolean => needs.some((kind) => profileOf(seed).everyS.has(kind));
+  return needs.length === 0 ? seeds : [...seeds.filter(likely), ...seeds.filter((seed) => !likely(seed))];
+}
 
 /** Two mistakes at a time, each in a process of its own that ends at the first seed that catches it. */
 async function runMutants(options: Options, chosen: readonly Mutant[]): Promise<void> {
@@ -150,6 +157,8 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
   const jobs = Math.max(1, Math.min(options.jobs, to - from + 1));
   const startedMs = performance.now();
   const failing: RunReport[] = [];
+  const faults = new Map<string, number>();
+  const leaderCrashes = new Map<string, number>();
   let done = 0;
   let broken = false;
   const codes = await Promise.all(
@@ -158,6 +167,8 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
         const report = readReport(line);
         if (report === undefined) return;
         done++;
+        addUp(faults, report.faults);
+        addUp(leaderCrashes, report.leaderCrashes);
         if (options.json === true) process.stdout.write(`${line}\n`);
         if (report.passed) return;
         failing.push(report);
@@ -169,12 +180,22 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
   const expected = to - from + 1;
   const spentS = ((performance.now() - startedMs) / 1000).toFixed(1);
   if (options.json !== true) {
+    process.stdout.write(`faults: ${counted(faults)}\nleaders died right after: ${counted(leaderCrashes)}\n`);
     const seeds = failing.map(({ seed }) => seed).sort((a, b) => a - b);
     process.stdout.write(
       `${done} of ${expected} seeds run in ${spentS} s, ${failing.length} failed${seeds.length > 0 ? `: ${seeds.join(" ")}` : ""}\n`,
     );
   }
   if (failing.length > 0 || broken || done !== expected) process.exitCode = 1;
+}
+
+function addUp(sums: Map<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count);
+}
+
+function counted(sums: ReadonlyMap<string, number>): string {
+  const parts = [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `${name} ${count}`);
+  return parts.length === 0 ? "none" : parts.join(", ");
 }
 
 function child(args: readonly string[], onLine: (line: string) => void): Promise<number | null> {

@@ -8,12 +8,15 @@ import type { Effect, Effects, StoreWrite } from "../../src/kernel/effect.js";
 import type { Message } from "../../src/kernel/machine.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import { logServer } from "./log.js";
+import type { FaultKind } from "./profile.js";
 import type { Tamper, Tampered } from "./tap.js";
 import type { World } from "./world.js";
 
 export interface Mutant {
   readonly name: string;
   readonly what: string;
+  /** Faults without which it hardly shows: seeds that have them are tried first. */
+  readonly needs?: readonly FaultKind[];
   /** Made anew for each run: a mistake may remember what it saw. */
   tamper?(): Tamper;
   prepare?(world: World): void;
@@ -122,6 +125,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "leaseFromGrant",
     what: "a node counts its lease from the answer, and three times as long",
+    needs: ["leftBehind"],
     tamper: onMessages("node", (message) => {
       const outcome = message.outcome as { kind?: string; body?: Fields } | undefined;
       const body = outcome?.body;
@@ -149,6 +153,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "noPromise",
     what: "a replica that tells its position does not promise silence below the new epoch",
+    needs: ["handOver"],
     tamper: onMessages("shard/", (message) => {
       const request = message.request as Fields | undefined;
       if (message.kind !== "peer" || request?.kind !== "position") return message;

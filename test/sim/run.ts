@@ -15,7 +15,7 @@ import { witnessOf } from "./check/witness.js";
 import { Clients } from "./clients.js";
 import { Faults } from "./faults.js";
 import type { Mutant } from "./mutants.js";
-import { calmProfile, drawProfile, type FaultKind, narrowed } from "./profile.js";
+import { calmProfile, drawProfile, type FaultKind, narrowed, type Profile } from "./profile.js";
 import { Trace } from "./trace.js";
 import { Watchers } from "./watchers.js";
 import { World } from "./world.js";
@@ -78,7 +78,7 @@ export function run(options: RunOptions): Run {
   const shape = shapeOf(options, random.fork("shape").next());
   const world = new World({ seed: options.seed, shape, cast: options.cast, trace, tamper: options.mutant?.tamper?.() });
   options.mutant?.prepare?.(world);
-  const drawn = options.calm === true ? calmProfile : drawProfile(random.fork("profile"));
+  const drawn = options.calm === true ? calmProfile : profileOf(options.seed);
   const profile = narrowed(drawn, options.only);
   const tables = tablesFor(random.fork("tables").next());
   const workload = createWorkload(random.fork("workload"), {
@@ -164,6 +164,11 @@ export function run(options: RunOptions): Run {
     flags: flagsOf(options),
   };
   return { report, history: clients.history, world };
+}
+
+/** How hard the run of a seed is. */
+export function profileOf(seed: number): Profile {
+  return drawProfile(seededRandom(seed).fork("profile"));
 }
 
 function flagsOf({ seconds, nodes, calm, only }: RunOptions): string {
