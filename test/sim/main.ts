@@ -2,6 +2,7 @@
 //   -- --seed N [--trace]          one run        -- --seeds A..B        many, on all cores
 //   --seconds 60  --nodes 5        size of a run  --json                 for machines
 //   --mutants [names]              plants each mistake and shows the first seed that catches it
+//   --minimise                     finds fewer faults and less time with which a seed still fails
 //   --calm   --only crashNode,…    narrows a failing seed's faults       --history FILE    the clients' history as JSON lines
 
 import { spawn } from "node:child_process";
@@ -32,10 +33,12 @@ interface Options {
   readonly mutant?: Mutant;
   /** Set on the children of a run over many seeds: which share of them is theirs. */
   readonly untilFailure?: boolean;
+  readonly minimise?: boolean;
   readonly share?: readonly [number, number];
 }
 
 const shownViolations = 5;
+const shortestS = 3;
 /** Seeds after which a mistake that nobody noticed means that the checkers are blind. */
 const mostMutantSeeds = 500;
 
@@ -85,11 +88,13 @@ const program = new Command("simulate")
   .option("--history <file>", "write the clients' history as JSON lines")
   .option("--mutants [names]", "plant each mistake, or only these; show the first seed that catches each", mutantNames)
   .option("--mutant <name>", "plant one mistake", (text) => mutantNames(text)[0])
+  .option("--minimise", "of a seed that fails, find fewer faults and less time that still fail")
   .option("--until-failure", "stop at the first seed that fails")
   .option("--share <i/n>", "of many seeds, only those that leave i when divided by n", pair("/"));
 
 const options = program.parse().opts<Options>();
-if (options.mutants !== undefined) await runMutants(options, options.mutants === true ? mutants : options.mutants);
+if (options.minimise === true) await minimise(options);
+else if (options.mutants !== undefined) await runMutants(options, options.mutants === true ? mutants : options.mutants);
 else if (options.seeds !== undefined && options.share === undefined) await runMany(options, options.seeds);
 else if (options.seeds !== undefined && options.share !== undefined)
   await runShare(options, options.seeds, options.share);
@@ -109,6 +114,31 @@ async function runShare(options: Options, [from, to]: readonly [number, number],
     process.exitCode = 1;
     if (options.untilFailure === true) return;
   }
+}
+
+/** Leaves out one kind of fault after the other, then time, as long as the run still fails. */
+async function minimise(options: Options): Promise<void> {
+  const hash = await loadHash();
+  const cast = realCast(hash);
+  const { nodes, mutant, seed = 1 } = options;
+  const attempt = (only: readonly FaultKind[], seconds: number): RunReport =>
+    run({ seed, seconds, nodes, cast, hash, only, mutant }).report;
+  let only = options.only ?? [...profileOf(seed).everyS.keys()];
+  let { seconds } = options;
+  let last = attempt(only, seconds);
+  const keep = (report: RunReport): boolean => {
+    process.stdout.write(`${report.passed ? "passes" : "fails "}  ${report.flags}\n`);
+    if (!report.passed) last = report;
+    return !report.passed;
+  };
+  if (!keep(last)) return;
+  for (const kind of [...only]) {
+    const fewer = only.filter((one) => one !== kind);
+    if (keep(attempt(fewer, seconds))) only = fewer;
+  }
+  while (seconds > shortestS && keep(attempt(only, Math.ceil(seconds * 0.7)))) seconds = Math.ceil(seconds * 0.7);
+  process.stdout.write(`${story(last)}\n`);
+  process.exitCode = 1;
 }
 
 /** Seeds of runs with the faults that a mistake needs come first. */
