@@ -54,7 +54,8 @@ export function takeRead(state: ShardState, job: ReadJob, context: Context): Eff
   return askFreshness(state, job.op.read, context);
 }
 
-function mayRead(state: ShardState, level: ReadLevel, nowMs: number): Permission {
+/** Whether this replica may say now what its rows are. */
+export function mayRead(state: ShardState, level: ReadLevel, nowMs: number): Permission {
   const { mode } = state;
   if (level.level === "any") return isWhole(state.replica) ? "now" : notWhole(state);
   const leaseUntilMs = leaseOf(state);

@@ -2,6 +2,7 @@
 // W1 one record in flight; the next is decided only on what the log has acknowledged.
 // W2 answers leave when their record is stored (I1), whatever mode the shard is in by then. W3 a record that another overtook was not stored, and its requests
 //    are answered NOT_PRIMARY (they may be tried again elsewhere with the same request id).
+// W4 a refusal without a record in the same batch leaves only where a strong read may: a deposed primary would refuse on old rows.
 
 import { limits } from "../../src/config/limits.js";
 import { createBatch } from "../../src/fragment/batch.js";
@@ -10,14 +11,14 @@ import { encodeRecord, type FragmentRecord } from "../../src/fragment/record.js"
 import { judge } from "../../src/fragment/replica.js";
 import type { AppendResult } from "../../src/kernel/appender.js";
 import type { Effect, Effects } from "../../src/kernel/effect.js";
-import { type Fault, fault } from "../../src/kernel/fault.js";
+import { type Fault, type FaultCode, fault } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
 import { checkPosition } from "../../src/table/key.js";
-import { deadlinePassed, notPrimary, refuse, refuseAll, report, wrongFragment } from "./answer.js";
+import { deadlinePassed, noLease, notPrimary, refuse, refuseAll, report, wrongFragment } from "./answer.js";
 import { apply, incident, nextStampMs, publishStatus, readRecord } from "./apply.js";
 import { fallBehind } from "./follow.js";
 import { open, openTimer, submitMark } from "./open.js";
-import { resumeReads } from "./read.js";
+import { mayRead, resumeReads } from "./read.js";
 import type { Done, Flight, ShardState, WriteJob } from "./state.js";
 
 const queuedBytesLimit = 32 * 1024 * 1024;
@@ -76,8 +77,24 @@ function gather(state: ShardState, epoch: number, context: Context): Effects {
   }
   state.writes = state.writes.slice(taken);
   // Nothing to log: only repeated, refused or late requests. What they rest on is in the log already.
-  if (batch.changes.length === 0) return [report(state, answers), ...pump(state, context)];
+  if (batch.changes.length === 0) return [report(state, unfenced(state, answers, context)), ...pump(state, context)];
   return send(state, epoch, context, batch, answers, jobs);
+}
+
+/** No append stands behind these answers: a refusal tells what a row is, so it needs what a strong read needs (W4). */
+function unfenced(state: ShardState, answers: Done[], context: Context): Done[] {
+  const permission = mayRead(state, { level: "strong" }, context.nowMs);
+  if (permission === "now") return answers;
+  const why = permission === "wait" ? noLease() : permission;
+  return answers.map((one) =>
+    one.result.op === "fault" && tellsOfRow(one.result.fault.code)
+      ? { ...one, result: { op: "fault", fault: why } }
+      : one,
+  );
+}
+
+function tellsOfRow(code: FaultCode): boolean {
+  return code === "CONFLICT" || code === "EXISTS" || code === "NOT_FOUND";
 }
 
 function send(

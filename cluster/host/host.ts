@@ -127,8 +127,14 @@ async function portsOf(store: NodeStore | undefined): Promise<RolePorts> {
   };
 }
 
-function streamsOf({ partitions, logGroups, streamReplicas, maxLogBytes }: HostSpec): StreamsWish {
-  return { partitions, logGroups, replicas: streamReplicas, ...(maxLogBytes === undefined ? {} : { maxLogBytes }) };
+function streamsOf({ role, partitions, logGroups, streamReplicas, maxLogBytes }: HostSpec): StreamsWish {
+  return {
+    partitions,
+    logGroups,
+    replicas: streamReplicas,
+    ...(maxLogBytes === undefined ? {} : { maxLogBytes }),
+    restoresMetadata: role === "control",
+  };
 }
 
 /** The one way out. */

@@ -3,7 +3,6 @@
 // M2 a full stream refuses what is new; it never drops what is old.
 // M3 a stream that exists is never deleted, and changed only in its byte limit.
 
-import { limits } from "../../src/config/limits.js";
 import { type Fault, fail, fault, ok, type Result } from "../../src/kernel/fault.js";
 import { streams, subjects } from "../../src/protocol/subjects.js";
 import type { Inbox } from "./inbox.js";
@@ -16,6 +15,8 @@ export interface StreamsWish {
   readonly replicas: number;
   /** Limit of each log stream; absent: only the server's own. */
   readonly maxLogBytes?: number;
+  /** Whoever wishes may make lost metadata streams again (see `restorableStream`). */
+  readonly restoresMetadata?: boolean;
 }
 
 export interface StreamSpec {
@@ -52,6 +53,8 @@ export function wantedStreams(wish: StreamsWish): readonly StreamSpec[] {
   ];
 }
 
+const logPrefix = streams.log(0).slice(0, -1);
+
 function logStream(group: number, maxLogBytes: number | undefined): StreamSpec {
   return {
     name: streams.log(group),
@@ -75,12 +78,13 @@ export async function ensureStreams(inbox: Inbox, wish: StreamsWish): Promise<Re
   return failed !== undefined && !failed.ok ? failed : ok(made);
 }
 
-/** The spec of a log stream by its name; undefined for a stream that holds metadata: those are never made again. */
-export function logStreamNamed(name: string, wish: StreamsWish): StreamSpec | undefined {
-  const group = Array.from({ length: Math.min(wish.logGroups, limits.logGroups * 16) }, (_, index) => index).find(
-    (index) => streams.log(index) === name,
-  );
-  return group === undefined ? undefined : logStream(group, wish.maxLogBytes);
+/**
+ * The spec of a stream that may be made again when it is lost; undefined for any other. Log streams always: the replicas fill them. Metadata only where the
+ * wish says so: a leader goes on from its own view and the snapshots, anybody else would take an empty ledger for a new cluster's.
+ */
+export function restorableStream(name: string, wish: StreamsWish): StreamSpec | undefined {
+  const spec = wantedStreams(wish).find((wanted) => wanted.name === name);
+  return wish.restoresMetadata === true || spec?.name.startsWith(logPrefix) === true ? spec : undefined;
 }
 
 /** Makes one stream, or checks it when it is there. */

@@ -13,7 +13,7 @@ import { type Inbox, openInbox } from "./inbox.js";
 import { createLogStreams, type LogStreams, type LogTimes } from "./log.js";
 import { createRequests, type Requests } from "./requests.js";
 import type { NodeStore } from "./store.js";
-import { ensureStream, logStreamNamed, type StreamsWish } from "./streams.js";
+import { ensureStream, restorableStream, type StreamsWish } from "./streams.js";
 import { createTails, type Tails } from "./tail.js";
 import { createTimers, type Timers } from "./timers.js";
 
@@ -50,6 +50,8 @@ interface Parts {
   readonly timers: Timers;
   readonly compute: Compute;
   answer(actor: ActorId, message: WorldMessage): void;
+  /** An append found no such stream. */
+  lost(stream: string): void;
 }
 
 /** Messages between two looks at the clock. */
@@ -57,6 +59,7 @@ const stride = 16;
 const turnMs = 4;
 /** Past this many waiting messages the followed streams are made to wait. */
 const pressedMessages = 4096;
+const restoreEveryMs = 1000;
 
 export function createWorld(spec: WorldSpec): HostWorld {
   const { connection, store, random, log } = spec;
@@ -95,7 +98,13 @@ export function createWorld(spec: WorldSpec): HostWorld {
     restore: (stream) => restore(inbox, stream, spec),
     freshName: () => names.hex(8),
   });
-  const parts: Parts = { spec, streams, tails, requests, timers, compute, answer };
+  const restoredAtMs = new Map<string, number>();
+  function lost(stream: string): void {
+    if (performance.now() - (restoredAtMs.get(stream) ?? Number.NEGATIVE_INFINITY) < restoreEveryMs) return;
+    restoredAtMs.set(stream, performance.now());
+    void restore(inbox, stream, spec);
+  }
+  const parts: Parts = { spec, streams, tails, requests, timers, compute, answer, lost };
   const performers = performersOf(parts);
 
   function take(actor: ActorId, request: Request): void {
@@ -144,10 +153,13 @@ export function createWorld(spec: WorldSpec): HostWorld {
   };
 }
 
-function performersOf({ spec, streams, tails, requests, timers, compute, answer }: Parts): Performers {
+function performersOf({ spec, streams, tails, requests, timers, compute, answer, lost }: Parts): Performers {
   return {
     append: (actor, { log, bytes, expectedSeq, ticket }) =>
-      streams.append({ log, bytes, expectedSeq }, (outcome) => answer(actor, { kind: "appended", ticket, outcome })),
+      streams.append({ log, bytes, expectedSeq }, (outcome) => {
+        if (outcome.kind === "gone") lost(log.stream);
+        answer(actor, { kind: "appended", ticket, outcome });
+      }),
     readLog: (actor, { log, at, seq, ticket }) =>
       streams.read({ log, at, seq }, (outcome) => answer(actor, { kind: "logRead", ticket, outcome })),
     readStream: (actor, { stream, ticket }) =>
@@ -175,9 +187,9 @@ function performersOf({ spec, streams, tails, requests, timers, compute, answer 
   };
 }
 
-/** Log streams are made again when they are lost: the replicas fill them. Ledgers and leases never are. */
+/** Makes a lost stream again, where `restorableStream` allows it. */
 async function restore(inbox: Inbox, stream: string, { streams, log }: WorldSpec): Promise<boolean> {
-  const spec = logStreamNamed(stream, streams);
+  const spec = restorableStream(stream, streams);
   if (spec === undefined) return false;
   const result = await ensureStream(inbox, spec, streams.replicas);
   if (!result.ok) log("error", "streamNotRestored", { stream, why: result.fault.message });

@@ -5,7 +5,7 @@ import { until } from "../../cluster/engine/until.js";
 import { type Connection, openConnection } from "../../cluster/world/connection.js";
 import { type Inbox, openInbox } from "../../cluster/world/inbox.js";
 import { createLogStreams, type LogStreams } from "../../cluster/world/log.js";
-import { ensureStream, ensureStreams, logStreamNamed, type StreamsWish } from "../../cluster/world/streams.js";
+import { ensureStream, ensureStreams, restorableStream, type StreamsWish } from "../../cluster/world/streams.js";
 import { createTails, type Tails } from "../../cluster/world/tail.js";
 import type { AppendOutcome, ReadOutcome, StreamOutcome, WorldMessage } from "../../src/kernel/effect.js";
 import { streams, subjects } from "../../src/protocol/subjects.js";
@@ -106,7 +106,7 @@ export class Follower {
       pressed: () => false,
       freshName: () => String(names++),
       async restore(lost) {
-        const spec = logStreamNamed(lost, wish);
+        const spec = restorableStream(lost, wish);
         return spec !== undefined && (await ensureStream(inbox, spec, 1)).ok;
       },
     });
