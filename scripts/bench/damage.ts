@@ -60,7 +60,7 @@ async function suffer({ seed }: BenchChoice, outer: Farewell, { name, expect, st
   const { recoveredMs } = await scene.prober.recovery(struckAtMs, expect === "healed" ? serveLimitMs : noticeLimitMs);
   if (expect === "healed") await writeMore(scene);
   await Promise.all([scene.receipts.stop(), scene.prober.stop()]);
-  const receipts = await scene.receipts.compare().catch(() => undefined);
+  const receipts = await scene.receipts.compare(noticeLimitMs).catch(() => undefined);
   const incidents = await untilNoticed(scene);
   await done();
 

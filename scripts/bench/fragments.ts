@@ -7,16 +7,14 @@ import { type Door, openDoor } from "../live/door.js";
 import type { Farewell } from "../live/farewell.js";
 import { mebibytes, publish, say, secondsText } from "../live/figures.js";
 import { probeKeys, readViews } from "../live/locations.js";
-import { Prober } from "../live/prober.js";
 import { Receipts, receiptKey } from "../live/receipts.js";
+import { sweep } from "../live/sweep.js";
 import { TrialCluster } from "../live/trial-cluster.js";
 import { type BenchChoice, runBench } from "./options.js";
 
 const fragments = 1_000;
 const table = "many";
 const servedLimitMs = 120_000;
-/** Each fragment is asked twice in this time: little enough load that it is the cluster that is measured. */
-const probing = { pauseMs: 4_000, slowMs: 2_000, settleMs: 0 } as const;
 const created = z.object({ fragments: z.number() });
 
 interface Line {
@@ -75,13 +73,13 @@ async function manyFragments({ isJson }: BenchChoice, farewell: Farewell): Promi
 
 /** Time until a strong read and a write of each fragment were answered, from now. */
 async function untilAllServed(door: Door): Promise<number | undefined> {
-  const prober = new Prober(door, probeKeys(await readViews(door), await loadHash(), table), probing);
-  const beganMs = performance.now();
-  prober.start();
-  const { recoveredMs } = await prober.recovery(beganMs, servedLimitMs);
-  const tookMs = performance.now() - beganMs;
-  await prober.stop();
-  return recoveredMs === undefined ? undefined : tookMs;
+  const { tookMs, silent } = await sweep(
+    door,
+    probeKeys(await readViews(door), await loadHash(), table),
+    servedLimitMs,
+  );
+  for (const line of silent.slice(0, 5)) say(line);
+  return tookMs;
 }
 
 await runBench(

@@ -71,9 +71,9 @@ export class Receipts {
     return this.count("ok");
   }
 
-  /** Reads the whole table and compares. */
-  async compare(door: Door = this.door): Promise<ReceiptCount> {
-    const found = await this.readAll(door);
+  /** Reads the whole table and compares; throws when it cannot be read within `limitMs`. */
+  async compare(limitMs = 60_000): Promise<ReceiptCount> {
+    const found = await this.readAll(performance.now() + limitMs);
     const examples: string[] = [];
     let lost = 0;
     for (const [writer, endings] of this.endings.entries()) {
@@ -141,15 +141,15 @@ export class Receipts {
     });
   }
 
-  private async readAll(door: Door): Promise<Map<string, unknown>> {
+  private async readAll(endMs: number): Promise<Map<string, unknown>> {
     const found = new Map<string, unknown>();
     let cursor: string | null | undefined;
-    for (let failures = 0; ; ) {
+    for (;;) {
       const body = { limit: pageRows, deadlineMs: 10_000, ...(typeof cursor === "string" ? { cursor } : {}) };
-      const outcome = await door.query(this.options.table, "scan", body, 11_000);
+      const outcome = await this.door.query(this.options.table, "scan", body, 11_000);
       const read = outcome.kind === "answer" ? page.safeParse(outcome.body) : undefined;
       if (read?.success !== true) {
-        if (++failures > 20) throw new Error(`the receipts cannot be read: ${JSON.stringify(outcome)}`);
+        if (performance.now() > endMs) throw new Error(`the receipts cannot be read: ${JSON.stringify(outcome)}`);
         await sleep(250);
         continue;
       }
