@@ -21,7 +21,14 @@ const holePatienceMs = 3000;
 type Entering = Extract<Office, { kind: "entering" }>;
 
 export function enter(state: LeaderState, context: Context): Effects {
-  const office: Entering = { kind: "entering", step: "looking", ticket: 0, sinceMs: context.nowMs, lastSeq: -1 };
+  const office: Entering = {
+    kind: "entering",
+    step: "looking",
+    ticket: 0,
+    sinceMs: context.nowMs,
+    lastSeq: -1,
+    mended: false,
+  };
   state.office = office;
   state.dirty = false;
   return look(state, office);
@@ -81,8 +88,10 @@ function onEndKnown(state: LeaderState, office: Entering, lastSeq: number, conte
 }
 
 function mend(state: LeaderState, office: Entering, context: Context): Effects {
-  if (state.snapshots.busy) return lookSoon;
-  const { tail } = state;
+  const { tail, snapshots } = state;
+  if (snapshots.busy) return lookSoon;
+  // Mended already, and the trim that moves the stream's numbers has not been carried out yet, or got lost.
+  if (office.mended) return [trimToView(state), ...lookSoon];
   office.step = "snapshot";
   noteLoss(
     state,
@@ -95,12 +104,14 @@ function mend(state: LeaderState, office: Entering, context: Context): Effects {
 /** The snapshot of a mended ledger is stored, or was not. */
 export function onMended(state: LeaderState, office: Entering, written: boolean): Effects {
   if (office.step !== "snapshot") return none;
-  const trim: Effect = {
-    kind: "trimStream",
-    stream: streams.ledger(state.config.partition),
-    belowSeq: state.tail.view.seq + 1,
-  };
-  return [...(written ? [trim] : none), ...look(state, office)];
+  office.step = "looking";
+  office.mended = written;
+  return [...(written ? [trimToView(state)] : none), ...lookSoon];
+}
+
+/** A purge beyond the end of a stream moves the number that it gives next. */
+function trimToView({ config, tail }: LeaderState): Effect {
+  return { kind: "trimStream", stream: streams.ledger(config.partition), belowSeq: tail.view.seq + 1 };
 }
 
 function noteLoss(state: LeaderState, { wallMs }: Context, note: string): void {

@@ -43,6 +43,8 @@ export type Office =
       ticket: Ticket;
       sinceMs: number;
       lastSeq: number;
+      /** A snapshot beyond what was lost is stored. */
+      mended: boolean;
     }
   | { readonly kind: "leading"; readonly sinceMs: number };
 
