@@ -1,6 +1,6 @@
 // Feed. Owns the check of change feeds: what a watcher was shown, held against what the clients wrote.
-// F1 no gap: every acknowledged write that began after the watcher's place was known, and ended before its last poll, was shown; of several
-//    changes of one row in one record only the last is. F2 no change comes twice, and changes of one partition come in their order.
+// F1 no gap: an acknowledged write that began after the watcher's place was known was shown, if a later change of its partition was, or if it
+//    ended before the last poll of a feed that was read to its end; of several changes of one row in one record only the last is. F2 no change comes twice, and changes of one partition come in their order.
 // F3 what is shown was written: the version of an acknowledged write shows that write's fields.
 
 import { limits } from "../config/limits.js";
@@ -16,7 +16,7 @@ export interface Feed {
   readonly table: string;
   /** When the answer with the first cursor had come. */
   readonly fromNs: number;
-  /** When the last poll that was answered in full had left. */
+  /** When the poll had left that found the end of the feed while all was well; 0 if none did: a poll says nothing of how new its answer is. */
   toNs: number;
   readonly changes: FeedChange[];
 }
@@ -59,7 +59,7 @@ function orderFaults({ table, changes }: Feed): string[] {
   const faults: string[] = [];
   const last = new Map<string, number>();
   for (const { key, version } of changes) {
-    const partition = key.split("/").slice(0, 2).join("/");
+    const partition = partitionOf(key);
     const record = recordOf(version);
     const before = last.get(partition) ?? 0;
     if (record < before) faults.push(`${table}: ${key} of record ${record} came after record ${before}`);
@@ -95,15 +95,25 @@ function holds(all: Readonly<Record<string, string>>, some: Readonly<Record<stri
 
 function gaps({ table, fromNs, toNs, changes }: Feed, written: readonly Written[]): string[] {
   const lastOfRecord = new Map<string, number>();
+  const lastRecord = new Map<string, number>();
   for (const { key, version } of changes) {
+    const partition = partitionOf(key);
+    lastRecord.set(partition, Math.max(recordOf(version), lastRecord.get(partition) ?? 0));
     const name = `${key} ${recordOf(version)}`;
     lastOfRecord.set(name, Math.max(version, lastOfRecord.get(name) ?? 0));
   }
   return written.flatMap(({ id, key, version, invokeNs, returnNs }) => {
-    if (!key.startsWith(`${table}/`) || invokeNs < fromNs || returnNs > toNs) return [];
+    if (!key.startsWith(`${table}/`) || invokeNs < fromNs) return [];
+    const passed = recordOf(version) < (lastRecord.get(partitionOf(key)) ?? 0);
+    if (!passed && returnNs > toNs) return [];
     const shown = lastOfRecord.get(`${key} ${recordOf(version)}`) ?? 0;
     return shown >= version ? [] : [`${table}: write ${id} of ${key} (v${version}) was acknowledged and never shown`];
   });
+}
+
+/** Rows of one partition lie in one fragment, and hence in one order. */
+function partitionOf(key: Key): string {
+  return key.split("/").slice(0, 2).join("/");
 }
 
 function recordOf(version: number): number {

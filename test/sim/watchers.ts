@@ -37,7 +37,7 @@ export class Watchers {
     }
   }
 
-  /** Each ends with the poll that leaves after this. */
+  /** All is well: each ends with the first poll after this that finds nothing more. */
   stop(): void {
     this.stopped = true;
   }
@@ -56,9 +56,9 @@ export class Watchers {
     const polled = (next: string, changes: readonly FeedChange[]): void => {
       feed.changes.push(...changes);
       // A poll that found something may have left more behind.
-      if (changes.length === 0) feed.toNs = leftNs;
-      if (last && changes.length === 0) this.running--;
-      else this.goOn(feed, next);
+      if (!last || changes.length > 0) return this.goOn(feed, next);
+      feed.toNs = leftNs;
+      this.running--;
     };
     this.poll(feed.table, cursor, polled);
   }

@@ -68,5 +68,7 @@ describe("change feeds", () => {
     assert.ok(passed(checkFeeds(history, [early])));
     const ended = { ...feedOf(...whole.slice(0, 2)), toNs: 300 };
     assert.ok(passed(checkFeeds(history, [ended])));
+    const torn = { ...feedOf(...whole.slice(2)), toNs: 0 };
+    assert.ok(checkFeeds(history, [torn]).violations.length > 0, "a later change obliges");
   });
 });
