@@ -74,6 +74,19 @@ describe("linearizability per key", () => {
     put(at(0, 1), "k", "x", "unknown"),
     get(at(2, 3), "k", undefined),
   );
+  good(
+    check,
+    "an update of what an unknown write made that nobody saw",
+    get(at(0, 1), "k", undefined),
+    put(at(2, 3), "k", "x", "unknown"),
+    act(at(4, 5), "update", "k", { a: "y" }, 7),
+  );
+  bad(
+    check,
+    "an update where there never was a row",
+    get(at(0, 1), "k", undefined),
+    act(at(4, 5), "update", "k", { a: "y" }, 7),
+  );
   bad(
     check,
     "an unknown write that happened and then had not",
