@@ -5,6 +5,7 @@
 // T4 one tail at a time catches up on a long stretch of its stream: the windows of many consumers together would pass what the server holds back
 //    for one connection (max_pending), and it would cut the connection.
 // T5 nothing waits on a server that is gone: every call has a short time-out, every pause is bounded.
+// T6 a new consumer begins with the last record delivered: if another record has its number now, the stream lost its end, and that is told like a regress.
 
 import type { Msg, Subscription } from "nats";
 import type { ActorId, StreamState, WorldMessage } from "../../src/kernel/effect.js";
@@ -58,6 +59,10 @@ interface Tail {
   readonly stream: string;
   /** Stream sequence of the next record wanted. */
   nextSeq: number;
+  /** When the record before it was stored, by the server's clock; undefined: none was delivered by this tail. */
+  lastTimeMs: number | undefined;
+  /** The record before it is another one now: the stream lost its end and gave the numbers again. */
+  replaced: boolean;
   /** When the stream was created, once known. */
   created: string;
   consumer: Consumer | undefined;
@@ -129,7 +134,9 @@ export function createTails(ports: TailPorts): Tails {
     const { attempt } = tail;
     tail.consumer = consumer;
     made++;
-    const config = consumerConfig(consumer.name, consumer.subscription.getSubject(), tail.nextSeq);
+    // The last record delivered comes once more, to be compared (T6).
+    const fromSeq = tail.lastTimeMs === undefined ? tail.nextSeq : tail.nextSeq - 1;
+    const config = consumerConfig(consumer.name, consumer.subscription.getSubject(), fromSeq);
     const call = `CONSUMER.CREATE.${tail.stream}.${consumer.name}`;
     callApi(inbox, call, { stream_name: tail.stream, config, action: "create" }, callTimeoutMs, (answer) => {
       if (tail.attempt !== attempt) return;
@@ -156,7 +163,7 @@ export function createTails(ports: TailPorts): Tails {
       tail.created = state.created;
       tail.toldGone = false;
       if (known !== "" && known !== state.created) return startOver(tail, "recreated", state);
-      if (state.lastSeq < tail.nextSeq - 1) return startOver(tail, "regressed", state);
+      if (tail.replaced || state.lastSeq < tail.nextSeq - 1) return startOver(tail, "regressed", state);
       then(state);
     });
   }
@@ -173,6 +180,8 @@ export function createTails(ports: TailPorts): Tails {
 
   function startOver(tail: Tail, news: News, state: StreamState): void {
     tail.nextSeq = Math.max(1, state.firstSeq);
+    tail.lastTimeMs = undefined;
+    tail.replaced = false;
     tell(tail, news, state);
     again(tail, true);
   }
@@ -229,8 +238,14 @@ export function createTails(ports: TailPorts): Tails {
     const place = placeOf(msg.reply ?? "");
     if (place === undefined || place.consumerSeq !== consumer.delivered + 1) return again(tail, true);
     consumer.delivered = place.consumerSeq;
+    if (place.consumerSeq === 1 && place.streamSeq === tail.nextSeq - 1 && tail.lastTimeMs !== undefined) {
+      if (place.timeMs === tail.lastTimeMs) return;
+      tail.replaced = true;
+      return again(tail, true);
+    }
     if (place.streamSeq < tail.nextSeq) return again(tail, true);
     tail.nextSeq = place.streamSeq + 1;
+    tail.lastTimeMs = place.timeMs;
     if (catching === tail && place.pending < caughtUpRecords) endTurn(tail);
     ports.deliver(tail.actor, {
       kind: "followed",
@@ -296,6 +311,8 @@ export function createTails(ports: TailPorts): Tails {
         actor,
         stream,
         nextSeq: Math.max(1, fromSeq),
+        lastTimeMs: undefined,
+        replaced: false,
         created: "",
         consumer: undefined,
         phase: "making",

@@ -79,6 +79,8 @@ interface Tail {
   readonly stream: string;
   readonly deliver: (message: TailMessage) => void;
   nextSeq: number;
+  /** When the last record delivered was stored; undefined: none was. */
+  lastTimeMs: number | undefined;
   created: string | undefined;
   /** Deliveries never overtake each other. */
   lastDeliveryMs: number;
@@ -207,6 +209,7 @@ export class LogServer {
       stream: name,
       deliver,
       nextSeq: Math.max(1, fromSeq),
+      lastTimeMs: undefined,
       created: undefined,
       lastDeliveryMs: 0,
       pump: undefined,
@@ -447,10 +450,11 @@ export class LogServer {
   private startsOver(tail: Tail, stream: Stream): boolean {
     const { created, lastSeq } = stream;
     const recreated = tail.created !== undefined && tail.created !== created;
-    const regressed = lastSeq < tail.nextSeq - 1;
+    const regressed = lastSeq < tail.nextSeq - 1 || wasReplaced(tail, stream);
     tail.created = created;
     if (!recreated && !regressed) return false;
     tail.nextSeq = stream.firstSeq;
+    tail.lastTimeMs = undefined;
     this.tell(tail, {
       kind: "followNews",
       stream: tail.stream,
@@ -470,6 +474,7 @@ export class LogServer {
       const stored = records[at];
       if (stored === undefined) break;
       tail.nextSeq = stored.seq + 1;
+      tail.lastTimeMs = stored.timeMs;
       const { seq, bytes, timeMs } = stored;
       const pending = records.length - at - 1;
       const record = { seq, bytes: bytes.slice(), timeMs };
@@ -534,4 +539,12 @@ function find(
     if (record.subject === subject) return record;
   }
   return undefined;
+}
+
+/** Another record has the number of the last one delivered: the stream lost its end and gave it again. The product's tails look the same way. */
+function wasReplaced(tail: Tail, { records, firstSeq }: Stream): boolean {
+  const seq = tail.nextSeq - 1;
+  if (tail.lastTimeMs === undefined || seq < firstSeq) return false;
+  const there = records[firstAtOrAbove(records, seq)];
+  return there?.seq === seq && there.timeMs !== tail.lastTimeMs;
 }
