@@ -32,7 +32,7 @@ async function damage(choice: BenchChoice, farewell: Farewell): Promise<boolean>
   for (const each of chosen) findings.push(await suffer(choice, farewell, each));
   publish(
     choice.isJson,
-    ["damage", "noticed", "served again", "rows acknowledged", "lost", ""],
+    ["damage", "noticed", "answered, once it ran", "rows acknowledged", "lost", ""],
     findings.map((finding) => [
       finding.damage,
       noticedText(finding.incidents),
