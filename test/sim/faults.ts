@@ -17,6 +17,7 @@ import type { HostKind, Seat, World } from "./world.js";
 const damageGapMs = 15_000;
 const quietBeforeLossMs = 4_000;
 const mostDisksLost = 2;
+const mostDrained = 2;
 const burstRequests = 200;
 const burstMs = 10;
 
@@ -44,6 +45,8 @@ export class Faults {
   private lastDamageMs = 0;
   private disksLost = 0;
   private extraTables = 0;
+  /** Nodes that are drained, each with what ends it. */
+  private readonly drains = new Map<string, () => void>();
   /** Requests of bursts that were refused for want of room, and refusals that do not say when to come back. */
   turnedAway = 0;
   readonly strange: string[] = [];
@@ -73,6 +76,7 @@ export class Faults {
   stop(): void {
     this.stopped = true;
     for (const seat of this.world.seats) seat.diskFullUntilMs = 0;
+    for (const undo of this.drains.values()) undo();
     this.world.supervision = { restartMinMs: 100, restartMaxMs: 300, tellsDeath: 0.5 };
     this.world.heal();
   }
@@ -290,24 +294,38 @@ export class Faults {
       ],
       1000 + random.next() * 1500,
     );
-    return this.drain(seat, 3000 + random.next() * 4000);
+    this.drain(seat, 3000 + random.next() * 4000);
+    return true;
   }
 
-  /** An administrator drains a node, and changes their mind later. */
+  /** An administrator drains a node, and changes their mind later; never more nodes at once than leave room for every copy. */
   private drain({ name }: Seat, forMs: number): boolean {
+    if (this.drains.has(name) || this.drains.size >= mostDrained) return false;
     this.note("drainNode", `${name} for ${Math.round(forMs)} ms`);
-    this.order("drain", { node: name });
-    this.world.clock.after(forMs, () => this.order("undrain", { node: name }));
+    let undone = false;
+    const undo = (): void => {
+      if (undone) return;
+      undone = true;
+      this.order("undrain", { node: name }, () => this.drains.delete(name));
+    };
+    // An order is given only after the one before it is known to be done: a late copy would turn it round.
+    this.drains.set(name, () => {});
+    this.order("drain", { node: name }, () => {
+      if (this.stopped) return undo();
+      this.drains.set(name, undo);
+      this.world.clock.after(forMs, undo);
+    });
     return true;
   }
 
   /** An administrator's request, sent again until it is done or refused. */
-  private order(op: string, body: object): void {
+  private order(op: string, body: object, done: () => void = () => {}): void {
     const { network, clock } = this.world;
     network.ask("u0", subjects.cluster(op), { ...body, deadlineMs: 3000 }, 3500, (outcome) => {
       const text = outcome.kind === "answer" ? JSON.stringify(outcome.body) : "";
       const refused = text.includes("TABLE_EXISTS") || text.includes("UNKNOWN_TABLE") || text.includes("UNKNOWN_NODE");
-      if (text === "" || (text.includes('"fault"') && !refused)) clock.after(500, () => this.order(op, body));
+      if (text === "" || (text.includes('"fault"') && !refused)) clock.after(500, () => this.order(op, body, done));
+      else done();
     });
   }
 

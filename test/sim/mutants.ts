@@ -136,6 +136,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "successorAtOnce",
     what: "a node that is paused or cut off is declared dead though it lives",
+    needs: ["leftBehind"],
     prepare: (world) => {
       const watch = (): void => {
         for (const seat of world.seatsOf("node")) {
