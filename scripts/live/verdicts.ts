@@ -1,5 +1,6 @@
 // Verdicts. Owns everything that is checked of a live run's history, and the counts that a person wants to see first.
 
+import { checkAnswers } from "../../src/verify/answers.js";
 import { isRefusal } from "../../src/verify/attempt.js";
 import type { Entry, Verdict } from "../../src/verify/history.js";
 import { checkLinearizable } from "../../src/verify/linearizable.js";
@@ -60,27 +61,3 @@ export function codesOf(history: readonly Entry[]): Readonly<Record<string, numb
     if (output.op === "fault" && !isRefusal(output.code)) codes[output.code] = (codes[output.code] ?? 0) + 1;
   return codes;
 }
-
-/** These clients make no mistakes: a final fault that blames the request is one of the system. */
-function checkAnswers(history: readonly Entry[]): Verdict {
-  const violations = history
-    .filter(
-      ({ ending, output }) =>
-        ending === "fail" && output.op === "fault" && !isRefusal(output.code) && !patienceCodes.includes(output.code),
-    )
-    .map(({ id, input, output }) => `op ${id} (${input.op}): ${JSON.stringify(output)}`);
-  return { checker: "no strange answers", unit: "operations", judged: history.length, needed: 1, violations };
-}
-
-const patienceCodes: readonly string[] = [
-  "OVERLOADED",
-  "UNAVAILABLE",
-  "NOT_PRIMARY",
-  "NOT_LEADER",
-  "WRONG_FRAGMENT",
-  "TOO_STALE",
-  "LOG_FULL",
-  "FRAGMENT_FAULTED",
-  "DEADLINE_EXCEEDED",
-  "UNKNOWN_OUTCOME",
-];

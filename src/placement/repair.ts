@@ -10,6 +10,9 @@ import type { Ring } from "../ring/ring.js";
 import { type Counts, countOn } from "./load.js";
 import { placeReplica } from "./place.js";
 
+/** However many nodes are being drained, this many copies stay (or as many as were ever wanted). */
+const leastCopies = 2;
+
 export interface RepairRules {
   /** Nodes that may take replicas: up, neither draining nor leaving. */
   readonly ring: Ring;
@@ -97,9 +100,9 @@ function surplusReplica(
   const others = fragment.replicas.filter(({ node }) => node !== fragment.primary);
   const going = others.find((replica) => {
     if (stay.includes(replica)) return false;
-    // A copy that may come back is kept until it is replaced; one that shall go is let go when there is nowhere else to put it.
+    // A copy that may come back is kept until it is replaced; one that shall go is let go when there is nowhere else to put it, but never the last but one.
     const known = view.nodes.get(replica.node);
-    const enough = known === undefined || known.draining ? Math.min(wanted, Math.max(1, eligible)) : wanted;
+    const enough = known === undefined || known.draining ? Math.min(wanted, Math.max(leastCopies, eligible)) : wanted;
     return ready.length >= enough;
   });
   if (going !== undefined) return going;

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { limits } from "../config/limits.js";
 import { type Detail, fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
+import { incidentSchema } from "../ledger/record.js";
 import type { AdminAnswer, AdminRequest, Heartbeat, HeartbeatAnswer, HostDied, ReplicaStatus } from "./control.js";
 import { isName } from "./subjects.js";
 
@@ -22,23 +23,7 @@ const status = z.object({
   bytes: count,
 }) satisfies z.ZodType<ReplicaStatus>;
 
-const incident = z.object({
-  node: name,
-  what: z.enum([
-    "logRegressed",
-    "logRecreated",
-    "logGap",
-    "recordCorrupt",
-    "replicaDiverged",
-    "replicaRebuilt",
-    "storeReplaced",
-    "storeRolledBack",
-    "storeCorrupt",
-  ]),
-  outcome: z.enum(["healed", "refused", "noticed"]),
-  fragments: z.array(count).max(limits.fragmentsPerTable),
-  note: z.string().max(2048),
-});
+const incident = incidentSchema.omit({ atMs: true });
 
 const heartbeat = z.object({
   kind: z.literal("heartbeat"),

@@ -1,7 +1,7 @@
 // Judge. Owns the list of everything that is checked after a run.
 
 import type { Hash } from "../../../src/kernel/hash.js";
-import { isRefusal } from "../../../src/verify/attempt.js";
+import { checkAnswers } from "../../../src/verify/answers.js";
 import { checkFeeds, type Feed } from "../../../src/verify/feed.js";
 import type { Entry, Verdict } from "../../../src/verify/history.js";
 import { checkLinearizable } from "../../../src/verify/linearizable.js";
@@ -64,31 +64,3 @@ export function judge(what: Case): readonly Verdict[] {
 
 /** What the clocks of two hosts may differ over the longest bound. */
 const toleranceMs = 20;
-
-/** Clients of this workload make no mistakes: a fault that blames the request is one of the system. */
-function checkAnswers(history: readonly Entry[]): Verdict {
-  const strange = history.filter(
-    ({ ending, output }) =>
-      ending === "fail" && output.op === "fault" && !isRefusal(output.code) && !isPatience(output.code),
-  );
-  const violations = strange.map(({ id, input, output }) => `op ${id} (${input.op}): ${JSON.stringify(output)}`);
-  return { checker: "no strange answers", unit: "operations", judged: history.length, needed: 1, violations };
-}
-
-const patienceCodes: readonly string[] = [
-  "OVERLOADED",
-  "UNAVAILABLE",
-  "NOT_PRIMARY",
-  "NOT_LEADER",
-  "WRONG_FRAGMENT",
-  "TOO_STALE",
-  "LOG_FULL",
-  "FRAGMENT_FAULTED",
-  "DEADLINE_EXCEEDED",
-  "UNKNOWN_OUTCOME",
-];
-
-/** Try again, said the system, until the client's patience ended. */
-function isPatience(code: string): boolean {
-  return patienceCodes.includes(code);
-}
