@@ -73,8 +73,6 @@ const schema = z.strictObject({
 });
 
 export type StartOptions = Readonly<z.output<typeof schema>>;
-/** As chosen: any of the options, numbers also as text. */
-export type StartChoices = z.input<typeof schema>;
 
 export const fixedByFolder = { natsServers: 1, logGroups: limits.logGroups, controlPartitions: 1 } as const;
 

@@ -5,7 +5,7 @@
 // Row versions are `lsn * limits.recordWrites + index`: they grow for ever and are never used twice.
 
 import { limits } from "../config/limits.js";
-import { type Bytes, emptyBytes } from "../kernel/bytes.js";
+import type { Bytes } from "../kernel/bytes.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 import type { Hash } from "../kernel/hash.js";
 import type { FragmentId } from "../protocol/subjects.js";
@@ -189,4 +189,3 @@ export const noChanges: Pick<FragmentRecord, "requests" | "changes" | "rowsDelta
   rowsDelta: 0,
   bytesDelta: 0,
 };
-export const emptyDocument: Bytes = emptyBytes;

@@ -27,18 +27,6 @@ export function joinBytes(...parts: readonly Bytes[]): Bytes {
   return joined;
 }
 
-/** The smallest byte string above every string that starts with `prefix`; undefined when there is none (all 0xff). */
-export function afterPrefix(prefix: Bytes): Bytes | undefined {
-  for (let end = prefix.length; end > 0; end--) {
-    const last = prefix[end - 1] as number;
-    if (last === 0xff) continue;
-    const next = prefix.slice(0, end);
-    next[end - 1] = last + 1;
-    return next;
-  }
-  return undefined;
-}
-
 /** The smallest byte string above `bytes`. */
 export function afterBytes(bytes: Bytes): Bytes {
   return joinBytes(bytes, new Uint8Array(1));

@@ -43,8 +43,6 @@ export interface Tail {
   leap(seq: number): Effects;
 }
 
-export type LedgerTail = Tail;
-
 const retryMs = 200;
 const holeRetryMs = 500;
 const snapshotsTried = 64;
