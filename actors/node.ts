@@ -1,5 +1,6 @@
 // Node. Owns one node's shards: starts and ends them as the ledger says, hands them the log, and gathers what they answer.
-// It decides nothing about data: shards do. Parts: `node/reconcile` (ledger → shards), `node/heartbeat` (leases), `node/exec` (batches).
+// It decides nothing about data: shards do. Parts: `node/reconcile` (ledger → shards), `node/heartbeat` (leases), `node/exec` (batches),
+// `node/sampling` (what was asked of it).
 
 import { limits } from "../src/config/limits.js";
 import type { Effect, Effects, Request } from "../src/kernel/effect.js";
@@ -13,6 +14,7 @@ import { fragmentOfSubject, streams, subjects } from "../src/protocol/subjects.j
 import { type Access, onDone, onExec } from "./node/exec.js";
 import { beat, beatTimer, onBeatAnswer, takeLease } from "./node/heartbeat.js";
 import { firstFreeShelf, onShardFailed, reconcile, respawn } from "./node/reconcile.js";
+import { createSampling, sampleTimer } from "./node/sampling.js";
 import { onScrubDone, scrubTick, scrubTimer } from "./node/scrub.js";
 import type { NodeConfig, NodeMessage, NodeState, NodeWiring } from "./node/state.js";
 
@@ -24,6 +26,7 @@ const self = "node";
 /** The node actor; to be spawned as `node` and sent `start`. */
 export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMessage> {
   const tickets = countingTickets();
+  const { id, incarnation, sampleIntervalMs: intervalMs = 0 } = config;
   const state: NodeState = {
     config,
     wiring,
@@ -45,6 +48,7 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
     nextShelf: firstFreeShelf({ wiring }),
     beats: new Map(),
     scrub: { done: new Set(), current: undefined, currentTicks: 0, roundTicks: 0 },
+    sampling: intervalMs > 0 ? createSampling({ id, incarnation, intervalMs }, tickets, wiring.gauges) : undefined,
     leaving: false,
     leaveUntilMs: 0,
   };
@@ -56,16 +60,18 @@ const handlers: Handlers<NodeState, NodeMessage> = {
     ...state.partitions.flatMap(({ tail }) => tail.start()),
     ...beat(state, context),
     ...scrubTick(state),
+    ...(state.sampling?.start(context) ?? []),
   ],
   stop: (state, message, context) => onStop(state, message, context),
   request: (state, message, context) => onRequest(state, message, context),
-  execDone: (state, { done }) => onDone(state, done),
+  execDone: (state, { done }, { nowMs }) => onDone(state, done, nowMs),
   scrubDone: (state, { fragment }) => onScrubDone(state, fragment),
   followed: (state, message) => onTail(state, message) ?? onRecord(state, message),
   followNews: (state, message) => onTail(state, message) ?? onNews(state, message),
   logRead: (state, message) => onTail(state, message) ?? [],
   streamRead: (state, message) => onTail(state, message) ?? [],
-  answered: (state, message) => onBeatAnswer(state, message.ticket, message.outcome) ?? leaveIfDrained(state),
+  answered: (state, { ticket, outcome }) =>
+    state.sampling?.answered(ticket, outcome) ?? onBeatAnswer(state, ticket, outcome) ?? leaveIfDrained(state),
   woke: (state, message, context) => onWoke(state, message, context),
   childFailed: (state, { id, error }) => onShardFailed(state, id, error),
   appended: () => [],
@@ -149,6 +155,7 @@ function onPeer(state: NodeState, request: Request): Effects {
 function onWoke(state: NodeState, message: Extract<NodeMessage, { kind: "woke" }>, context: Context): Effects {
   if (message.name === beatTimer) return [...beat(state, context), ...leaveIfDrained(state)];
   if (message.name === scrubTimer) return scrubTick(state);
+  if (message.name === sampleTimer) return state.sampling?.tick(context) ?? [];
   if (message.name === leaveTimer) return [{ kind: "stop", id: self }];
   if (message.name.startsWith("respawn/")) return respawn(state, Number(message.name.slice("respawn/".length)));
   return onTail(state, message) ?? [];

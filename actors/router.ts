@@ -10,6 +10,7 @@ import { none } from "../src/kernel/effect.js";
 import type { Hash } from "../src/kernel/hash.js";
 import { type Actor, type Context, dispatch, type Handlers } from "../src/kernel/machine.js";
 import { countingTickets } from "../src/kernel/tickets.js";
+import type { ClientGroups } from "../src/load/group.js";
 import { type Admin, adminTimer, createAdmin } from "./router/admin.js";
 import { createCoreViews } from "./router/core-views.js";
 import { type Courier, createCourier, flushTimer, retryTimer } from "./router/courier.js";
@@ -34,6 +35,8 @@ export interface RouterConfig {
   readonly tableReplicas?: number;
   /** Requests held at once; absent: `limits.routerRequests`. */
   readonly requestsHeld?: number;
+  /** Client group by user; absent: each user is a group. */
+  readonly clientGroups?: ClientGroups;
 }
 
 export interface RouterPorts {

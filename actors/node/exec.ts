@@ -1,11 +1,15 @@
 // Executing. Owns the batches that routers and clients send: checked at the door, split by fragment, gathered, answered once.
 // E1 every batch is answered: shards answer each operation within its deadline, and a shard that ends has its parts answered for it.
 // E2 what is under way is bounded by count and bytes; a batch beyond it is refused whole (I2).
+// E3 the client group of an operation is what the server stamped, or what a router of the cluster says that the server stamped.
 
 import { limits } from "../../src/config/limits.js";
 import type { Effect, Effects, Request } from "../../src/kernel/effect.js";
-import { type Fault, fault } from "../../src/kernel/fault.js";
+import { type Fault, fault, retryOf } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
+import { addTo, type Cell } from "../../src/load/counter.js";
+import { groupOf, unnamedGroup } from "../../src/load/group.js";
+import { answeredBytes, askedBytes, kindOf } from "../../src/load/kinds.js";
 import type { ExecRequest, FragmentOps, Op, OpResult } from "../../src/protocol/exec.js";
 import { decodeExec, encodeExecReply } from "../../src/protocol/exec-codec.js";
 import type { FragmentId } from "../../src/protocol/subjects.js";
@@ -23,8 +27,12 @@ export function onExec(state: NodeState, request: Request, access: Access | unde
   if (!decoded.ok) return [{ kind: "reply", to: request.from, body: { fault: decoded.fault } }];
   const exec = decoded.value;
   const refused = accessFault(state, exec, access) ?? loadFault(state, exec);
-  if (refused !== undefined) return [{ kind: "reply", to: request.from, body: { fault: refused } }];
-  return begin(state, request, exec, context);
+  if (refused !== undefined) {
+    if (refused.code === "OVERLOADED") state.sampling?.refused(countOf(exec));
+    return [{ kind: "reply", to: request.from, body: { fault: refused } }];
+  }
+  const asker = access === undefined ? undefined : groupOf(request.user, state.config.clientGroups ?? {});
+  return begin(state, request, exec, asker, context);
 }
 
 /** Grants are by table and by reading or writing: what the subject says must be what the batch does. */
@@ -42,7 +50,7 @@ function accessFault(state: NodeState, exec: ExecRequest, access: Access | undef
 }
 
 function loadFault(state: NodeState, exec: ExecRequest): Fault | undefined {
-  const count = exec.parts.reduce((sum, part) => sum + part.ops.length, 0);
+  const count = countOf(exec);
   const full =
     state.opsUnderWay > 0 && (state.opsUnderWay + count > limits.nodeOps || state.bytesUnderWay > limits.nodeBytes);
   if (full)
@@ -54,15 +62,28 @@ function loadFault(state: NodeState, exec: ExecRequest): Fault | undefined {
   return undefined;
 }
 
-function begin(state: NodeState, request: Request, exec: ExecRequest, context: Context): Effects {
+function countOf(exec: ExecRequest): number {
+  return exec.parts.reduce((sum, part) => sum + part.ops.length, 0);
+}
+
+/** `asker`: the group of a client that came straight here; undefined where a router names the groups. */
+function begin(
+  state: NodeState,
+  request: Request,
+  exec: ExecRequest,
+  asker: string | undefined,
+  context: Context,
+): Effects {
   const id = state.nextJob++;
-  const count = exec.parts.reduce((sum, part) => sum + part.ops.length, 0);
-  const bytes = exec.parts.reduce((sum, part) => sum + part.ops.reduce((size, op) => size + opBytes(op), 0), 0);
+  const count = countOf(exec);
+  const bytes = exec.parts.reduce((sum, part) => sum + part.ops.reduce((size, op) => size + askedBytes(op), 0), 0);
   const job: Job = {
     from: request.from,
     results: exec.parts.map((part) => new Array<OpResult | undefined>(part.ops.length).fill(undefined)),
     fragments: exec.parts.map((part) => part.fragment),
     ops: exec.parts.map((part) => part.ops),
+    cells: exec.parts.map((part) => cellOf(state, part, asker ?? exec.groups?.[part.group ?? -1] ?? unnamedGroup)),
+    begunAtMs: context.nowMs,
     missing: count,
     count,
     bytes,
@@ -75,8 +96,9 @@ function begin(state: NodeState, request: Request, exec: ExecRequest, context: C
   return count === 0 ? [...effects, ...finish(state, id, job)] : effects;
 }
 
-function opBytes(op: Op): number {
-  return op.op === "write" ? op.steps.reduce((sum, step) => sum + step.document.length + step.position.length, 64) : 64;
+function cellOf({ sampling, shards }: NodeState, { fragment }: FragmentOps, group: string): Cell | undefined {
+  const slot = shards.get(fragment);
+  return slot === undefined ? undefined : sampling?.counter.cell(fragment, slot.tableId, group);
 }
 
 function dispatchPart(state: NodeState, job: number, part: number, ops: FragmentOps, deadlineAtMs: number): Effects {
@@ -100,18 +122,27 @@ function dispatchPart(state: NodeState, job: number, part: number, ops: Fragment
   ];
 }
 
-/** Results from a shard. */
-export function onDone(state: NodeState, done: readonly Done[]): Effects {
+/** Results from a shard. `nowMs`: absent when nothing of it is to be counted. */
+export function onDone(state: NodeState, done: readonly Done[], nowMs?: number): Effects {
   const effects: Effect[] = [];
   for (const { slot, result } of done) {
     const job = state.jobs.get(slot.job);
     const results = job?.results[slot.part];
     if (job === undefined || results === undefined || results[slot.index] !== undefined) continue;
     results[slot.index] = result;
+    const cell = job.cells[slot.part];
+    if (cell !== undefined && nowMs !== undefined)
+      tally(cell, job.ops[slot.part]?.[slot.index], result, nowMs - job.begunAtMs);
     job.missing--;
     if (job.missing === 0) effects.push(...finish(state, slot.job, job));
   }
   return effects;
+}
+
+/** Demand that was met here, or refused for good; what is to be tried elsewhere or later is counted there and then. */
+function tally(cell: Cell, op: Op | undefined, result: OpResult, serviceMs: number): void {
+  if (op === undefined || (result.op === "fault" && retryOf(result.fault.code) === "yes")) return;
+  addTo(cell, kindOf(op), askedBytes(op) + answeredBytes(result), serviceMs);
 }
 
 function finish(state: NodeState, id: number, job: Job): Effects {

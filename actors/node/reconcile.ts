@@ -118,6 +118,7 @@ function start(state: NodeState, view: ClusterView, fragment: FragmentView, assi
     actor: `shard/${fragment.id}`,
     group: fragment.group,
     shelf: state.nextShelf++,
+    tableId: table.id,
     tableName: table.name,
     assignment,
     failures: 0,

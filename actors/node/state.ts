@@ -6,9 +6,13 @@ import type { ActorId, ReplyTo, Request, Ticket, WorldMessage } from "../../src/
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import type { Tail } from "../../src/ledger/tail.js";
+import type { Cell } from "../../src/load/counter.js";
+import type { Gauges } from "../../src/load/gauges.js";
+import type { ClientGroups } from "../../src/load/group.js";
 import type { Op, OpResult } from "../../src/protocol/exec.js";
 import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
 import type { Assignment, Board, ShardReport } from "../shard/state.js";
+import type { Sampling } from "./sampling.js";
 
 export interface NodeConfig {
   readonly id: NodeId;
@@ -22,11 +26,16 @@ export interface NodeConfig {
   readonly partitions: number;
   readonly logGroups: number;
   readonly timing: Timing;
+  /** Absent or 0: no load is sampled. */
+  readonly sampleIntervalMs?: number;
+  /** Absent: each user is a group. */
+  readonly clientGroups?: ClientGroups;
 }
 
 export interface NodeWiring {
   readonly store: Store;
   readonly hash: Hash;
+  readonly gauges?: Gauges;
 }
 
 export interface ShardSlot {
@@ -34,6 +43,7 @@ export interface ShardSlot {
   readonly actor: ActorId;
   readonly group: number;
   readonly shelf: number;
+  readonly tableId: number;
   readonly tableName: string;
   assignment: Assignment;
   failures: number;
@@ -45,6 +55,9 @@ export interface Job {
   readonly results: (OpResult | undefined)[][];
   readonly fragments: readonly FragmentId[];
   readonly ops: readonly (readonly Op[])[];
+  /** Where the operations of each part are counted; undefined: nowhere. */
+  readonly cells: readonly (Cell | undefined)[];
+  readonly begunAtMs: number;
   missing: number;
   readonly count: number;
   readonly bytes: number;
@@ -99,6 +112,7 @@ export interface NodeState {
   nextShelf: number;
   readonly beats: Map<Ticket, Beat>;
   readonly scrub: ScrubRound;
+  readonly sampling: Sampling | undefined;
   leaving: boolean;
   leaveUntilMs: number;
 }

@@ -29,6 +29,8 @@ export type Outcome =
 export interface Errand {
   readonly table: Located;
   readonly access: "read" | "write";
+  /** Client group of whoever asks. */
+  readonly group: string;
   readonly lane: Lane;
   /** Any ready replica will do; otherwise the primary. */
   readonly anyReplica: boolean;
@@ -109,6 +111,8 @@ export function createCourier(
   source: ViewSource,
   tickets: Tickets,
 ): Courier {
+  /** A client's own word is not listened to: the node takes what the server stamped. */
+  const tellsGroups = config.reach === "core";
   const queues = new Map<string, Queue>();
   const shipments = new Map<Ticket, Shipment>();
   const paused = new Set<Trip>();
@@ -200,8 +204,15 @@ export function createCourier(
   function send(queue: Queue, load: readonly Trip[], context: Context): Effect {
     const byFragment = new Map<
       string,
-      { readonly fragment: FragmentView; readonly epoch: number; readonly trips: Trip[]; readonly ops: Op[] }
+      {
+        readonly fragment: FragmentView;
+        readonly epoch: number;
+        readonly group: number;
+        readonly trips: Trip[];
+        readonly ops: Op[];
+      }
     >();
+    const groups: string[] = [];
     let timeLeftMs = 1;
     let tryMs = 1;
     let partition = 0;
@@ -209,10 +220,12 @@ export function createCourier(
       const fragment = trip.fragment;
       if (fragment === undefined) continue;
       const epoch = trip.errand.anyReplica && !trip.toPrimary ? 0 : trip.epochTried;
-      const key = `${fragment.id} ${epoch}`;
+      let group = groups.indexOf(trip.errand.group);
+      if (group < 0) group = groups.push(trip.errand.group) - 1;
+      const key = `${fragment.id} ${epoch} ${group}`;
       let part = byFragment.get(key);
       if (part === undefined) {
-        part = { fragment, epoch, trips: [], ops: [] };
+        part = { fragment, epoch, group, trips: [], ops: [] };
         byFragment.set(key, part);
       }
       trip.sent = true;
@@ -226,13 +239,15 @@ export function createCourier(
     const parts: FragmentOps[] = [];
     const trips: Trip[][] = [];
     for (const part of byFragment.values()) {
-      parts.push({ fragment: part.fragment.id, epoch: part.epoch, ops: part.ops });
+      const { fragment, epoch, ops, group } = part;
+      parts.push(tellsGroups ? { fragment: fragment.id, epoch, ops, group } : { fragment: fragment.id, epoch, ops });
       trips.push(part.trips);
     }
     const ticket = tickets.next();
     shipments.set(ticket, { queue, partition, parts: trips });
     queue.asks++;
-    return { kind: "ask", subject: queue.subject, body: encodeExec({ timeLeftMs, parts }), timeoutMs: tryMs, ticket };
+    const body = encodeExec(tellsGroups ? { timeLeftMs, parts, groups } : { timeLeftMs, parts });
+    return { kind: "ask", subject: queue.subject, body, timeoutMs: tryMs, ticket };
   }
 
   /** What one operation's answer means for its trip. */

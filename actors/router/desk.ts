@@ -13,6 +13,8 @@ import type { Courier, Trip } from "./courier.js";
 /** One request at the desk. */
 export interface Inquiry {
   readonly from: ReplyTo;
+  /** Client group of whoever asks. */
+  readonly group: string;
   /** Monotonic, of this host. */
   deadlineMs: number;
   grantedMs: number;
@@ -26,7 +28,7 @@ export interface Inquiry {
 }
 
 export interface Desk {
-  admit(from: ReplyTo, context: Context): Result<Inquiry>;
+  admit(from: ReplyTo, group: string, context: Context): Result<Inquiry>;
   /** Sets the time that the client grants, counted from now. */
   grant(inquiry: Inquiry, grantedMs: number, context: Context): void;
   /** Takes more memory for a request; false when there is none left. */
@@ -68,11 +70,12 @@ export function createDesk(courier: Courier, requestsHeld: number = limits.route
   }
 
   return {
-    admit(from, context) {
+    admit(from, group, context) {
       if (open.size >= requestsHeld) return overloaded("requests");
       if (bytes + emptyRequestBytes > limits.routerBytes) return overloaded("bytes");
       const inquiry: Inquiry = {
         from,
+        group,
         deadlineMs: context.nowMs + limits.defaultDeadlineMs,
         grantedMs: limits.defaultDeadlineMs,
         bytes: emptyRequestBytes,

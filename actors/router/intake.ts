@@ -9,6 +9,7 @@ import { fault } from "../../src/kernel/fault.js";
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
+import { groupOf } from "../../src/load/group.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import { decodeQuery, queryOps } from "../../src/query/decode.js";
 import type { Query } from "../../src/query/query.js";
@@ -156,7 +157,8 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
 
   return {
     accept(request, context) {
-      const admitted = desk.admit(request.from, context);
+      const group = groupOf(request.user, kit.config.clientGroups ?? {});
+      const admitted = desk.admit(request.from, group, context);
       if (!admitted.ok) return [{ kind: "reply", to: request.from, body: { fault: admitted.fault } }];
       const [, , table = "", op = "", ...rest] = request.subject.split(".");
       if (rest.length > 0 || op === "")

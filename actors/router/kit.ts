@@ -49,6 +49,7 @@ export function send(kit: Kit, inquiry: Inquiry, table: Located, spec: ErrandSpe
   const errand: Errand = {
     table,
     access: spec.access,
+    group: inquiry.group,
     lane: spec.lane,
     anyReplica: spec.read !== undefined && spec.read.level !== "strong",
     deadlineMs: inquiry.deadlineMs,

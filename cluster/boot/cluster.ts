@@ -123,7 +123,7 @@ async function bringUp(
   closers.push(() => connection.value.close());
 
   watcher.onProgress?.("preparing the streams");
-  const streams = await prepareStreams(connection.value, facts, access.value.copies);
+  const streams = await prepareStreams(connection.value, facts, access.value.copies, options);
   if (!streams.ok) return streams;
 
   watcher.onProgress?.("starting the hosts");
@@ -202,11 +202,12 @@ async function prepareStreams(
   connection: Connection,
   facts: DataDir["facts"],
   copies: number,
+  { loadHistoryDays }: StartOptions,
 ): Promise<Result<unknown>> {
   const inbox = openInbox(connection);
   try {
     const { controlPartitions, logGroups } = facts;
-    return await ensureStreams(inbox, { partitions: controlPartitions, logGroups, replicas: copies });
+    return await ensureStreams(inbox, { partitions: controlPartitions, logGroups, replicas: copies, loadHistoryDays });
   } finally {
     inbox.close();
   }

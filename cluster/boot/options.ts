@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { limits } from "../../src/config/limits.js";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { otherGroup } from "../../src/load/group.js";
 import { isName } from "../../src/protocol/subjects.js";
 
 const whole = (what: string, least: number, most: number) => {
@@ -32,19 +33,37 @@ const natsServers = z
   .union([z.number(), z.string().transform(Number)], { error: oneOrThree })
   .refine((count): count is 1 | 3 => count === 1 || count === 3, { message: oneOrThree });
 
+const intervalRule = `sampleInterval must be from 100ms to ${limits.sampleIntervalMs / 1000}s, such as 10s or 500ms`;
+/** `10s`, `500ms`, or a number of milliseconds. */
+const sampleInterval = z
+  .union([z.number(), z.string().transform(millisecondsIn)], { error: intervalRule })
+  .refine((ms) => Number.isInteger(ms) && ms >= 100 && ms <= limits.sampleIntervalMs, { message: intervalRule });
+
+function millisecondsIn(words: string): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(words.trim()) ?? [];
+  return amount === undefined ? Number.NaN : Math.round(Number(amount) * (unit === "s" ? 1000 : 1));
+}
+
 const edgeUsers = z.array(
   z.strictObject({
     user: z
       .string()
       .refine(isName, { message: "users: a user must be a name (a letter, then letters, digits, _ or -)" }),
     pass: z.string().min(8, { error: "users: a password must have at least 8 characters" }),
+    /** Users of one group are one client group in load samples and forecasts. */
+    group: z
+      .string()
+      .refine((name) => isName(name) && name !== otherGroup, {
+        message: `users: a group must be a name (a letter, then letters, digits, _ or -) other than ${otherGroup}`,
+      })
+      .optional(),
     publish: z.array(
       z.string().regex(/^foreshard\.query\.([A-Za-z0-9_*-]+\.)*([A-Za-z0-9_*-]+|>)$/, {
         error: "users: publish must list subjects below foreshard.query, e.g. foreshard.query.orders.get",
       }),
     ),
   }),
-  { error: "users must be a list of {user, pass, publish}" },
+  { error: "users must be a list of {user, pass, publish, group?}" },
 );
 
 const schema = z.strictObject({
@@ -68,6 +87,9 @@ const schema = z.strictObject({
   readyFile: text("readyFile").optional(),
   logLevel: oneOf("logLevel", ["debug", "info", "warn", "error"]).default("info"),
   logTo: oneOf("logTo", ["files", "stderr"]).default("files"),
+  /** Time between two load samples of a node, in milliseconds once decoded. */
+  sampleInterval: sampleInterval.default(10_000),
+  loadHistoryDays: whole("loadHistoryDays", 1, 366).default(30),
   /** More users for clients, each limited to the subjects it is granted. */
   users: edgeUsers.default([]),
 });

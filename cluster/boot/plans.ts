@@ -36,6 +36,10 @@ export function folderOf(dataDir: string, role: Role, id: string): string {
   return join(dataDir, folders[role], id);
 }
 
+function clientGroupsOf({ users }: StartOptions): Record<string, string> {
+  return Object.fromEntries(users.flatMap(({ user, group }) => (group === undefined ? [] : [[user, group]])));
+}
+
 type Named = Pick<HostSpec, "role" | "id" | "zone" | "incarnation">;
 
 function specOf(options: StartOptions, { dataDir, core, copies, version }: Ground, named: Named): HostSpec {
@@ -49,6 +53,9 @@ function specOf(options: StartOptions, { dataDir, core, copies, version }: Groun
     logGroups: dataDir.facts.logGroups,
     streamReplicas: copies,
     tableReplicas: options.replicas,
+    sampleIntervalMs: options.sampleInterval,
+    loadHistoryDays: options.loadHistoryDays,
+    clientGroups: clientGroupsOf(options),
     snapshotEvery: 512,
     logRetainBytes: 32 * MiB,
     timing: defaultTiming,

@@ -9,6 +9,7 @@ import type { Message } from "../../src/kernel/machine.js";
 import { seededRandom } from "../../src/kernel/random.js";
 import type { Log } from "../log.js";
 import { type Connection, openConnection } from "../world/connection.js";
+import { type OpenGauges, openGauges } from "../world/gauges.js";
 import { loadHash } from "../world/hash.js";
 import type { RequestCounts } from "../world/requests.js";
 import { type NodeStore, openStore } from "../world/store.js";
@@ -62,7 +63,8 @@ export async function startHost(spec: HostSpec, compose: Compose = roles[spec.ro
     await connection.value.close();
     return store;
   }
-  return ok(await run(spec, compose, { log, connection: connection.value, store: store.value }));
+  const gauges = openGauges();
+  return ok(await run(spec, compose, { log, connection: connection.value, store: store.value, gauges }));
 }
 
 async function storeOf(spec: HostSpec): Promise<Result<NodeStore | undefined>> {
@@ -73,6 +75,7 @@ interface Open {
   readonly log: Log;
   readonly connection: Connection;
   readonly store: NodeStore | undefined;
+  readonly gauges: OpenGauges;
 }
 
 async function run(spec: HostSpec, compose: Compose, open: Open): Promise<Host> {
@@ -103,7 +106,7 @@ async function run(spec: HostSpec, compose: Compose, open: Open): Promise<Host> 
   void connection.closed.then((why) => end.fail(`the connection to NATS was closed: ${why ?? "no reason given"}`));
 
   try {
-    const composition = await compose(spec, await portsOf(store));
+    const composition = await compose(spec, await portsOf(open));
     for (const { id, actor } of composition.actors) world.kernel.spawn(id, actor);
     for (const door of composition.doors) world.requests.openDoor(door);
     service = composition.serve?.({ nats: connection.nats, requests: world.requests });
@@ -118,21 +121,24 @@ async function run(spec: HostSpec, compose: Compose, open: Open): Promise<Host> 
   }
 }
 
-async function portsOf(store: NodeStore | undefined): Promise<RolePorts> {
+async function portsOf({ store, gauges }: Open): Promise<RolePorts> {
   return {
     hash: await loadHash(),
     store: store?.store,
     storeId: store?.storeId ?? "",
     bootCount: store?.bootCount ?? 0,
+    gauges,
   };
 }
 
-function streamsOf({ role, partitions, logGroups, streamReplicas, maxLogBytes }: HostSpec): StreamsWish {
+function streamsOf(spec: HostSpec): StreamsWish {
+  const { role, partitions, logGroups, streamReplicas, maxLogBytes, loadHistoryDays } = spec;
   return {
     partitions,
     logGroups,
     replicas: streamReplicas,
     ...(maxLogBytes === undefined ? {} : { maxLogBytes }),
+    ...(loadHistoryDays === undefined ? {} : { loadHistoryDays }),
     restoresMetadata: role === "control",
   };
 }
@@ -144,7 +150,11 @@ interface End {
   close(flush: boolean): Promise<void>;
 }
 
-function createEnd({ log, connection, store }: Open, service: () => Service | undefined, world: () => HostWorld): End {
+function createEnd(
+  { log, connection, store, gauges }: Open,
+  service: () => Service | undefined,
+  world: () => HostWorld,
+): End {
   let ending: Promise<void> | undefined;
   let settle: (why: string) => void = () => undefined;
   const failed = new Promise<string>((resolve) => {
@@ -153,6 +163,7 @@ function createEnd({ log, connection, store }: Open, service: () => Service | un
 
   async function closeAll(flush: boolean): Promise<void> {
     service()?.close();
+    gauges.close();
     await world().close();
     await connection.close();
     await store?.close(flush);

@@ -5,6 +5,7 @@ import type { Store } from "../../src/fragment/store.js";
 import type { ActorId, ReplyTo } from "../../src/kernel/effect.js";
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Actor } from "../../src/kernel/machine.js";
+import type { Gauges } from "../../src/load/gauges.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import type { Door, Requests } from "../world/requests.js";
 import type { HostSpec, Role } from "./spec.js";
@@ -15,6 +16,7 @@ export interface RolePorts {
   readonly store: Store | undefined;
   readonly storeId: string;
   readonly bootCount: number;
+  readonly gauges: Gauges;
 }
 
 /** What a micro service needs of its host. */
@@ -44,13 +46,27 @@ const innerBytes = 1024 * 1024;
 
 export const roles: Roles = { node: composeNode, router: composeRouter, control: composeControl };
 
-async function composeNode(spec: HostSpec, { hash, store, storeId, bootCount }: RolePorts): Promise<Composition> {
+async function composeNode(
+  spec: HostSpec,
+  { hash, store, storeId, bootCount, gauges }: RolePorts,
+): Promise<Composition> {
   if (store === undefined) throw new Error("a node needs a store");
   const { createNode } = await import("../../actors/node.js");
-  const { id, zone, weight, incarnation, partitions, logGroups, timing } = spec;
-  const config = { id, zone, weight, incarnation, storeId, bootCount, partitions, logGroups, timing };
+  const {
+    id,
+    zone,
+    weight,
+    incarnation,
+    partitions,
+    logGroups,
+    timing,
+    sampleIntervalMs = 0,
+    clientGroups = {},
+  } = spec;
+  const own = { id, zone, weight, incarnation, storeId, bootCount };
+  const config = { ...own, partitions, logGroups, timing, sampleIntervalMs, clientGroups };
   return {
-    actors: [{ id: "node", actor: createNode(config, { store, hash }) }],
+    actors: [{ id: "node", actor: createNode(config, { store, hash, gauges }) }],
     doors: [
       { subject: subjects.exec(id), actor: "node", maxBytes: innerBytes },
       { subject: subjects.peer(id), actor: "node", maxBytes: innerBytes },
@@ -63,9 +79,10 @@ async function composeNode(spec: HostSpec, { hash, store, storeId, bootCount }: 
 async function composeRouter(spec: HostSpec, { hash }: RolePorts): Promise<Composition> {
   const { createRouter } = await import("../../actors/router.js");
   const { openService } = await import("../door/service.js");
-  const { id, partitions, timing, version, tableReplicas = 0 } = spec;
+  const { id, partitions, timing, version, tableReplicas = 0, clientGroups = {} } = spec;
+  const config = { id, partitions, timing, reach: "core", tableReplicas, clientGroups } as const;
   return {
-    actors: [{ id: "router", actor: createRouter({ id, partitions, timing, reach: "core", tableReplicas }, { hash }) }],
+    actors: [{ id: "router", actor: createRouter(config, { hash }) }],
     doors: [],
     serve: (ports) => openService({ ...ports, actor: "router", id, version }),
   };

@@ -2,6 +2,7 @@
 
 import type { Timing } from "../../src/config/limits.js";
 import type { Level } from "../../src/kernel/effect.js";
+import type { ClientGroups } from "../../src/load/group.js";
 import type { NatsAddress } from "../world/connection.js";
 
 export type Role = "node" | "router" | "control";
@@ -27,6 +28,12 @@ export interface HostSpec {
   /** Copies of a new table's fragments where whoever makes it does not say; 0: as many as fit, at most 3. */
   readonly tableReplicas?: number;
   readonly maxLogBytes?: number;
+  /** Time between two load samples of a node; absent: none are taken. */
+  readonly sampleIntervalMs?: number;
+  /** How long load samples are kept. */
+  readonly loadHistoryDays?: number;
+  /** Client group by user; a user that is not here is a group of its own. */
+  readonly clientGroups?: ClientGroups;
   /** Ledger entries between two snapshots. */
   readonly snapshotEvery: number;
   /** Bytes of each log stream that are kept although every replica has them. */

@@ -1,7 +1,8 @@
 // Streams. Owns which streams exist and how each is configured; makes the missing ones, and refuses to run on a stream of another make.
 // M1 no stream ages out or is emptied by subject, so that the fence of a subject never falls back (the last record of a subject stays).
 // M2 a full stream refuses what is new; it never drops what is old.
-// M3 a stream that exists is never deleted, and changed only in its byte limit.
+// M3 a stream that exists is never deleted, and changed only in its byte limit and its age limit.
+// M4 the load stream is the exception to M1 and M2: it is a history, and forgets its oldest samples by age and by size.
 
 import { type Fault, fail, fault, ok, type Result } from "../../src/kernel/fault.js";
 import { streams, subjects } from "../../src/protocol/subjects.js";
@@ -15,6 +16,8 @@ export interface StreamsWish {
   readonly replicas: number;
   /** Limit of each log stream; absent: only the server's own. */
   readonly maxLogBytes?: number;
+  /** How long load samples are kept; absent: 30 days. */
+  readonly loadHistoryDays?: number;
   /** Whoever wishes may make lost metadata streams again (see `restorableStream`). */
   readonly restoresMetadata?: boolean;
 }
@@ -25,9 +28,12 @@ export interface StreamSpec {
   /** -1: all. */
   readonly maxPerSubject: number;
   readonly maxBytes: number;
+  /** Set: messages older than this go, and a full stream drops its oldest. */
+  readonly maxAgeMs?: number;
 }
 
 const duplicateWindowNs = 120_000_000_000;
+const nsPerMs = 1_000_000;
 const maxMessageBytes = 1024 * 1024;
 /** A snapshot is replaced by the next; the one before stays readable while the next is written. */
 const snapshotsKept = 64;
@@ -49,8 +55,25 @@ export function wantedStreams(wish: StreamsWish): readonly StreamSpec[] {
         maxBytes: -1,
       },
     ]),
+    loadStream(wish.loadHistoryDays ?? loadHistoryDays),
     ...groups.map((group) => logStream(group, wish.maxLogBytes)),
   ];
+}
+
+const loadHistoryDays = 30;
+const dayMs = 86_400_000;
+/** The server sets this much of its store aside; less where there is not so much, down to `leastLoadBytes`. */
+const loadBytes = 1024 * 1024 * 1024;
+const leastLoadBytes = 8 * 1024 * 1024;
+
+function loadStream(days: number): StreamSpec {
+  return {
+    name: streams.load,
+    subjects: [subjects.loads],
+    maxPerSubject: -1,
+    maxBytes: loadBytes,
+    maxAgeMs: days * dayMs,
+  };
 }
 
 const logPrefix = streams.log(0).slice(0, -1);
@@ -79,12 +102,13 @@ export async function ensureStreams(inbox: Inbox, wish: StreamsWish): Promise<Re
 }
 
 /**
- * The spec of a stream that may be made again when it is lost; undefined for any other. Log streams always: the replicas fill them. Metadata only where the
+ * The spec of a stream that may be made again when it is lost; undefined for any other. Log streams always: the replicas fill them. The load stream too. Metadata only where the
  * wish says so: a leader goes on from its own view and the snapshots, anybody else would take an empty ledger for a new cluster's.
  */
 export function restorableStream(name: string, wish: StreamsWish): StreamSpec | undefined {
   const spec = wantedStreams(wish).find((wanted) => wanted.name === name);
-  return wish.restoresMetadata === true || spec?.name.startsWith(logPrefix) === true ? spec : undefined;
+  const always = spec?.name.startsWith(logPrefix) === true || name === streams.load;
+  return wish.restoresMetadata === true || always ? spec : undefined;
 }
 
 /** Makes one stream, or checks it when it is there. */
@@ -109,10 +133,19 @@ export async function ensureStream(
     if (created.kind === "ok") return ok("made");
     if (created.kind === "error") {
       why = created.error.words;
+      const smaller = smallerThan(spec, created.error.errCode);
+      if (smaller !== undefined) return ensureStream(inbox, smaller, replicas);
       if (!mayPass(created.error.errCode, created.error.code)) return fail("ENGINE", refusalWords(spec.name, why));
     }
   }
   return fail("ENGINE", refusalWords(spec.name, why));
+}
+
+/** A history that finds no room is kept shorter. */
+function smallerThan(spec: StreamSpec, errCode: number): StreamSpec | undefined {
+  const noRoom: readonly number[] = [jsErrors.storageResources, jsErrors.insufficientResources];
+  if (spec.maxAgeMs === undefined || !noRoom.includes(errCode) || spec.maxBytes <= leastLoadBytes) return undefined;
+  return { ...spec, maxBytes: Math.max(leastLoadBytes, Math.floor(spec.maxBytes / 4)) };
 }
 
 /** A refusal that another try may overcome: somebody else made it first, or the cluster has no leader yet. */
@@ -131,13 +164,13 @@ export function streamConfig(spec: StreamSpec, replicas: number): Fields {
     num_replicas: replicas,
     retention: "limits",
     storage: "file",
-    discard: "new",
+    discard: spec.maxAgeMs === undefined ? "new" : "old",
     compression: "none",
     max_consumers: -1,
     max_msgs: -1,
     max_msgs_per_subject: spec.maxPerSubject,
     max_bytes: spec.maxBytes,
-    max_age: 0,
+    max_age: (spec.maxAgeMs ?? 0) * nsPerMs,
     max_msg_size: maxMessageBytes,
     duplicate_window: duplicateWindowNs,
     deny_delete: true,
@@ -161,9 +194,15 @@ const checked = [
   "deny_delete",
 ] as const;
 
+function mayDiffer(spec: StreamSpec, name: string): boolean {
+  return spec.maxAgeMs !== undefined && name === "max_age";
+}
+
 export function streamMistake(spec: StreamSpec, found: Fields): Fault | undefined {
   const wanted = streamConfig(spec, 1);
-  const wrong = checked.find((name) => JSON.stringify(found[name] ?? false) !== JSON.stringify(wanted[name]));
+  const wrong = checked.find(
+    (name) => !mayDiffer(spec, name) && JSON.stringify(found[name] ?? false) !== JSON.stringify(wanted[name]),
+  );
   if (wrong === undefined) return undefined;
   return fault(
     "ENGINE",
@@ -175,10 +214,18 @@ export function streamMistake(spec: StreamSpec, found: Fields): Fault | undefine
 async function reconcile(inbox: Inbox, spec: StreamSpec, found: Fields): Promise<Result<"found">> {
   const mistake = streamMistake(spec, found);
   if (mistake !== undefined) return { ok: false, fault: mistake };
-  if (found.max_bytes === spec.maxBytes) return ok("found");
-  const updated = { ...found, max_bytes: spec.maxBytes };
+  const limits = changed(spec, found);
+  if (limits === undefined) return ok("found");
+  const updated = { ...found, ...limits };
   const answer = await callApiLater(inbox, `STREAM.UPDATE.${spec.name}`, updated, callTimeoutMs);
   return answer.kind === "error" ? fail("ENGINE", refusalWords(spec.name, answer.error.words)) : ok("found");
+}
+
+/** Limits that are to be set anew. What a history may hold was settled with the server when it was made; only its age follows the wish. */
+function changed(spec: StreamSpec, found: Fields): Fields | undefined {
+  if (spec.maxAgeMs === undefined) return found.max_bytes === spec.maxBytes ? undefined : { max_bytes: spec.maxBytes };
+  const maxAge = spec.maxAgeMs * nsPerMs;
+  return found.max_age === maxAge ? undefined : { max_age: maxAge };
 }
 
 function pause(ms: number): Promise<void> {

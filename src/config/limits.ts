@@ -59,6 +59,16 @@ export const limits = {
   mailbox: 16_384,
   logGroups: 16,
   controlPartitions: 16,
+  /** Client groups that the samples of a fragment tell apart; the rest is pooled. */
+  loadGroupsNamed: 16,
+  /** Client groups that a node counts apart per fragment, to know which are the largest. */
+  loadGroupsCounted: 64,
+  /** Cells (fragment and group) in one message of a sample, about 64 bytes each; and messages of one sample. */
+  sampleCells: 4000,
+  sampleParts: 4096,
+  sampleIntervalMs: 60_000,
+  /** Samples that wait to be delivered while the stream cannot be reached. */
+  samplesWaiting: 64,
 } as const;
 
 /** Times of the control loop, milliseconds. Their relations carry I7: see the assertions below. */

@@ -1,5 +1,6 @@
 // Exec codec. Owns the form in which `ExecRequest` and `ExecReply` travel: nested arrays with numeric codes, small and quick to check.
 //   request  [timeLeftMs, [[fragment, epoch, [op, …]], …]]           reply  [[viewSeq, …], [[result, …], …]]
+//   A router's request ends with the table of client groups, and each part with an index into it.
 // X1 decoding never throws and believes nothing: shapes, numbers and lengths are checked here. What needs the table (is this a position
 //    of it?) or reads the document is the shard's to check.
 // X2 codes are for ever: a new operation takes a new number.
@@ -7,6 +8,7 @@
 import { limits } from "../config/limits.js";
 import type { Bytes } from "../kernel/bytes.js";
 import { type Detail, type Fault, fail, fault, isFaultCode, ok, type Result } from "../kernel/fault.js";
+import { isGroup } from "../load/group.js";
 import { decodeAggregates } from "../query/decode.js";
 import { decodeFilter, encodeFilter } from "../query/filter.js";
 import { parsePath, pathText } from "../query/path.js";
@@ -25,13 +27,18 @@ type Encoders<U extends { readonly op: string }> = {
   readonly [K in U["op"]]: (item: Extract<U, { op: K }>) => Wire;
 };
 
-export function encodeExec({ timeLeftMs, parts }: ExecRequest): unknown {
-  return [timeLeftMs, parts.map(({ fragment, epoch, ops }) => [fragment, epoch, ops.map(encodeOp)])];
+export function encodeExec({ timeLeftMs, parts, groups }: ExecRequest): unknown {
+  const wire = parts.map(({ fragment, epoch, ops, group }) =>
+    group === undefined ? [fragment, epoch, ops.map(encodeOp)] : [fragment, epoch, ops.map(encodeOp), group],
+  );
+  return groups === undefined ? [timeLeftMs, wire] : [timeLeftMs, wire, groups];
 }
 
 /** UNDECODABLE when `body` is not an exec request; TOO_LARGE when it holds more operations than a node takes. */
 export function decodeExec(body: unknown): Result<ExecRequest> {
-  if (!isWire(body, 2) || !isAmount(body[0]) || !Array.isArray(body[1])) return notARequest;
+  if (!(isWire(body, 2) || isWire(body, 3)) || !isAmount(body[0]) || !Array.isArray(body[1])) return notARequest;
+  const groups = body.length === 3 ? readGroupNames(body[2]) : [];
+  if (groups === undefined) return notARequest;
   const parts: FragmentOps[] = [];
   let ops = 0;
   for (const given of body[1] as Wire) {
@@ -39,9 +46,10 @@ export function decodeExec(body: unknown): Result<ExecRequest> {
     if (part === undefined) return notARequest;
     ops += part.ops.length;
     if (ops > limits.nodeOps) return fail("TOO_LARGE", `one message may hold ${limits.nodeOps} operations`);
+    if (part.group !== undefined && part.group >= groups.length) return notARequest;
     parts.push(part);
   }
-  return ok({ timeLeftMs: body[0], parts });
+  return ok(groups.length === 0 ? { timeLeftMs: body[0], parts } : { timeLeftMs: body[0], parts, groups });
 }
 
 export function encodeExecReply({ viewSeq, results }: ExecReply): unknown {
@@ -139,10 +147,16 @@ function encodeResult(result: OpResult): Wire {
 // Readers give undefined for what is not in the form above.
 
 function readPart(given: unknown): FragmentOps | undefined {
-  if (!isWire(given, 3)) return undefined;
-  const [fragment, epoch] = given;
+  if (!isWire(given, 3) && !isWire(given, 4)) return undefined;
+  const [fragment, epoch, , group] = given;
   const ops = readAll(given[2], readOp);
-  return isCount(fragment) && isCount(epoch) && ops !== undefined ? { fragment, epoch, ops } : undefined;
+  if (!isCount(fragment) || !isCount(epoch) || ops === undefined) return undefined;
+  if (group === undefined) return { fragment, epoch, ops };
+  return isCount(group) ? { fragment, epoch, ops, group } : undefined;
+}
+
+function readGroupNames(given: unknown): readonly string[] | undefined {
+  return Array.isArray(given) && given.length <= limits.nodeOps && given.every(isGroup) ? given : undefined;
 }
 
 function readOp(given: unknown): Op | undefined {

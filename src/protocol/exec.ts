@@ -47,12 +47,16 @@ export interface FragmentOps {
   /** The epoch that the sender's view shows, 0 = none. A hint for logs: who may serve is decided by the log's fence and the lease, never by what a sender believes. */
   readonly epoch: number;
   readonly ops: readonly Op[];
+  /** Client group that asks: index into the request's `groups`. Absent: not told. */
+  readonly group?: number;
 }
 
 export interface ExecRequest {
   /** Milliseconds left until the client's deadline when this was sent. */
   readonly timeLeftMs: number;
   readonly parts: readonly FragmentOps[];
+  /** Only of routers: what a client says here is not listened to. */
+  readonly groups?: readonly string[];
 }
 
 export interface ScanRow {

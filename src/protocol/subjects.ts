@@ -30,6 +30,7 @@ export const streams = {
   snapshot: (partition: number) => `FORESHARD_SNAPSHOT_${index(partition)}`,
   lease: "FORESHARD_LEASE",
   log: (group: number) => `FORESHARD_LOG_${index(group)}`,
+  load: "FORESHARD_LOAD",
 } as const;
 
 export const subjects = {
@@ -39,6 +40,9 @@ export const subjects = {
   leases: "foreshard.lease.*",
   log: (group: number, fragment: FragmentId) => `foreshard.log.${index(group)}.${index(fragment)}`,
   logs: (group: number) => `foreshard.log.${index(group)}.*`,
+  /** Node → load stream: what was asked of it in one interval. */
+  load: (node: NodeId) => `foreshard.load.${token(node)}`,
+  loads: "foreshard.load.*",
   /** Node → leader of a partition, every heartbeat. Only the leader answers. */
   heartbeat: (partition: number) => `foreshard.control.${index(partition)}.heartbeat`,
   /** Routers and operators → leader of a partition: administration. Only the leader answers. */

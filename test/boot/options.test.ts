@@ -28,6 +28,13 @@ describe("start options", () => {
     deepStrictEqual(unwrap(words).zones, ["a", "b"]);
   });
 
+  it("reads an interval in seconds and in milliseconds", () => {
+    const intervals = ["1s", "0.5s", "250ms", 2000].map(
+      (sampleInterval) => unwrap(decodeOptions({ sampleInterval })).sampleInterval,
+    );
+    deepStrictEqual(intervals, [1000, 500, 250, 2000]);
+  });
+
   const wrong: readonly (readonly [Record<string, unknown>, RegExp])[] = [
     [{ nodes: "0" }, /nodes must be a whole number from 1 to 64/],
     [{ nodes: "three" }, /nodes must be a whole number/],
@@ -37,6 +44,13 @@ describe("start options", () => {
     [{ port: 70_000 }, /port must be a whole number from 0 to 65535/],
     [{ controlPartitions: 17 }, /controlPartitions must be a whole number from 1 to 16/],
     [{ natsServers: 2 }, /natsServers must be 1 or 3/],
+    [{ sampleInterval: "soon" }, /sampleInterval must be from 100ms to 60s, such as 10s or 500ms/],
+    [{ sampleInterval: "5ms" }, /sampleInterval must be from 100ms/],
+    [{ loadHistoryDays: 0 }, /loadHistoryDays must be a whole number from 1 to 366/],
+    [
+      { users: [{ user: "u", pass: "12345678", publish: [], group: "other" }] },
+      /a group must be a name .* other than other/,
+    ],
     [{ durability: "sometimes" }, /durability must be always or interval/],
     [{ isolation: "vm" }, /isolation must be threads or processes/],
     [{ zones: "a,,b" }, /zones must be names/],

@@ -13,6 +13,7 @@ import type { FaultCode, Result } from "../../src/kernel/fault.js";
 import { decodeLeaseRecord } from "../../src/ledger/lease-record.js";
 import { decodeLedgerRecord } from "../../src/ledger/record.js";
 import { decodeSnapshotPart } from "../../src/ledger/snapshot.js";
+import { decodeSample } from "../../src/load/sample.js";
 import { pack, unpack } from "../../src/protocol/codec.js";
 import { Bench, unwrap } from "../engine/support.js";
 import { testHash } from "../hash.js";
@@ -30,6 +31,7 @@ const contents: readonly (readonly [prefix: string, reads: (bytes: Uint8Array) =
   ["FORESHARD_LEDGER_", decodeLedgerRecord],
   ["FORESHARD_SNAPSHOT_", decodeSnapshotPart],
   ["FORESHARD_LEASE", decodeLeaseRecord],
+  ["FORESHARD_LOAD", decodeSample],
 ];
 
 export class Siege extends Bench {

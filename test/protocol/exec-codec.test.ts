@@ -81,14 +81,18 @@ const op = fc.oneof(
     plain,
   ),
 );
-const requests: fc.Arbitrary<ExecRequest> = fc.record(
-  {
-    timeLeftMs: fc.double({ min: 0, max: limits.deadlineMs, noNaN: true }).map((time) => time + 0),
-    parts: fc.array(fc.record({ fragment: count, epoch: count, ops: fc.array(op, { maxLength: 4 }) }, plain), {
-      maxLength: 3,
-    }),
-  },
-  plain,
+const timeLeftMs = fc.double({ min: 0, max: limits.deadlineMs, noNaN: true }).map((time) => time + 0);
+const part = { fragment: count, epoch: count, ops: fc.array(op, { maxLength: 4 }) };
+const requests: fc.Arbitrary<ExecRequest> = fc.oneof(
+  fc.record({ timeLeftMs, parts: fc.array(fc.record(part, plain), { maxLength: 3 }) }, plain),
+  fc.record(
+    {
+      timeLeftMs,
+      parts: fc.array(fc.record({ ...part, group: fc.nat(1) }, plain), { maxLength: 3 }),
+      groups: fc.constant(["shop", "Büro 7"]),
+    },
+    plain,
+  ),
 );
 
 const codes = Object.keys(faultCodes) as FaultCode[];

@@ -4,6 +4,7 @@ import { clusterOperations, tableOperations } from "../../cluster/door/operation
 import { limits } from "../../src/config/limits.js";
 import { fault } from "../../src/kernel/fault.js";
 import type { OpResult } from "../../src/protocol/exec.js";
+import { encodeExec } from "../../src/protocol/exec-codec.js";
 import { queryOps } from "../../src/query/decode.js";
 import { encodeDocument } from "../../src/query/document.js";
 import { execOf, ScriptedWorld } from "./scripted-world.js";
@@ -42,6 +43,28 @@ describe("router: single rows", () => {
     assert.equal(new Set(world.asks.map((ask) => ask.subject)).size, 3);
     world.serveAll(() => found);
     assert.ok(ids.every((id) => world.answered(id)));
+  });
+
+  it("tells the node which client group asks, as the server stamped it and the configuration names it", () => {
+    const world = new ScriptedWorld({ clientGroups: { ada: "research" } }).begin();
+    world.table({ name: "users", fragments: 1 });
+    for (const user of ["ada", "bob", "", "ada"]) world.request("foreshard.query.users.get", { key: "ann" }, user);
+    world.settle();
+    const { groups, parts } = execOf(world.onlyAsk);
+    assert.deepEqual(groups, ["research", "bob", "unnamed"]);
+    assert.deepEqual(
+      parts.map(({ group, ops }) => [group, ops.length]),
+      [
+        [0, 2],
+        [1, 1],
+        [2, 1],
+      ],
+    );
+  });
+
+  it("says nothing of groups from inside a client", () => {
+    const exec = { timeLeftMs: 5, parts: [{ fragment: 16, epoch: 1, ops: [] }] };
+    assert.deepEqual(encodeExec(exec), [5, [[16, 1, []]]]);
   });
 
   it("goes to the new primary, with the new epoch and the same request id, after NOT_PRIMARY", () => {

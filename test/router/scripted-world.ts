@@ -171,9 +171,9 @@ export class ScriptedWorld implements World {
     });
   }
 
-  request(subject: string, body: unknown): number {
+  request(subject: string, body: unknown, user = ""): number {
     const id = ++this.replies;
-    this.kernel.request(routerActorId, { kind: "request", subject, body, from: { reply: id }, user: "" });
+    this.kernel.request(routerActorId, { kind: "request", subject, body, from: { reply: id }, user });
     return id;
   }
 
