@@ -1,0 +1,112 @@
+// Blend. Owns the weights of the point models and the point forecast that they make together.
+// Each model's absolute error is averaged as its forecasts mature, the recent ones counting most; weights are a softmax of minus these errors
+// over the error of the best, so that they don't depend on the unit.
+// N1 weights of a target sum to 1 over the models that have something to say; a model that says nothing (NaN) costs nothing.
+
+import type { Carver } from "./block.js";
+import type { PooledPrior } from "./pool.js";
+import { anchorBefore, type Shape } from "./shape.js";
+
+export interface Blend {
+  readonly models: number;
+  /** [model × targets] sum of discounted absolute errors, and of the discounts. */
+  readonly errors: Float64Array;
+  readonly masses: Float64Array;
+  /** [target × models] */
+  readonly weights: Float64Array;
+}
+
+/** Matured forecasts after which an error counts half, per target. */
+const halfLifeSlots = 300;
+const sharpness = 8;
+/** Matured forecasts that the pooled prior is worth. */
+const priorMass = 12;
+
+export function carveBlend(from: Carver, shape: Shape, models: number): Blend {
+  const cells = models * shape.targets;
+  return { models, errors: from.f64(cells), masses: from.f64(cells), weights: from.f64(cells) };
+}
+
+export function beginBlend(blend: Blend, prior: PooledPrior | undefined): void {
+  blend.weights.fill(1 / blend.models);
+  if (prior === undefined || prior.errors.length !== blend.errors.length) return;
+  for (let cell = 0; cell < blend.errors.length; cell++) {
+    blend.errors[cell] = (prior.errors[cell] ?? 1) * priorMass;
+    blend.masses[cell] = priorMass;
+  }
+}
+
+/** What `points` said of `target` is known now. */
+export function judgePoints(
+  blend: Blend,
+  target: number,
+  points: ArrayLike<number>,
+  from: number,
+  actual: number,
+): void {
+  const keep = 0.5 ** (1 / halfLifeSlots);
+  const { models, errors, masses } = blend;
+  for (let model = 0; model < models; model++) {
+    const point = points[from + model] ?? Number.NaN;
+    if (Number.isNaN(point)) continue;
+    const cell = target * models + model;
+    errors[cell] = (errors[cell] ?? 0) * keep + Math.abs(actual - point);
+    masses[cell] = (masses[cell] ?? 0) * keep + 1;
+  }
+  weigh(blend, target);
+}
+
+export function weigh(blend: Blend, target: number): void {
+  const { models, errors, masses, weights } = blend;
+  const from = target * models;
+  let best = Number.POSITIVE_INFINITY;
+  for (let model = 0; model < models; model++) {
+    const mass = masses[from + model] ?? 0;
+    if (mass > 0) best = Math.min(best, (errors[from + model] ?? 0) / mass);
+  }
+  if (!(best < Number.POSITIVE_INFINITY)) return;
+  let sum = 0;
+  for (let model = 0; model < models; model++) {
+    const mass = masses[from + model] ?? 0;
+    const error = mass > 0 ? (errors[from + model] ?? 0) / mass : 2 * best;
+    // An error of zero (a constant series) makes everything else worthless.
+    const weight = best > 0 ? Math.exp(-sharpness * (error / best - 1)) : error > 0 ? 0 : 1;
+    weights[from + model] = weight;
+    sum += weight;
+  }
+  for (let model = 0; model < models; model++) weights[from + model] = (weights[from + model] ?? 0) / sum;
+}
+
+/** The weighted mean of what the models say for a step; NaN if none says anything. `points` holds models × (horizon + 1). */
+export function blendPoint(blend: Blend, shape: Shape, points: ArrayLike<number>, step: number): number {
+  const { anchor, share } = anchorBefore(shape, step);
+  return mean(blend, points, step - 1, shape.horizonSteps + 1, anchor, share === 0 ? anchor : anchor + 1, share);
+}
+
+export function blendMax(blend: Blend, shape: Shape, points: ArrayLike<number>): number {
+  const target = shape.maxTarget;
+  return mean(blend, points, shape.horizonSteps, shape.horizonSteps + 1, target, target, 0);
+}
+
+function mean(
+  blend: Blend,
+  points: ArrayLike<number>,
+  column: number,
+  columns: number,
+  target: number,
+  next: number,
+  share: number,
+): number {
+  const { models, weights } = blend;
+  let sum = 0;
+  let mass = 0;
+  for (let model = 0; model < models; model++) {
+    const point = points[model * columns + column] ?? Number.NaN;
+    if (Number.isNaN(point)) continue;
+    const weight =
+      (1 - share) * (weights[target * models + model] ?? 0) + share * (weights[next * models + model] ?? 0);
+    sum += weight * point;
+    mass += weight;
+  }
+  return mass > 0 ? sum / mass : Number.NaN;
+}

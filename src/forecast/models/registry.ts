@@ -1,0 +1,8 @@
+// Registry. Owns the list of point models, in the order in which their states lie in a block. Append only at the end of a release.
+
+import { lastValue } from "./last-value.js";
+import type { ModelKind } from "./model.js";
+import { seasonalNaive } from "./seasonal-naive.js";
+
+export const modelKinds: readonly ModelKind[] = [lastValue, seasonalNaive(0), seasonalNaive(1)];
+export const modelNames: readonly string[] = modelKinds.map(({ name }) => name);

@@ -1,0 +1,276 @@
+// Series. Owns the life of one forecast series: slots come in, quantiles of the next steps and of their maximum go out, and a record of how that went.
+// It is the one door of this folder. Pure: no clock, no chance; all state lies in one block, which can be transferred or kept.
+// F1 a forecast sees nothing after the last observed slot. F2 the same slots in the same order give the same forecast, to the bit.
+// F3 residuals and losses are out of sample: a forecast is judged when its slot comes, never refitted before it is judged.
+// F4 a slot is learnt once: late and repeated values never move the clock back.
+
+import { type Account, carveAccount, count, judgeRow, recordOf, type SeriesRecord } from "./account.js";
+import { type Blend, beginBlend, blendMax, blendPoint, carveBlend, judgePoints } from "./blend.js";
+import { type Carver, carveBlock, measureBlock } from "./block.js";
+import { carveHistory, clearHistory, fillLate, type History, isSeen, lastSlot, pushSlot, valueAt } from "./history.js";
+import { Past, type PointModel } from "./models/model.js";
+import { modelKinds, modelNames } from "./models/registry.js";
+import { carvePending, type Pending, pendingAt } from "./pending.js";
+import { findPeriods, longestPeriods } from "./periods.js";
+import type { PooledPrior } from "./pool.js";
+import { quantileCount, repairRow } from "./quantiles.js";
+import { compileShape, type SeriesShape, type Shape } from "./shape.js";
+import { addResidual, carveSpread, type Spread, spreadAt, spreadOfMax } from "./spread.js";
+
+export type { SeriesRecord } from "./account.js";
+export type { PooledPrior } from "./pool.js";
+export type { SeriesShape } from "./shape.js";
+
+export interface SeriesForecast {
+  /** Slot of the last observed value. */
+  readonly origin: number;
+  /** Row major, horizonSteps × levels: never crossing, never negative. */
+  readonly steps: Float64Array;
+  /** Quantiles of the maximum over the horizon. */
+  readonly max: Float64Array;
+  /** Weights of the point models, averaged over the steps. */
+  readonly weights: readonly { readonly model: string; readonly weight: number }[];
+}
+
+/** What became of a value: learnt, put in the place of a gap, or known already. */
+export type Observed = "learnt" | "late" | "duplicate" | "tooOld";
+
+export interface SeriesState {
+  readonly block: ArrayBuffer;
+  readonly past: Past;
+  readonly shape: Shape;
+  readonly history: History;
+  /** [slots learnt since the last refit, refits] */
+  readonly marks: Float64Array;
+  readonly models: readonly PointModel[];
+  readonly blend: Blend;
+  readonly spread: Spread;
+  readonly account: Account;
+  /** [model × (horizonSteps + 1)] what the models say now. */
+  readonly points: Float32Array;
+  readonly pendingPoints: Pending;
+  /** Quantiles, the blended point, and the seasonal naive. */
+  readonly pendingRows: Pending;
+}
+
+export interface PackedSeries {
+  readonly version: number;
+  readonly shape: SeriesShape;
+  readonly buffers: readonly ArrayBuffer[];
+}
+
+const packVersion = 1;
+const rowWidth = quantileCount + 2;
+
+export function createSeries(shape: SeriesShape, prior?: PooledPrior): SeriesState {
+  const compiled = compileShape(shape);
+  const state = bind(compiled, new ArrayBuffer(measureBlock((from) => carve(from, compiled))));
+  beginBlend(state.blend, prior);
+  return state;
+}
+
+/** Takes the value of a slot; NaN = it is known to be missing. Slots between the last one and this one become gaps. */
+export function observe(state: SeriesState, slot: number, value: number): Observed {
+  const last = lastSlot(state.history);
+  if (last >= 0 && slot <= last) return observeLate(state, slot, value);
+  if (last >= 0 && slot - last > state.shape.historySlots) clearHistory(state.history);
+  else for (let gap = last + 1; last >= 0 && gap < slot; gap++) learn(state, gap, Number.NaN, slot - gap);
+  learn(state, slot, value >= 0 ? value : Number.NaN, 0);
+  return "learnt";
+}
+
+/** True when a refit would pay: early in life often, later once per horizon. */
+export function isRefitDue(state: SeriesState): boolean {
+  const since = state.marks[0] ?? 0;
+  const refits = state.marks[1] ?? 0;
+  return since >= Math.max(state.shape.horizonSteps, 24) || (refits === 0 && since >= 24);
+}
+
+/** Finds the seasons anew and fits what is too dear for every slot. */
+export function refit(state: SeriesState): void {
+  findPeriods(state.history, state.past.periods);
+  for (const model of state.models) model.refit?.(state.past);
+  state.marks[0] = 0;
+  state.marks[1] = (state.marks[1] ?? 0) + 1;
+}
+
+export function forecast(state: SeriesState): SeriesForecast {
+  const { shape } = state;
+  const steps = new Float64Array(shape.horizonSteps * quantileCount);
+  const max = new Float64Array(quantileCount);
+  for (let step = 1; step <= shape.horizonSteps; step++) writeRow(state, step, steps, (step - 1) * quantileCount);
+  writeMaxRow(state, max, 0);
+  return { origin: lastSlot(state.history), steps, max, weights: weightsOf(state) };
+}
+
+export function record(state: SeriesState): SeriesRecord {
+  return recordOf(state.account);
+}
+
+/** All of the state; the buffers may be transferred, after which the state must not be used again. */
+export function packSeries(state: SeriesState): PackedSeries {
+  const { intervalMs, horizonSteps, historySlots } = state.shape;
+  return { version: packVersion, shape: { intervalMs, horizonSteps, historySlots }, buffers: [state.block] };
+}
+
+/** Undefined when the pack is of another version or has another size: then the series begins anew from its samples. */
+export function unpackSeries(packed: PackedSeries): SeriesState | undefined {
+  const [block] = packed.buffers;
+  if (packed.version !== packVersion || block === undefined) return undefined;
+  const shape = compileShape(packed.shape);
+  if (block.byteLength !== measureBlock((from) => carve(from, shape))) return undefined;
+  return bind(shape, block);
+}
+
+interface Parts {
+  readonly history: History;
+  readonly periods: Float64Array;
+  readonly marks: Float64Array;
+  readonly models: readonly PointModel[];
+  readonly blend: Blend;
+  readonly spread: Spread;
+  readonly account: Account;
+  readonly points: Float32Array;
+  readonly pendingPoints: Pending;
+  readonly pendingRows: Pending;
+}
+
+function carve(from: Carver, shape: Shape): Parts {
+  return {
+    history: carveHistory(from, shape),
+    periods: from.f64(longestPeriods),
+    marks: from.f64(2),
+    models: modelKinds.map((kind) => kind.bind(from, shape)),
+    blend: carveBlend(from, shape, modelKinds.length),
+    spread: carveSpread(from, shape),
+    account: carveAccount(from),
+    points: from.f32(modelKinds.length * (shape.horizonSteps + 1)),
+    pendingPoints: carvePending(from, shape, modelKinds.length),
+    pendingRows: carvePending(from, shape, rowWidth),
+  };
+}
+
+function bind(shape: Shape, block: ArrayBuffer): SeriesState {
+  const { periods, ...parts } = carve(carveBlock(block), shape);
+  return { ...parts, block, shape, past: new Past(shape, parts.history, periods) };
+}
+
+function observeLate(state: SeriesState, slot: number, value: number): Observed {
+  if (isSeen(state.history, slot) || Number.isNaN(value)) {
+    count(state.account, "duplicate");
+    return "duplicate";
+  }
+  if (!fillLate(state.history, slot, Math.max(value, 0))) return "tooOld";
+  count(state.account, "late");
+  return "late";
+}
+
+/** One slot: judge what was said about it, learn it, say what comes next (not in a gap that is known to last beyond the horizon). */
+function learn(state: SeriesState, slot: number, value: number, gapAheadSlots: number): void {
+  const { past, history, account } = state;
+  const wasSeen = !Number.isNaN(value);
+  pushSlot(history, slot, value, past.period(0));
+  count(account, wasSeen ? "observed" : "missing");
+  for (let target = 0; target < state.shape.targets; target++) judge(state, target, slot);
+  for (const model of state.models) model.observe?.(past, wasSeen);
+  if (gapAheadSlots <= state.shape.horizonSteps) say(state, slot);
+  state.marks[0] = (state.marks[0] ?? 0) + 1;
+}
+
+function judge(state: SeriesState, target: number, slot: number): void {
+  const { shape, pendingPoints, pendingRows, blend, spread, account } = state;
+  const origin = slot - (shape.delays[target] ?? 1);
+  if (origin < state.past.first) return;
+  const actual = actualOf(state, target, slot);
+  if (Number.isNaN(actual)) return;
+  judgePoints(blend, target, pendingPoints.values, pendingAt(pendingPoints, target, origin), actual);
+  const row = pendingAt(pendingRows, target, origin);
+  const point = pendingRows.values[row + quantileCount] ?? Number.NaN;
+  if (Number.isNaN(point)) return;
+  const naive = pendingRows.values[row + quantileCount + 1] ?? Number.NaN;
+  judgeRow(account, shape, target, pendingRows.values, row, actual, naive);
+  addResidual(spread, target, actual - point);
+}
+
+/** What a target became at `slot`; NaN when it was not observed. */
+function actualOf(state: SeriesState, target: number, slot: number): number {
+  const { shape, history } = state;
+  const from = target === shape.maxTarget ? slot - shape.horizonSteps + 1 : slot;
+  let most = 0;
+  for (let at = from; at <= slot; at++) {
+    if (!isSeen(history, at)) return Number.NaN;
+    most = Math.max(most, valueAt(history, at));
+  }
+  return most;
+}
+
+/** Forecasts from here, kept until their slots come. */
+function say(state: SeriesState, slot: number): void {
+  const { shape, models, points, pendingPoints, pendingRows, past } = state;
+  const columns = shape.horizonSteps + 1;
+  const out = new Float64Array(columns);
+  models.forEach((model, index) => {
+    out.fill(Number.NaN);
+    model.predict(past, out);
+    if (Number.isNaN(out[columns - 1] ?? 0)) out[columns - 1] = largest(out, columns - 1);
+    points.set(out, index * columns);
+  });
+  const row = new Float64Array(quantileCount);
+  for (let target = 0; target < shape.targets; target++) {
+    const isMax = target === shape.maxTarget;
+    const step = isMax ? columns : (shape.delays[target] ?? 1);
+    const at = pendingAt(pendingPoints, target, slot);
+    for (let model = 0; model < models.length; model++)
+      pendingPoints.values[at + model] = points[model * columns + step - 1] ?? Number.NaN;
+    const point = isMax ? writeMaxRow(state, row, 0) : writeRow(state, step, row, 0);
+    const rowAt = pendingAt(pendingRows, target, slot);
+    pendingRows.values.set(row, rowAt);
+    pendingRows.values[rowAt + quantileCount] = point;
+    pendingRows.values[rowAt + quantileCount + 1] = isMax ? Number.NaN : naiveAt(past, slot + step);
+  }
+}
+
+function naiveAt(past: Past, slot: number): number {
+  const seasonal = past.seasonBefore(slot, past.period(0));
+  return Number.isNaN(seasonal) ? past.at(past.last) : seasonal;
+}
+
+function largest(values: Float64Array, until: number): number {
+  let most = Number.NaN;
+  for (let at = 0; at < until; at++) {
+    const value = values[at] ?? Number.NaN;
+    if (!(value <= most)) most = Number.isNaN(value) ? most : value;
+  }
+  return most;
+}
+
+/** The quantiles of a step into out; gives the blended point. */
+function writeRow(state: SeriesState, step: number, out: Float64Array, at: number): number {
+  const point = blendPoint(state.blend, state.shape, state.points, step);
+  const around = new Float64Array(quantileCount);
+  spreadAt(state.spread, state.shape, step, around);
+  return place(point, around, out, at);
+}
+
+function writeMaxRow(state: SeriesState, out: Float64Array, at: number): number {
+  const point = blendMax(state.blend, state.shape, state.points);
+  const around = new Float64Array(quantileCount);
+  spreadOfMax(state.spread, state.shape, around);
+  return place(point, around, out, at);
+}
+
+function place(point: number, around: Float64Array, out: Float64Array, at: number): number {
+  const centre = Number.isNaN(point) ? 0 : point;
+  for (let q = 0; q < quantileCount; q++) out[at + q] = centre + (around[q] ?? 0);
+  repairRow(out, at);
+  return point;
+}
+
+function weightsOf(state: SeriesState): { model: string; weight: number }[] {
+  const { blend, shape } = state;
+  return modelNames.map((model, index) => {
+    let sum = 0;
+    for (let target = 0; target < shape.maxTarget; target++) sum += blend.weights[target * blend.models + index] ?? 0;
+    return { model, weight: sum / shape.maxTarget };
+  });
+}
