@@ -23,18 +23,27 @@ export function answerHeartbeat(state: LeaderState, heartbeat: Heartbeat, contex
   const session = state.sessions.renew(heartbeat, context.nowMs);
   if (heartbeat.statuses.length > 0 || heartbeat.leaving !== wasLeaving) state.dirty = true;
   const checkpoint = [...session.checkpoint];
+  const verify = [...session.verify];
   session.checkpoint.clear();
+  session.verify.clear();
   return answer(state, {
     leaseMs: state.config.timing.nodeLeaseMs,
     wantAll: !session.whole,
     checkpoint,
+    verify,
     drained: heartbeat.leaving && isDrained(state, node),
   });
 }
 
 function answer(
   { term, tail }: LeaderState,
-  what: { leaseMs: number; wantAll?: boolean; checkpoint?: FragmentId[]; drained?: boolean },
+  what: {
+    leaseMs: number;
+    wantAll?: boolean;
+    checkpoint?: FragmentId[];
+    verify?: FragmentId[];
+    drained?: boolean;
+  },
 ): HeartbeatAnswer {
   return {
     term,
@@ -42,6 +51,7 @@ function answer(
     viewSeq: tail.view.seq,
     wantAll: what.wantAll ?? false,
     checkpoint: what.checkpoint ?? [],
+    verify: what.verify ?? [],
     drained: what.drained ?? false,
   };
 }

@@ -16,7 +16,12 @@ export interface Session {
   whole: boolean;
   leaving: boolean;
   /** Fragments that this node is asked to checkpoint with the next answer. */
-  checkpoint: Set<FragmentId>;
+  readonly checkpoint: Set<FragmentId>;
+  /** Likewise, to have the digests compared. */
+  readonly verify: Set<FragmentId>;
+  /** How far the node has followed the ledger. */
+  viewSeq: number;
+  freeBytes: number | undefined;
 }
 
 /** A process that the ledger does not have as up: it waits to be recorded. */
@@ -67,6 +72,8 @@ export function createSessions({ nodeLeaseMs, leaseMarginMs }: Timing): Sessions
       sessions.set(heartbeat.node, session);
       session.leaseUntilMs = nowMs + nodeLeaseMs + leaseMarginMs;
       session.leaving = heartbeat.leaving;
+      session.viewSeq = heartbeat.viewSeq;
+      session.freeBytes = heartbeat.freeBytes;
       if (heartbeat.all) {
         session.statuses.clear();
         session.whole = true;
@@ -100,6 +107,9 @@ function newSession(incarnation: string, nowMs: number): Session {
     whole: false,
     leaving: false,
     checkpoint: new Set(),
+    verify: new Set(),
+    viewSeq: 0,
+    freeBytes: undefined,
   };
 }
 

@@ -4,6 +4,7 @@
 import type { Bytes } from "../kernel/bytes.js";
 import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
 import type { TableDef } from "../table/table.js";
+import type { Move, MoveOutcome, MovePhase } from "./move.js";
 
 export interface NewFragment {
   readonly id: FragmentId;
@@ -64,6 +65,25 @@ export type LedgerEvent =
       readonly kind: "replicasRemoved";
       readonly replicas: readonly { readonly fragment: FragmentId; readonly node: NodeId }[];
       readonly cause: string;
+    }
+  /** A fragment wants another number of replicas than its table; 0 = as the table. */
+  | { readonly kind: "replicaCountChanged"; readonly fragment: FragmentId; readonly count: number }
+  /** In its first phase: see `firstPhase`. */
+  | { readonly kind: "moveStarted"; readonly move: Move }
+  | {
+      readonly kind: "moveAdvanced";
+      readonly move: number;
+      readonly phase: MovePhase;
+      readonly atMs: number;
+      readonly lsn: number;
+      readonly note: string;
+    }
+  | {
+      readonly kind: "moveEnded";
+      readonly move: number;
+      readonly outcome: MoveOutcome;
+      readonly atMs: number;
+      readonly why: string;
     }
   /** A log stream as found: `created` changes when somebody deleted and remade it. */
   | { readonly kind: "logStreamSeen"; readonly group: number; readonly created: string }

@@ -5,6 +5,7 @@
 import { limits } from "../config/limits.js";
 import type { FragmentId, NodeId } from "../protocol/subjects.js";
 import type { LedgerEvent, LedgerRecord, NewFragment } from "./event.js";
+import { firstPhase, type MoveOutcome, type MoveView, mayFollow, pastMovesKept, phasesKept } from "./move.js";
 import type { ClusterView, FragmentView, ReplicaView } from "./view.js";
 
 const incidentsKept = 100;
@@ -26,8 +27,12 @@ export function emptyView(partition: number): ClusterView {
     order: new Map(),
     logStreams: new Map(),
     incidents: [],
+    nextMove: 1,
+    moves: new Map(),
+    pastMoves: [],
     tableIds: new Map(),
     held: new Map(),
+    moving: new Map(),
   };
 }
 
@@ -155,6 +160,31 @@ const appliers: Appliers = {
       release(view, node, fragment);
     }
   },
+  replicaCountChanged(view, { fragment, count }) {
+    const known = view.fragments.get(fragment);
+    if (known !== undefined) known.replicasWanted = count;
+  },
+  moveStarted(view, { move }) {
+    if (move.id < view.nextMove) return;
+    view.nextMove = move.id + 1;
+    if (!view.fragments.has(move.fragment) || view.moving.has(move.fragment)) return;
+    const phase = firstPhase(move.strategy);
+    const entry = { phase, atMs: move.startedMs, lsn: 0, seq: view.seq, note: "" };
+    view.moves.set(move.id, { ...move, phase, phases: [entry] });
+    view.moving.set(move.fragment, move.id);
+  },
+  moveAdvanced(view, { move, phase, atMs, lsn, note }) {
+    const known = view.moves.get(move);
+    if (known === undefined || !mayFollow(known.strategy, known.phase, phase)) return;
+    known.phase = phase;
+    known.phases.push({ phase, atMs, lsn, seq: view.seq, note });
+    // The first ones say how it began, the last one where it is.
+    if (known.phases.length > phasesKept) known.phases.splice(phasesKept / 2, 1);
+  },
+  moveEnded(view, { move, outcome, atMs, why }) {
+    const known = view.moves.get(move);
+    if (known !== undefined) endMove(view, known, outcome, atMs, why);
+  },
   logStreamSeen(view, { group, created }) {
     view.logStreams.set(group, created);
   },
@@ -178,6 +208,7 @@ function addFragment(view: ClusterView, table: number, made: NewFragment): void 
     activatedEpoch: 0,
     activatedLsn: 0,
     replicas: made.replicas.map((node): ReplicaView => ({ node, state: "ready" })),
+    replicasWanted: 0,
   });
   for (const node of made.replicas) hold(view, node, made.id);
   view.nextFragment = Math.max(view.nextFragment, Math.floor(made.id / limits.controlPartitions) + 1);
@@ -186,6 +217,17 @@ function addFragment(view: ClusterView, table: number, made: NewFragment): void 
 function dropFragment(view: ClusterView, id: FragmentId): void {
   for (const { node } of view.fragments.get(id)?.replicas ?? []) release(view, node, id);
   view.fragments.delete(id);
+  const move = view.moves.get(view.moving.get(id) ?? 0);
+  if (move !== undefined)
+    endMove(view, move, "cancelled", move.phases.at(-1)?.atMs ?? move.startedMs, "its fragment is no more");
+}
+
+function endMove(view: ClusterView, move: MoveView, outcome: MoveOutcome, endedMs: number, end: string): void {
+  const { phase: _phase, ...kept } = move;
+  view.moves.delete(move.id);
+  view.moving.delete(move.fragment);
+  view.pastMoves.push({ ...kept, outcome, endedMs, end });
+  if (view.pastMoves.length > pastMovesKept) view.pastMoves.splice(0, view.pastMoves.length - pastMovesKept);
 }
 
 export function replicaOn(fragment: FragmentView | undefined, node: NodeId): ReplicaView | undefined {

@@ -8,6 +8,7 @@ import { fail, ok, type Result } from "../kernel/fault.js";
 import { pack, unpack } from "../protocol/codec.js";
 import { isName } from "../protocol/subjects.js";
 import type { LedgerEvent, LedgerRecord, NewFragment } from "./event.js";
+import { moveCauses, moveOutcomes, movePhases, strategies } from "./move.js";
 
 const count = z.int().min(0);
 const name = z.string().refine(isName, "a name: a letter, then letters, digits, _ and -");
@@ -64,6 +65,21 @@ export const incidentSchema = z.object({
   note: z.string().max(2048),
 });
 
+export const moveSchema = z.object({
+  id: count,
+  fragment: count,
+  strategy: z.enum(strategies),
+  from: name,
+  to: name,
+  role: z.boolean(),
+  cause: z.enum(moveCauses),
+  by: word,
+  why: word,
+  startedMs: z.number(),
+  deadlineMs: z.number(),
+});
+const sentence = z.string().max(2048);
+
 const event = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("clusterCreated"), logGroups: count, partitions: count, createdMs: z.number() }),
   z.object({ kind: z.literal("leaderElected"), term: count, member: name }),
@@ -95,6 +111,23 @@ const event = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("replicasAdded"), replicas, cause: word }),
   z.object({ kind: z.literal("replicasReady"), replicas }),
   z.object({ kind: z.literal("replicasRemoved"), replicas, cause: word }),
+  z.object({ kind: z.literal("replicaCountChanged"), fragment: count, count: z.int().min(0).max(limits.replicas) }),
+  z.object({ kind: z.literal("moveStarted"), move: moveSchema }),
+  z.object({
+    kind: z.literal("moveAdvanced"),
+    move: count,
+    phase: z.enum(movePhases),
+    atMs: z.number(),
+    lsn: count,
+    note: sentence,
+  }),
+  z.object({
+    kind: z.literal("moveEnded"),
+    move: count,
+    outcome: z.enum(moveOutcomes),
+    atMs: z.number(),
+    why: sentence,
+  }),
   z.object({ kind: z.literal("logStreamSeen"), group: count, created: word }),
   z.object({ kind: z.literal("incidentReported"), incident: incidentSchema }),
 ]);

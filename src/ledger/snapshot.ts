@@ -8,7 +8,8 @@ import { fail, ok, type Result } from "../kernel/fault.js";
 import type { Hash } from "../kernel/hash.js";
 import { pack, unpack } from "../protocol/codec.js";
 import { emptyView, hold } from "./fold.js";
-import { bytesSchema, incidentSchema, tableSchema, tableWire } from "./record.js";
+import { type Move, type MoveView, moveOutcomes, movePhases, type PastMove, type PhaseEntry } from "./move.js";
+import { bytesSchema, incidentSchema, moveSchema, tableSchema, tableWire } from "./record.js";
 import type { ClusterView, FragmentView } from "./view.js";
 
 const count = z.int().min(0);
@@ -25,9 +26,11 @@ const fragmentSchema = z
     count,
     count,
     z.array(z.tuple([z.string(), z.boolean()])),
+    // Not in snapshots of earlier versions.
+    count.optional(),
   ])
   .transform(
-    ([id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas]): FragmentView => ({
+    ([id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas, wanted]): FragmentView => ({
       id,
       table,
       from,
@@ -38,8 +41,23 @@ const fragmentSchema = z
       activatedEpoch,
       activatedLsn,
       replicas: replicas.map(([node, ready]) => ({ node, state: ready ? "ready" : "joining" })),
+      replicasWanted: wanted ?? 0,
     }),
   );
+
+const phasesSchema = z
+  .array(z.tuple([z.enum(movePhases), z.number(), count, count, z.string()]))
+  .min(1)
+  .transform((phases) => phases.map(([phase, atMs, lsn, seq, note]): PhaseEntry => ({ phase, atMs, lsn, seq, note })));
+const movingSchema = moveSchema
+  .extend({ phases: phasesSchema })
+  .transform((move): MoveView => ({ ...move, phase: move.phases.at(-1)?.phase ?? "copying" }));
+const pastMoveSchema = moveSchema.extend({
+  phases: phasesSchema,
+  outcome: z.enum(moveOutcomes),
+  endedMs: z.number(),
+  end: z.string(),
+});
 
 const viewSchema = z.object({
   partition: count,
@@ -69,6 +87,9 @@ const viewSchema = z.object({
   order: z.array(z.tuple([count, z.array(count)])),
   logStreams: z.array(z.tuple([count, z.string()])),
   incidents: z.array(incidentSchema),
+  nextMove: count.default(1),
+  moves: z.array(movingSchema).default([]),
+  pastMoves: z.array(pastMoveSchema).default([]),
 });
 
 export function encodeSnapshot(view: ClusterView): Bytes {
@@ -97,6 +118,9 @@ export function encodeSnapshot(view: ClusterView): Bytes {
       fragments,
       note,
     })),
+    nextMove: view.nextMove,
+    moves: sorted(view.moves).map(([, move]) => moveWire(move)),
+    pastMoves: view.pastMoves.map(pastMoveWire),
   });
 }
 
@@ -105,7 +129,7 @@ export function decodeSnapshot(bytes: Bytes): Result<ClusterView> {
   if (!unpacked.ok) return unpacked;
   const checked = viewSchema.safeParse(unpacked.value);
   if (!checked.success) return fail("UNDECODABLE", `not a snapshot of a view: ${z.prettifyError(checked.error)}`);
-  const { nodes, tables, fragments, order, logStreams, ...plain } = checked.data;
+  const { nodes, tables, fragments, order, logStreams, moves, ...plain } = checked.data;
   const view: ClusterView = {
     ...emptyView(plain.partition),
     ...plain,
@@ -114,6 +138,7 @@ export function decodeSnapshot(bytes: Bytes): Result<ClusterView> {
     fragments: new Map(fragments.map((fragment) => [fragment.id, fragment])),
     order: new Map(order),
     logStreams: new Map(logStreams),
+    moves: new Map(moves.map((move) => [move.id, move])),
   };
   index(view);
   return ok(view);
@@ -139,8 +164,11 @@ export function copyView(view: ClusterView): ClusterView {
     order: new Map(view.order),
     logStreams: new Map(view.logStreams),
     incidents: [...view.incidents],
+    moves: new Map([...view.moves].map(([id, move]) => [id, { ...move, phases: [...move.phases] }])),
+    pastMoves: [...view.pastMoves],
     tableIds: new Map(),
     held: new Map(),
+    moving: new Map(),
   };
   index(copy);
   return copy;
@@ -149,6 +177,7 @@ export function copyView(view: ClusterView): ClusterView {
 function index(view: ClusterView): void {
   for (const { id, name } of view.tables.values()) view.tableIds.set(name, id);
   for (const { id, replicas } of view.fragments.values()) for (const { node } of replicas) hold(view, node, id);
+  for (const { id, fragment } of view.moves.values()) view.moving.set(fragment, id);
 }
 
 type Entry<K, V> = readonly [K, V];
@@ -163,9 +192,22 @@ function nodeWire([, node]: Entry<string, ClusterView["nodes"] extends Map<strin
 }
 
 function fragmentWire(fragment: FragmentView): unknown {
-  const { id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas } = fragment;
+  const { id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas, replicasWanted } =
+    fragment;
   const copies = replicas.map(({ node, state }) => [node, state === "ready"]);
-  return [id, table, from, to ?? null, group, epoch, primary, activatedEpoch, activatedLsn, copies];
+  return [id, table, from, to ?? null, group, epoch, primary, activatedEpoch, activatedLsn, copies, replicasWanted];
+}
+
+/** Fields in one fixed order: equal moves have equal bytes. */
+function moveWire(move: Move & { readonly phases: readonly PhaseEntry[] }): object {
+  const { id, fragment, strategy, from, to, role, cause, by, why, startedMs, deadlineMs } = move;
+  const phases = move.phases.map(({ phase, atMs, lsn, seq, note }) => [phase, atMs, lsn, seq, note]);
+  return { id, fragment, strategy, from, to, role, cause, by, why, startedMs, deadlineMs, phases };
+}
+
+function pastMoveWire(move: PastMove): object {
+  const { outcome, endedMs, end } = move;
+  return { ...moveWire(move), outcome, endedMs, end };
 }
 
 /** One record of the snapshot stream. The parts of one snapshot follow each other without a gap. */

@@ -5,6 +5,7 @@ import type { Bytes } from "../kernel/bytes.js";
 import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
 import type { TableDef } from "../table/table.js";
 import type { Incident } from "./event.js";
+import type { MoveView, PastMove } from "./move.js";
 
 export interface NodeView {
   readonly id: NodeId;
@@ -38,6 +39,8 @@ export interface FragmentView {
   activatedEpoch: number;
   activatedLsn: number;
   replicas: ReplicaView[];
+  /** Replicas that this fragment should have; 0 = as many as its table says. */
+  replicasWanted: number;
 }
 
 export interface ClusterView {
@@ -60,8 +63,15 @@ export interface ClusterView {
   /** `created` of each log stream as last recorded. */
   readonly logStreams: Map<number, string>;
   readonly incidents: Incident[];
+  nextMove: number;
+  /** Moves under way, by id. */
+  readonly moves: Map<number, MoveView>;
+  /** The last ones that ended, oldest first. */
+  readonly pastMoves: PastMove[];
   /** Index of `tables` by name; rebuilt from a snapshot, not part of it. */
   readonly tableIds: Map<string, number>;
   /** Index of `fragments` by the nodes that hold a replica; rebuilt from a snapshot, not part of it. */
   readonly held: Map<NodeId, Set<FragmentId>>;
+  /** Index of `moves` by fragment: one has at most one move under way; rebuilt from a snapshot, not part of it. */
+  readonly moving: Map<FragmentId, number>;
 }

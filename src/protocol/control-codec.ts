@@ -4,13 +4,40 @@ import { z } from "zod";
 import { limits } from "../config/limits.js";
 import { type Detail, fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
 import { incidentSchema } from "../ledger/record.js";
-import type { AdminAnswer, AdminRequest, Heartbeat, HeartbeatAnswer, HostDied, ReplicaStatus } from "./control.js";
+import type {
+  AdminAnswer,
+  AdminRequest,
+  CopyProgress,
+  Heartbeat,
+  HeartbeatAnswer,
+  HostDied,
+  ReplicaStatus,
+  Verified,
+} from "./control.js";
 import { isName } from "./subjects.js";
 
 const count = z.int().min(0);
 const name = z.string().refine(isName, "must be a name: a letter, then letters, digits, _ and -, at most 64");
 const word = z.string().max(256);
 const fragmentIds = z.array(count).max(limits.tables * limits.fragmentsPerTable);
+
+const verified = z.object({
+  lsn: count,
+  agree: z.array(name).max(limits.replicas * 2),
+  differ: z
+    .array(z.object({ node: name, from: z.string().max(4096), to: z.string().max(4096) }))
+    .max(limits.replicas * 2),
+}) satisfies z.ZodType<Verified>;
+
+const amount = z.number().min(0);
+const progress = z.object({
+  rows: count,
+  bytes: count,
+  totalRows: count,
+  totalBytes: count,
+  lagLsn: count,
+  bytesPerSecond: amount,
+}) satisfies z.ZodType<CopyProgress>;
 
 const status = z.object({
   fragment: count,
@@ -21,6 +48,8 @@ const status = z.object({
   durableSeq: count,
   rows: count,
   bytes: count,
+  verified: verified.optional(),
+  progress: progress.optional(),
 }) satisfies z.ZodType<ReplicaStatus>;
 
 const incident = incidentSchema.omit({ atMs: true });
@@ -38,6 +67,7 @@ const heartbeat = z.object({
   all: z.boolean(),
   incidents: z.array(incident).max(1000),
   leaving: z.boolean(),
+  freeBytes: amount.optional(),
 }) satisfies z.ZodType<Heartbeat>;
 
 const heartbeatAnswer = z.object({
@@ -46,6 +76,8 @@ const heartbeatAnswer = z.object({
   viewSeq: count,
   wantAll: z.boolean(),
   checkpoint: fragmentIds,
+  // Leaders of an earlier version ask for none.
+  verify: fragmentIds.default([]),
   drained: z.boolean(),
 }) satisfies z.ZodType<HeartbeatAnswer>;
 

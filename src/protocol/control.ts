@@ -22,6 +22,31 @@ export interface ReplicaStatus {
   readonly durableSeq: number;
   readonly rows: number;
   readonly bytes: number;
+  /** Of a primary: what came of the last digests that were compared. */
+  readonly verified?: Verified | undefined;
+  /** Of a replica that is being filled. */
+  readonly progress?: CopyProgress | undefined;
+}
+
+/** Digests of all replicas at one record, as the primary gathered them. */
+export interface Verified {
+  /** LSN of the record at which they were taken. */
+  readonly lsn: number;
+  /** Replicas with the digest of the majority, the primary among them unless it differs itself. */
+  readonly agree: readonly NodeId[];
+  /** The others that answered, each with a key range, as a person reads it, in which it differs. */
+  readonly differ: readonly { readonly node: NodeId; readonly from: string; readonly to: string }[];
+}
+
+export interface CopyProgress {
+  readonly rows: number;
+  readonly bytes: number;
+  /** As the source counts them. */
+  readonly totalRows: number;
+  readonly totalBytes: number;
+  /** Records that the log is ahead of what is applied here. */
+  readonly lagLsn: number;
+  readonly bytesPerSecond: number;
 }
 
 export interface Heartbeat {
@@ -40,6 +65,8 @@ export interface Heartbeat {
   readonly incidents: readonly Omit<Incident, "atMs">[];
   /** The node is stopping by will: move its primaries away, then say `drained`. */
   readonly leaving: boolean;
+  /** Room on the disk of its store; undefined when the node cannot tell. */
+  readonly freeBytes?: number | undefined;
 }
 
 export interface HeartbeatAnswer {
@@ -52,6 +79,8 @@ export interface HeartbeatAnswer {
   readonly wantAll: boolean;
   /** Primaries that should append a checkpoint record, so that the log can be trimmed. */
   readonly checkpoint: readonly FragmentId[];
+  /** Primaries that should append a `verify` record and have the digests compared there, unless they are about it already. */
+  readonly verify: readonly FragmentId[];
   /** Leaving node: no primary is left here. */
   readonly drained: boolean;
 }

@@ -157,6 +157,7 @@ function fragmentFrom(item: readonly unknown[]): FragmentView | undefined {
     activatedEpoch,
     activatedLsn: 0,
     replicas: copies,
+    replicasWanted: 0,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import type { IncidentKind, LedgerEvent, LedgerRecord } from "../../src/ledger/event.js";
+import { moveCauses, moveOutcomes, movePhases, strategies } from "../../src/ledger/move.js";
 
 /** A record as a literal would make it. */
 function plain<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
@@ -13,6 +14,7 @@ const fragment = fc.nat(7).map((number) => number * 16);
 const epoch = fc.nat(5);
 const refs = fc.array(plain({ fragment, node }), { maxLength: 4 });
 const cause = fc.constant("test");
+const move = fc.integer({ min: 1, max: 6 });
 const what = fc.constantFrom<IncidentKind>("logRegressed", "storeReplaced");
 
 const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
@@ -66,6 +68,35 @@ const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
   plain({ kind: fc.constant("replicasAdded" as const), replicas: refs, cause }),
   plain({ kind: fc.constant("replicasReady" as const), replicas: refs }),
   plain({ kind: fc.constant("replicasRemoved" as const), replicas: refs, cause }),
+  plain({ kind: fc.constant("replicaCountChanged" as const), fragment, count: fc.nat(9) }),
+  plain({
+    id: move,
+    fragment,
+    strategy: fc.constantFrom(...strategies),
+    from: node,
+    to: node,
+    role: fc.boolean(),
+    cause: fc.constantFrom(...moveCauses),
+    by: fc.string({ maxLength: 8 }),
+    why: fc.string({ maxLength: 8 }),
+    startedMs: fc.nat(),
+    deadlineMs: fc.nat(),
+  }).map((started): LedgerEvent => ({ kind: "moveStarted", move: started })),
+  plain({
+    kind: fc.constant("moveAdvanced" as const),
+    move,
+    phase: fc.constantFrom(...movePhases),
+    atMs: fc.nat(),
+    lsn: fc.nat(100),
+    note: fc.string({ maxLength: 8 }),
+  }),
+  plain({
+    kind: fc.constant("moveEnded" as const),
+    move,
+    outcome: fc.constantFrom(...moveOutcomes),
+    atMs: fc.nat(),
+    why: fc.string({ maxLength: 8 }),
+  }),
   plain({ kind: fc.constant("logStreamSeen" as const), group: fc.nat(3), created: fc.constantFrom("x", "y") }),
   plain({
     atMs: fc.nat(),

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import type { LedgerEvent, LedgerRecord } from "../../src/ledger/event.js";
 import { emptyView, fold } from "../../src/ledger/fold.js";
 import { fragmentAt, fragmentsIn, liveNodes, replicasOn, tableNamed } from "../../src/ledger/lookup.js";
+import { firstPhase, mayFollow } from "../../src/ledger/move.js";
 import { decodeLedgerRecord, encodeLedgerRecord } from "../../src/ledger/record.js";
 import {
   copyView,
@@ -127,6 +128,38 @@ describe("ledger fold", () => {
     );
   });
 
+  it("has at most one move of a fragment under way, and takes only the steps of its strategy", () => {
+    let steps = 0;
+    fc.assert(
+      fc.property(ledgerRecords, (records) => {
+        const view = folded(records);
+        for (const { id, fragment, phase, phases, strategy } of view.moves.values()) {
+          assert.equal(view.moving.get(fragment), id);
+          assert.ok(view.fragments.has(fragment), "a move of nothing");
+          assert.ok(id < view.nextMove);
+          assert.equal(phases[0]?.phase, firstPhase(strategy));
+          assert.equal(phases.at(-1)?.phase, phase);
+          for (const [at, { phase: next }] of phases.entries()) {
+            const before = phases[at - 1];
+            if (before !== undefined) assert.ok(mayFollow(strategy, before.phase, next), `${before.phase} ${next}`);
+          }
+          steps += phases.length - 1;
+        }
+        assert.equal(view.moving.size, view.moves.size);
+        const ids = [...view.moves.keys(), ...view.pastMoves.map(({ id }) => id)];
+        assert.equal(new Set(ids).size, ids.length, "a move that ended goes on");
+      }),
+    );
+    assert.ok(steps > 10, `only ${steps} steps`);
+  });
+
+  it("remembers the last moves, and as much of each, without end", () => {
+    const view = withMoves(300);
+    assert.equal(view.pastMoves.length, 200);
+    assert.equal(view.pastMoves.at(-1)?.id, 300);
+    assert.ok(view.pastMoves.every(({ phases }) => phases.length <= 24 && phases[0]?.phase === "copying"));
+  });
+
   it("lets a deposed leader's record change nothing but the sequence", () => {
     fc.assert(
       fc.property(ledgerRecords, ledgerRecord, (records, late) => {
@@ -210,6 +243,21 @@ describe("ledger lookup", () => {
     );
   });
 });
+
+/** Moves of one fragment, one after the other, each going back and forth. */
+function withMoves(count: number): ClusterView {
+  const table = { id: 1, name: "t", partitioning: "hash", key: { partition: "any" }, replicas: 1 } as const;
+  const fragment = { id: 0, from: new Uint8Array(0), to: undefined, group: 0, replicas: ["n1"] };
+  const events: LedgerEvent[] = [{ kind: "tableCreated", table, fragments: [fragment] }];
+  for (let id = 1; id <= count; id++) {
+    const named = { id, fragment: 0, from: "n1", to: "n2", role: true, cause: "operator", by: "me", why: "" } as const;
+    events.push({ kind: "moveStarted", move: { ...named, strategy: "log-shipping", startedMs: 1, deadlineMs: 0 } });
+    const phases = ["verifying", ...Array.from({ length: 40 }, () => "handingOver" as const)] as const;
+    for (const phase of phases) events.push({ kind: "moveAdvanced", move: id, phase, atMs: 2, lsn: 0, note: "" });
+    events.push({ kind: "moveEnded", move: id, outcome: "done", atMs: 3, why: "" });
+  }
+  return folded([{ term: 1, member: "c1", nonce: "", events }]);
+}
 
 function packed(value: unknown): Uint8Array {
   try {

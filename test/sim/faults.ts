@@ -35,6 +35,10 @@ const ledgerKinds: readonly LedgerEvent["kind"][] = [
   "replicasAdded",
   "replicasReady",
   "replicasRemoved",
+  "replicaCountChanged",
+  "moveStarted",
+  "moveAdvanced",
+  "moveEnded",
   "logStreamSeen",
   "incidentReported",
 ];
