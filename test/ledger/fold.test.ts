@@ -20,7 +20,7 @@ import type { ClusterView } from "../../src/ledger/view.js";
 import { pack } from "../../src/protocol/codec.js";
 import { hashRange } from "../../src/table/key.js";
 import { testHash } from "../hash.js";
-import { ledgerRecord, ledgerRecords } from "./arbitrary.js";
+import { ledgerRecord, ledgerRecords, moveEvent } from "./arbitrary.js";
 
 function folded(records: readonly LedgerRecord[], view = emptyView(0)): ClusterView {
   for (const record of records) fold(view, view.seq + 1, record);
@@ -131,8 +131,9 @@ describe("ledger fold", () => {
   it("has at most one move of a fragment under way, and takes only the steps of its strategy", () => {
     let steps = 0;
     fc.assert(
-      fc.property(ledgerRecords, (records) => {
-        const view = folded(records);
+      fc.property(ledgerRecords, fc.array(moveEvent, { maxLength: 300, size: "max" }), (records, events) => {
+        const first = { term: 0, member: "c1", nonce: "", events: [...someTable, ...recent(events)] };
+        const view = folded([first, ...records]);
         for (const { id, fragment, phase, phases, strategy } of view.moves.values()) {
           assert.equal(view.moving.get(fragment), id);
           assert.ok(view.fragments.has(fragment), "a move of nothing");
@@ -243,6 +244,31 @@ describe("ledger lookup", () => {
     );
   });
 });
+
+const someTable: readonly LedgerEvent[] = [
+  {
+    kind: "tableCreated",
+    table: { id: 9, name: "t9", partitioning: "hash", key: { partition: "any" }, replicas: 1 },
+    fragments: [...Array(8).keys()].map((at) => ({
+      id: at * 16,
+      from: Uint8Array.of(at),
+      to: at === 7 ? undefined : Uint8Array.of(at + 1),
+      group: 0,
+      replicas: ["n1"],
+    })),
+  },
+];
+
+/** Started moves get the next number, the others name one of the last three. */
+function recent(events: readonly LedgerEvent[]): LedgerEvent[] {
+  let started = 0;
+  return events.map((event) => {
+    if (event.kind === "moveStarted") return { ...event, move: { ...event.move, id: ++started } };
+    if (event.kind === "moveAdvanced" || event.kind === "moveEnded")
+      return { ...event, move: Math.max(1, started - (event.move % 3)) };
+    return event;
+  });
+}
 
 /** Moves of one fragment, one after the other, each going back and forth. */
 function withMoves(count: number): ClusterView {

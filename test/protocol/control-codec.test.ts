@@ -22,10 +22,23 @@ const heartbeat: Heartbeat = {
   storeId: "disk",
   bootCount: 3,
   viewSeq: 17,
-  statuses: [{ fragment: 16, state: "serving", epoch: 2, lsn: 9, markerLsn: 5, durableSeq: 100, rows: 3, bytes: 300 }],
+  statuses: [
+    {
+      fragment: 16,
+      state: "serving",
+      epoch: 2,
+      lsn: 9,
+      markerLsn: 5,
+      durableSeq: 100,
+      rows: 3,
+      bytes: 300,
+      verified: { lsn: 8, agree: ["n1"], differ: [{ node: "n2", from: "a", to: "" }] },
+    },
+  ],
   all: true,
   incidents: [{ node: "n1", what: "logGap", outcome: "healed", fragments: [16], note: "a note" }],
   leaving: false,
+  freeBytes: 12345,
 };
 
 function travelled(value: unknown): unknown {
@@ -40,7 +53,15 @@ describe("control codec", () => {
   });
 
   it("carries an answer unchanged", () => {
-    const answer = { term: 2, leaseMs: 1500, viewSeq: 9, wantAll: true, checkpoint: [16], drained: false };
+    const answer = {
+      term: 2,
+      leaseMs: 1500,
+      viewSeq: 9,
+      wantAll: true,
+      checkpoint: [16],
+      verify: [32],
+      drained: false,
+    };
     assert.deepEqual(decodeHeartbeatAnswer(travelled(answer)), { ok: true, value: answer });
   });
 
