@@ -12,12 +12,15 @@ import type { Hash } from "../src/kernel/hash.js";
 import type { Actor, Context } from "../src/kernel/machine.js";
 import { countingTickets } from "../src/kernel/tickets.js";
 import { createTail } from "../src/ledger/tail.js";
+import type { AdminAnswer } from "../src/protocol/control.js";
 import { decodeAdminRequest, decodeHeartbeat, decodeHostDied } from "../src/protocol/control-codec.js";
 import { streams, subjects } from "../src/protocol/subjects.js";
 import { type LeaderConfig, leaderConfigMistake } from "./leader/config.js";
 import { govern } from "./leader/govern.js";
 import { answerHeartbeat } from "./leader/heartbeat.js";
 import { createLease } from "./leader/lease.js";
+import { moveLines } from "./leader/moves/lines.js";
+import { announceMoves, createMovesMemory } from "./leader/moves.js";
 import { enter, leave, onEntering, onMended } from "./leader/office.js";
 import { createSessions } from "./leader/sessions.js";
 import { createSnapshotWriter } from "./leader/snapshots.js";
@@ -69,6 +72,7 @@ function initialState(config: LeaderConfig, hash: Hash): LeaderState {
     trimmer: createTrimmer(config, tickets),
     orders: [],
     incidents: [],
+    moves: createMovesMemory(),
     office: { kind: "standby" },
     flight: undefined,
     fenceSeq: 0,
@@ -136,6 +140,11 @@ function onHeartbeat(state: LeaderState, { body, from }: Request, context: Conte
 function onAdmin(state: LeaderState, { body, from }: Request): Effects {
   const request = decodeAdminRequest(body);
   if (!request.ok) return [refuse(from, request.fault)];
+  if (request.value.kind === "listMoves") {
+    const moves = moveLines(state, request.value.history);
+    const answer: AdminAnswer = { done: true, viewSeq: state.tail.view.seq, moves };
+    return [{ kind: "reply", to: from, body: answer }];
+  }
   if (state.orders.length >= ordersWaiting)
     return [refuse(from, fault("OVERLOADED", "too many changes are waiting; try again later", { retryAfterMs: 200 }))];
   state.orders.push({ request: request.value, from });
@@ -197,7 +206,8 @@ function onAppendDone(state: LeaderState, result: AppendResult, context: Context
   // Numbers were given that this member did not see: it reads the ledger to its end again.
   if (tail.view.seq !== result.seq) return [released, ...enter(state, context)];
   state.dirty = true;
-  return [released, ...(state.office.kind === "entering" ? takeOffice(state, context) : none)];
+  const news = announceMoves(state, flight.record.events);
+  return [released, ...news, ...(state.office.kind === "entering" ? takeOffice(state, context) : none)];
 }
 
 /** Another record stands where ours should, or the ledger lost something: ours is not in, and the ledger has to be read again. */

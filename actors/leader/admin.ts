@@ -2,6 +2,7 @@
 
 import { limits } from "../../src/config/limits.js";
 import { type Fault, fail, ok, type Result } from "../../src/kernel/fault.js";
+import type { Context } from "../../src/kernel/machine.js";
 import type { LedgerEvent } from "../../src/ledger/event.js";
 import { replicasOn, tableNamed } from "../../src/ledger/lookup.js";
 import { eventsBytes } from "../../src/ledger/record.js";
@@ -13,6 +14,7 @@ import { hashRange, splitRange } from "../../src/table/key.js";
 import type { PositionRange, TableDef } from "../../src/table/table.js";
 import { ownGroups } from "./config.js";
 import type { Draft } from "./draft.js";
+import { orderCancel, orderMove, orderReplicas, orderRollback } from "./moves/orders.js";
 import { ringOf } from "./replicas.js";
 import type { LeaderState } from "./state.js";
 
@@ -22,6 +24,7 @@ type Evaluators = {
     state: LeaderState,
     draft: Draft,
     request: Extract<LooseAdminRequest, { kind: K }>,
+    context: Context,
   ) => Result<readonly LedgerEvent[]>;
 };
 
@@ -32,13 +35,19 @@ const utf8 = new TextEncoder();
 const nothing: Result<readonly LedgerEvent[]> = ok([]);
 
 /** Events that carry `request` out; none when all is as asked already. */
-export function evaluate(state: LeaderState, draft: Draft, request: LooseAdminRequest): Result<readonly LedgerEvent[]> {
+export function evaluate(
+  state: LeaderState,
+  draft: Draft,
+  request: LooseAdminRequest,
+  context: Context,
+): Result<readonly LedgerEvent[]> {
   const evaluator = evaluators[request.kind] as (
     state: LeaderState,
     draft: Draft,
     request: LooseAdminRequest,
+    context: Context,
   ) => Result<readonly LedgerEvent[]>;
-  return evaluator(state, draft, request);
+  return evaluator(state, draft, request, context);
 }
 
 const evaluators: Evaluators = {
@@ -97,6 +106,12 @@ const evaluators: Evaluators = {
       );
     return ok([{ kind: "nodeRemoved", node }]);
   },
+  moveFragment: orderMove,
+  cancelMove: orderCancel,
+  rollbackMove: orderRollback,
+  setReplicas: orderReplicas,
+  // Answered from what is known, without a record: see `moves/lines`.
+  listMoves: () => nothing,
 };
 
 function refusal(

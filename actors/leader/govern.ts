@@ -6,11 +6,14 @@ import type { Effect, Effects } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Incident } from "../../src/ledger/event.js";
+import { moveNumber } from "../../src/ledger/move.js";
 import { eventsBytes } from "../../src/ledger/record.js";
 import type { ClusterView } from "../../src/ledger/view.js";
 import { evaluate } from "./admin.js";
 import { createDraft, type Draft } from "./draft.js";
 import { recordMembers } from "./members.js";
+import { planMoves } from "./moves/plan.js";
+import { advanceMoves } from "./moves.js";
 import { type HeldReply, submit } from "./office.js";
 import { balance, movePrimaries } from "./primaries.js";
 import { recordReports, repairReplicas } from "./replicas.js";
@@ -29,9 +32,11 @@ export function govern(state: LeaderState, context: Context): Effects {
   const draft = createDraft(state.tail.view);
   const returns = recordMembers(state, draft, context);
   let more = movePrimaries(state, draft, returns);
-  const orders = carryOutOrders(state, draft);
+  const orders = carryOutOrders(state, draft, context);
   more = orders.full || recordReports(state, draft) || more;
+  advanceMoves(state, draft, context);
   if (!orders.full) {
+    planMoves(state, draft, context);
     balance(state, draft, context);
     repairReplicas(state, draft, context);
     recordSightings(state, draft, context);
@@ -48,7 +53,7 @@ interface CarriedOut {
   readonly full: boolean;
 }
 
-function carryOutOrders(state: LeaderState, draft: Draft): CarriedOut {
+function carryOutOrders(state: LeaderState, draft: Draft, context: Context): CarriedOut {
   const answers: Effect[] = [];
   const held: HeldReply[] = [];
   const viewSeq = state.tail.view.seq;
@@ -56,7 +61,7 @@ function carryOutOrders(state: LeaderState, draft: Draft): CarriedOut {
   while (state.orders.length > 0 && bytes < ordersBytes) {
     const order = state.orders.shift();
     if (order === undefined) break;
-    const result = evaluate(state, draft, order.request);
+    const result = evaluate(state, draft, order.request, context);
     if (!result.ok) {
       answers.push({ kind: "reply", to: order.from, body: { fault: result.fault } });
       continue;
@@ -64,7 +69,9 @@ function carryOutOrders(state: LeaderState, draft: Draft): CarriedOut {
     bytes += eventsBytes(result.value);
     for (const event of result.value) draft.emit(event);
     const changed = draft.events.length > 0;
-    held.push({ to: order.from, body: { done: true, viewSeq: changed ? viewSeq + 1 : viewSeq } });
+    const started = result.value.find((event) => event.kind === "moveStarted");
+    const move = started === undefined ? {} : { move: moveNumber(started.move.id, state.config) };
+    held.push({ to: order.from, body: { done: true, viewSeq: changed ? viewSeq + 1 : viewSeq, ...move } });
   }
   if (draft.events.length > 0) return { answers, held, full: state.orders.length > 0 || bytes >= ordersBytes };
   for (const { to, body } of held) answers.push({ kind: "reply", to, body });

@@ -63,11 +63,12 @@ function causeToMove(
   if (furthestEpoch(state, fragment) > fragment.epoch) return "epochAhead";
   if (status?.state === "faulted" && status.epoch === fragment.epoch) return "faulted";
   if (session?.leaving === true) return "leaving";
-  return node.draining ? "draining" : undefined;
+  // A move under way takes the role along.
+  return node.draining && !view.moving.has(fragment.id) ? "draining" : undefined;
 }
 
 /** The highest epoch that any replica has seen in the log: the ledger may have lost the record that made it. */
-function furthestEpoch({ sessions }: LeaderState, { id, replicas }: FragmentView): number {
+export function furthestEpoch({ sessions }: LeaderState, { id, replicas }: FragmentView): number {
   return Math.max(0, ...replicas.map(({ node }) => sessions.status(node, id)?.epoch ?? 0));
 }
 
@@ -143,6 +144,7 @@ export function balance(state: LeaderState, draft: Draft, { nowMs }: Context): v
     Math.max(4, Math.ceil(draft.view.fragments.size / 64)),
     (fragment, to) =>
       fragment.activatedEpoch === fragment.epoch &&
+      !draft.view.moving.has(fragment.id) &&
       settled(to) &&
       able(to, fragment) &&
       draft.view.nodes.get(to)?.draining === false &&

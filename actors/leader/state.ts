@@ -11,6 +11,7 @@ import type { NodeId } from "../../src/protocol/subjects.js";
 import type { Ring } from "../../src/ring/ring.js";
 import type { LeaderConfig } from "./config.js";
 import type { Lease } from "./lease.js";
+import type { MovesMemory } from "./moves.js";
 import type { Sessions } from "./sessions.js";
 import type { SnapshotWriter } from "./snapshots.js";
 import type { Trimmer } from "./trim.js";
@@ -60,6 +61,7 @@ export interface LeaderState {
   readonly trimmer: Trimmer;
   readonly orders: Order[];
   readonly incidents: Incident[];
+  readonly moves: MovesMemory;
   office: Office;
   flight: Flight | undefined;
   /** The ledger subject's last sequence: what the next append expects. */

@@ -57,6 +57,10 @@ export const limits = {
   routerRequests: 4096,
   routerBytes: 64 * 1024 * 1024,
   mailbox: 16_384,
+  /** Moves of one control partition under way at once, those that operators asked for included. */
+  movesUnderWay: 256,
+  /** A move takes no disk so far that less than this stays free. */
+  diskFloorBytes: 256 * 1024 * 1024,
   logGroups: 16,
   controlPartitions: 16,
   /** Client groups that the samples of a fragment tell apart; the rest is pooled. */

@@ -117,3 +117,22 @@ const steps: Readonly<Record<Strategy, Steps>> = {
 export function mayFollow(strategy: Strategy, phase: MovePhase, next: MovePhase): boolean {
   return steps[strategy][phase].includes(next);
 }
+
+interface Partitioned {
+  readonly partition: number;
+  readonly partitions: number;
+}
+
+/** The number by which people name a move: unique in the cluster, and the id itself where there is one partition. */
+export function moveNumber(id: number, { partition, partitions }: Partitioned): number {
+  return (id - 1) * partitions + partition + 1;
+}
+
+/** The id of move `number` in its partition. */
+export function moveOfNumber(number: number, { partitions }: Pick<Partitioned, "partitions">): number {
+  return Math.floor((number - 1) / partitions) + 1;
+}
+
+export function partitionOfMove(number: number, partitions: number): number {
+  return (number - 1) % partitions;
+}

@@ -1,5 +1,6 @@
 // Node load. Owns the counts of replicas and primaries by node that placement balances, and the bound on them; counts only, no forecasts.
 
+import type { Move } from "../ledger/move.js";
 import type { ClusterView } from "../ledger/view.js";
 import type { NodeId } from "../protocol/subjects.js";
 
@@ -10,13 +11,26 @@ export interface NodeCount {
 
 export type Counts = Map<NodeId, NodeCount>;
 
+/** Counts as they will be when the moves under way are done. */
 export function countsOf(view: ClusterView): Counts {
   const counts: Counts = new Map();
   for (const { primary, replicas } of view.fragments.values()) {
     for (const { node } of replicas) countOn(counts, node).replicas++;
     countOn(counts, primary).primaries++;
   }
+  for (const move of view.moves.values()) land(view, counts, move);
   return counts;
+}
+
+/** A move under way counts as done: nobody proposes it again, or undoes it. */
+function land(view: ClusterView, counts: Counts, { fragment, from, to, role, strategy }: Move): void {
+  const known = view.fragments.get(fragment);
+  if (known === undefined) return;
+  const has = (node: NodeId): boolean => known.replicas.some((replica) => replica.node === node);
+  if (strategy !== "leader-only" && has(from) && has(to)) countOn(counts, from).replicas--;
+  if (!(role || known.primary === from) || known.primary === to || !has(to)) return;
+  countOn(counts, known.primary).primaries--;
+  countOn(counts, to).primaries++;
 }
 
 /** The count of `node`, made when there is none: change it as you place. */

@@ -2,8 +2,10 @@
 // RP1 a replica is removed only when enough others are ready without it, and never from the primary, nor before the primary's epoch is activated
 //     (until then a predecessor must stay a peer that the new primary asks: I7).
 // RP2 what is lost for a short time is not replaced: a node that restarts comes back with its data.
+// RP4 a fragment that moves is left alone: its source and destination count as one copy, and nothing of it is removed.
 // RP3 at most `inFlight` replicas are being filled on one node at a time.
 
+import type { Move } from "../ledger/move.js";
 import type { ClusterView, FragmentView, ReplicaView } from "../ledger/view.js";
 import type { FragmentId, NodeId } from "../protocol/subjects.js";
 import type { Ring } from "../ring/ring.js";
@@ -40,8 +42,9 @@ export function repair(view: ClusterView, counts: Counts, rules: RepairRules): R
   const eligible = new Set(rules.ring.nodes.map(({ id }) => id));
   for (const fragment of view.fragments.values()) {
     if (add.length + remove.length >= rules.limit) break;
-    const wanted = view.tables.get(fragment.table)?.replicas ?? 1;
-    const stay = fragment.replicas.filter(({ node }) => stays(view, rules, node));
+    const wanted = wantedReplicas(view, fragment);
+    const moving = view.moves.get(view.moving.get(fragment.id) ?? 0);
+    const stay = fragment.replicas.filter(({ node }) => stays(view, rules, node) && !leaves(fragment, moving, node));
     const missing = Math.min(wanted, stay.length + openNodes(eligible, fragment)) - stay.length;
     for (let more = 0; more < missing; more++) {
       const node = missingReplica(fragment, counts, rules, filling, add);
@@ -50,12 +53,23 @@ export function repair(view: ClusterView, counts: Counts, rules: RepairRules): R
       filling.set(node, (filling.get(node) ?? 0) + 1);
       countOn(counts, node).replicas++;
     }
+    if (moving !== undefined) continue;
     const surplus = surplusReplica(view, fragment, stay, wanted, eligible.size, counts);
     if (surplus === undefined) continue;
     remove.push({ fragment: fragment.id, node: surplus.node });
     countOn(counts, surplus.node).replicas--;
   }
   return { add, remove };
+}
+
+export function wantedReplicas(view: ClusterView, { table, replicasWanted }: FragmentView): number {
+  return replicasWanted > 0 ? replicasWanted : (view.tables.get(table)?.replicas ?? 1);
+}
+
+/** The source of a move, once the destination has a replica. */
+function leaves({ replicas }: FragmentView, moving: Move | undefined, node: NodeId): boolean {
+  if (moving === undefined || moving.strategy === "leader-only" || node !== moving.from) return false;
+  return replicas.some((replica) => replica.node === moving.to);
 }
 
 function stays(view: ClusterView, { lost }: RepairRules, node: NodeId): boolean {

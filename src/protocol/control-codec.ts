@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { limits } from "../config/limits.js";
 import { type Detail, fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
+import { moveOutcomes, movePhases, strategies } from "../ledger/move.js";
 import { incidentSchema } from "../ledger/record.js";
 import type {
   AdminAnswer,
@@ -11,6 +12,7 @@ import type {
   Heartbeat,
   HeartbeatAnswer,
   HostDied,
+  MoveLine,
   ReplicaStatus,
   Verified,
 } from "./control.js";
@@ -111,6 +113,22 @@ const admin = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("dropTable"), name: z.string() }),
   z.object({ kind: z.literal("drainNode"), node: z.string(), draining: z.boolean() }),
   z.object({ kind: z.literal("removeNode"), node: z.string() }),
+  z.object({
+    kind: z.literal("moveFragment"),
+    table: z.string(),
+    fragment: count,
+    to: z.string(),
+    from: z.string(),
+    strategy: z.enum([...strategies, ""]),
+    role: z.boolean(),
+    withinMs: z.number().min(0),
+    by: word,
+    why: word,
+  }),
+  z.object({ kind: z.literal("cancelMove"), move: count, by: word }),
+  z.object({ kind: z.literal("rollbackMove"), move: count, by: word }),
+  z.object({ kind: z.literal("listMoves"), history: z.boolean() }),
+  z.object({ kind: z.literal("setReplicas"), table: z.string(), fragment: count, count }),
 ]) satisfies z.ZodType<LooseAdminRequest>;
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
@@ -120,7 +138,35 @@ const faultSchema = z.object({
   message: z.string(),
   detail: z.record(z.string(), detail).optional(),
 });
-const adminAnswer = z.union([z.object({ done: z.literal(true), viewSeq: count }), z.object({ fault: faultSchema })]);
+const phaseLine = z.object({ phase: z.enum(movePhases), atMs: z.number(), note: z.string() });
+const moveLine = z.object({
+  move: count,
+  table: z.string(),
+  fragment: count,
+  strategy: z.enum(strategies),
+  from: z.string(),
+  to: z.string(),
+  role: z.boolean(),
+  cause: z.string(),
+  by: z.string(),
+  why: z.string(),
+  phase: z.enum(movePhases),
+  phases: z.array(phaseLine),
+  startedMs: z.number(),
+  deadlineMs: z.number(),
+  waitsFor: z.string(),
+  progress: progress.optional(),
+  outcome: z.enum(moveOutcomes).optional(),
+  endedMs: z.number().optional(),
+  end: z.string().optional(),
+}) satisfies z.ZodType<MoveLine>;
+const done = z.object({
+  done: z.literal(true),
+  viewSeq: count,
+  move: count.optional(),
+  moves: z.array(moveLine).optional(),
+});
+const adminAnswer = z.union([done, z.object({ fault: faultSchema })]);
 
 export function decodeHeartbeat(body: unknown): Result<Heartbeat> {
   return check(heartbeat, body, "a heartbeat");

@@ -2,6 +2,7 @@
 
 import type { Fault } from "../kernel/fault.js";
 import type { Incident } from "../ledger/event.js";
+import type { MoveOutcome, MovePhase, Strategy } from "../ledger/move.js";
 import type { KeySchema, Partitioning, RowKey } from "../table/table.js";
 import type { FragmentId, NodeId } from "./subjects.js";
 
@@ -106,6 +107,65 @@ export type AdminRequest =
     }
   | { readonly kind: "dropTable"; readonly name: string }
   | { readonly kind: "drainNode"; readonly node: NodeId; readonly draining: boolean }
-  | { readonly kind: "removeNode"; readonly node: NodeId };
+  | { readonly kind: "removeNode"; readonly node: NodeId }
+  | {
+      readonly kind: "moveFragment";
+      readonly table: string;
+      readonly fragment: FragmentId;
+      readonly to: NodeId;
+      /** Whose replica goes; empty = the primary's. */
+      readonly from: NodeId | "";
+      /** Empty = leader-only where `to` holds a replica, else log-shipping. */
+      readonly strategy: Strategy | "";
+      /** The primary role goes to `to` also when `from` is not primary. */
+      readonly role: boolean;
+      /** The copy should be there by then; 0 = no hurry. */
+      readonly withinMs: number;
+      readonly by: string;
+      readonly why: string;
+    }
+  | { readonly kind: "cancelMove"; readonly move: number; readonly by: string }
+  | { readonly kind: "rollbackMove"; readonly move: number; readonly by: string }
+  | { readonly kind: "listMoves"; readonly history: boolean }
+  | {
+      readonly kind: "setReplicas";
+      readonly table: string;
+      readonly fragment: FragmentId;
+      /** 0 = as the table says. */
+      readonly count: number;
+    };
 
-export type AdminAnswer = { readonly done: true; readonly viewSeq: number } | { readonly fault: Fault };
+export type AdminAnswer =
+  | {
+      readonly done: true;
+      readonly viewSeq: number;
+      /** Number of the move that began. */
+      readonly move?: number | undefined;
+      readonly moves?: readonly MoveLine[] | undefined;
+    }
+  | { readonly fault: Fault };
+
+/** One move as people are told of it. */
+export interface MoveLine {
+  readonly move: number;
+  readonly table: string;
+  readonly fragment: FragmentId;
+  readonly strategy: Strategy;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly role: boolean;
+  readonly cause: string;
+  readonly by: string;
+  readonly why: string;
+  readonly phase: MovePhase;
+  readonly phases: readonly { readonly phase: MovePhase; readonly atMs: number; readonly note: string }[];
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  /** What the phase waits for. */
+  readonly waitsFor: string;
+  readonly progress?: CopyProgress | undefined;
+  /** Of a move that ended. */
+  readonly outcome?: MoveOutcome | undefined;
+  readonly endedMs?: number | undefined;
+  readonly end?: string | undefined;
+}

@@ -49,6 +49,8 @@ export const subjects = {
   admin: (partition: number) => `foreshard.control.${index(partition)}.admin`,
   /** Supervisor → leaders of all partitions: a host process is certainly gone. */
   hostDied: "foreshard.control.hostDied",
+  /** Leaders → whoever listens: a move began, took a step, ended. */
+  moveEvents: "foreshard.event.move",
   /** Router → node: a batch of operations. */
   exec: (node: NodeId) => `foreshard.node.${token(node)}.exec`,
   /** Node → node: positions, copies. */

@@ -16,7 +16,7 @@ import { seededRandom } from "../../src/kernel/random.js";
 import type { LedgerEvent, LedgerRecord } from "../../src/ledger/event.js";
 import { emptyView, fold } from "../../src/ledger/fold.js";
 import { decodeLedgerRecord } from "../../src/ledger/record.js";
-import type { ClusterView } from "../../src/ledger/view.js";
+import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
 import { pack, unpack } from "../../src/protocol/codec.js";
 import type {
   AdminAnswer,
@@ -24,6 +24,7 @@ import type {
   Heartbeat,
   HeartbeatAnswer,
   ReplicaStatus,
+  Verified,
 } from "../../src/protocol/control.js";
 import { streams, subjects } from "../../src/protocol/subjects.js";
 import { testHash } from "../hash.js";
@@ -200,6 +201,9 @@ class Host implements World {
       case "unwake":
         this.timers.delete(effect.name);
         return;
+      case "publish":
+        sim.published.push({ subject: effect.subject, body: effect.body });
+        return;
       case "log":
         sim.lines.push({ atMs: sim.nowMs, member: this.member, event: effect.event });
         return;
@@ -238,6 +242,8 @@ export class Sim {
   /** Streams of all appends sent so far. */
   readonly appends: string[] = [];
   readonly streams = new Streams();
+  /** What leaders told whoever listens. */
+  readonly published: { readonly subject: string; readonly body: unknown }[] = [];
   readonly hosts = new Map<string, Host>();
   readonly nodes = new Map<string, ScriptedNode>();
   readonly lines: { readonly atMs: number; readonly member: string; readonly event: string }[] = [];
@@ -397,6 +403,15 @@ export class ScriptedNode {
   leaving = false;
   /** Replicas that do not report what the view would have them be. */
   readonly odd = new Map<number, Partial<ReplicaStatus>>();
+  /** What the primary here finds when it is asked to compare digests; undefined: nothing comes of it. */
+  compare: (fragment: FragmentView, lsn: number) => Verified | undefined = ({ replicas }, lsn) => ({
+    lsn,
+    agree: replicas.filter(({ state }) => state === "ready").map(({ node }) => node),
+    differ: [],
+  });
+  private readonly verified = new Map<number, Verified>();
+  private readonly appended = new Map<number, number>();
+  freeBytes: number | undefined;
   /** Longest lease granted to this process so far, by the node's own count. */
   grants = 0;
 
@@ -422,11 +437,22 @@ export class ScriptedNode {
         if (!this.alive || this.mute) return;
         const answer = got as HeartbeatAnswer;
         this.answer = answer;
+        for (const id of answer.verify) this.verify(id);
         if (answer.leaseMs === 0) return;
         this.grants++;
         this.leaseUntilMs = Math.max(this.leaseUntilMs, askedMs + answer.leaseMs);
       });
     this.sim.after(timing.heartbeatMs, () => this.beat());
+  }
+
+  /** Appends a record, as it were, and has every replica compare there. */
+  private verify(id: number): void {
+    const fragment = this.sim.view().fragments.get(id);
+    if (fragment?.primary !== this.id) return;
+    const lsn = fragment.epoch * 100 + (this.appended.get(id) ?? 0) + 1;
+    this.appended.set(id, lsn - fragment.epoch * 100);
+    const found = this.compare(fragment, lsn);
+    if (found !== undefined) this.verified.set(id, found);
   }
 
   private heartbeat(): Heartbeat {
@@ -447,16 +473,18 @@ export class ScriptedNode {
           fragment: id,
           state: primary === this.id ? ("serving" as const) : ("following" as const),
           epoch,
-          lsn: epoch * 10,
-          markerLsn: epoch * 10,
+          lsn: epoch * 100 + (this.appended.get(id) ?? 0),
+          markerLsn: epoch * 100,
           durableSeq: 100 + epoch,
           rows: 0,
           bytes: 0,
+          verified: primary === this.id ? this.verified.get(id) : undefined,
           ...this.odd.get(id),
         })),
       all: true,
       incidents: [],
       leaving: this.leaving,
+      freeBytes: this.freeBytes,
     };
   }
 }
