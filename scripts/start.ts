@@ -43,6 +43,11 @@ const command = new Command("start")
   .option("--creds <file>", 'who to be there: JSON {"user", "pass"} or a NATS credentials file')
   .option("--nats-server <path>", "the nats-server to start (default: from the npm package, else the PATH)")
   .option("--nats-servers <count>", "1, or 3 for a JetStream cluster on this machine (default: 1)")
+  .option(
+    "--nats-advertise <addresses>",
+    "where the nats-servers are reached instead, through a proxy or a tunnel: host:port for each",
+  )
+  .option("--route-advertise <addresses>", "the same for the links between three nats-servers")
   .option("--isolation <how>", "threads or processes (default: threads)")
   .option("--sample-interval <time>", "time between two load samples of a node, e.g. 10s or 500ms (default: 10s)")
   .option("--load-history-days <count>", "how long load samples are kept (default: 30)")

@@ -177,6 +177,8 @@ async function openAccess(
     durability: options.durability,
     ...(options.natsServer === undefined ? {} : { binary: options.natsServer }),
     edgeUsers: options.users,
+    ...(options.natsAdvertise === undefined ? {} : { advertise: options.natsAdvertise }),
+    ...(options.routeAdvertise === undefined ? {} : { routeAdvertise: options.routeAdvertise }),
     log(level, event, fields) {
       log(level, event, fields);
       const notice = engineNotice(event, fields);

@@ -44,6 +44,15 @@ function millisecondsIn(words: string): number {
   return amount === undefined ? Number.NaN : Math.round(Number(amount) * (unit === "s" ? 1000 : 1));
 }
 
+const addresses = (what: string) =>
+  z
+    .union([z.array(z.string()), z.string().transform((list) => list.split(",").map((address) => address.trim()))], {
+      error: `${what} must be addresses as host:port, with commas between them`,
+    })
+    .refine((list) => list.length > 0 && list.every((address) => /^[A-Za-z0-9.-]+:\d{1,5}$/.test(address)), {
+      message: `${what} must be addresses as host:port, with commas between them`,
+    });
+
 const edgeUsers = z.array(
   z.strictObject({
     user: z
@@ -81,6 +90,10 @@ const schema = z.strictObject({
   creds: text("creds").optional(),
   natsServer: text("natsServer").optional(),
   natsServers: natsServers.optional(),
+  /** Where the nats-servers are reached instead of at their own ports, through a proxy or a tunnel: one address for each. */
+  natsAdvertise: addresses("natsAdvertise").optional(),
+  /** The same for the links between three servers. */
+  routeAdvertise: addresses("routeAdvertise").optional(),
   isolation: oneOf("isolation", ["threads", "processes"]).default("threads"),
   zones: zones.default([]),
   restart: oneOf("restart", ["always", "never"]).default("always"),
@@ -99,7 +112,7 @@ export type StartOptions = Readonly<z.output<typeof schema>>;
 export const fixedByFolder = { natsServers: 1, logGroups: limits.logGroups, controlPartitions: 1 } as const;
 
 /** Options that mean something only for the nats-server that we start ourselves. */
-const embeddedOnly = ["port", "natsServer", "natsServers", "users"] as const;
+const embeddedOnly = ["port", "natsServer", "natsServers", "natsAdvertise", "routeAdvertise", "users"] as const;
 
 export function decodeOptions(chosen: Readonly<Record<string, unknown>>): Result<StartOptions> {
   const found = schema.safeParse(chosen);

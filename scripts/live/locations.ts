@@ -92,6 +92,12 @@ export function readNodes(door: Door, limitMs?: number): Promise<NodesAnswer> {
   return door.cluster("nodes", {}, nodesAnswer, limitMs);
 }
 
+/** The control hosts that lead a partition now. */
+export async function leaderNames(door: Door): Promise<readonly string[]> {
+  const { partitions } = await readNodes(door);
+  return [...new Set(partitions.map(({ leader }) => leader))].sort();
+}
+
 const incidentsAnswer = z.object({
   incidents: z.array(
     z.object({

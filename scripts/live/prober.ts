@@ -73,11 +73,11 @@ export class Prober {
     await Promise.all(this.loops);
   }
 
-  /** Settles once every fragment answers again, or after `limitMs`. */
-  async recovery(faultAtMs: number, limitMs: number): Promise<Recovery> {
-    const settledAtMs = faultAtMs + this.options.settleMs;
+  /** Settles once every fragment answers again, or `limitMs` after the fault's end. `endedAtMs`: of a fault that lasted. */
+  async recovery(faultAtMs: number, limitMs: number, endedAtMs = faultAtMs): Promise<Recovery> {
+    const settledAtMs = endedAtMs + this.options.settleMs;
     for (const chain of this.chains) chain.longestMs = 0;
-    while (performance.now() < faultAtMs + limitMs) {
+    while (performance.now() < endedAtMs + limitMs) {
       await sleep(20);
       if (this.chains.every((chain) => chain.quickAtMs >= settledAtMs)) return this.verdict(faultAtMs);
     }

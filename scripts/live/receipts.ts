@@ -55,9 +55,10 @@ export class Receipts {
     this.endings = Array.from({ length: options.writers }, () => []);
   }
 
-  start(): void {
+  /** `writers`: only so many of them. */
+  start(writers = this.endings.length): void {
     this.stopped = false;
-    this.loops = this.endings.map((endings, writer) => this.loop(writer, endings));
+    this.loops = this.endings.slice(0, writers).map((endings, writer) => this.loop(writer, endings));
   }
 
   async stop(): Promise<void> {

@@ -1,25 +1,33 @@
 // Trial cluster. Owns one cluster that a trial starts as a user would, in a process of its own, and everything it leaves behind.
 // C1 it lives in a temporary folder and on free ports. C2 whatever was started is gone after `end`.
-// C3 who is killed is looked up at that moment: the supervisor starts again what died, under new pids.
+// C3 wires and a small disk are there only when wished for; the cluster is told of them as an operator would tell it.
+// C4 who is killed is looked up at that moment: the supervisor starts again what died, under new pids.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { freePorts } from "../../cluster/engine/ports.js";
+import { until } from "../../cluster/engine/until.js";
 import type { Farewell } from "./farewell.js";
 import { familyOf, killFamily, type Part, type ProcessLine, partsOf, signal } from "./processes.js";
+import { SmallDisk } from "./small-disk.js";
+import { Wires } from "./wires.js";
 
 export interface ClusterWish {
   readonly nodes: number;
   readonly natsServers: 1 | 3;
   readonly isolation: "threads" | "processes";
   readonly restart: "always" | "never";
+  /** Everybody reaches the nats-servers, and they each other, through proxies. */
+  readonly isWired?: boolean;
+  /** The data folder lies on a disk of its own of this size. */
+  readonly diskMiB?: number;
   /** More of the command line of `npm start`. */
   readonly more?: readonly string[];
 }
@@ -39,6 +47,8 @@ const startScript = fileURLToPath(new URL("../start.js", import.meta.url));
 export class TrialCluster {
   private child: ChildProcess | undefined;
   private facts: ReadyFacts | undefined;
+  private network: Wires | undefined;
+  private ownDisk: SmallDisk | string = "no disk of its own was wished for";
   /** From the start of the process until queries are served. */
   readyMs = 0;
 
@@ -55,6 +65,12 @@ export class TrialCluster {
     const [port = 0] = await freePorts(1);
     const cluster = new TrialCluster(folder, port, wish);
     farewell.later(() => forget(folder));
+    if (wish.diskMiB !== undefined) await cluster.mountDisk(farewell, wish.diskMiB);
+    if (wish.isWired === true) {
+      const wires = await Wires.open(join(cluster.dataDir, "nats"), wish.natsServers);
+      cluster.network = wires;
+      farewell.later(() => wires.close());
+    }
     farewell.later(() => cluster.killAll());
     return cluster;
   }
@@ -75,6 +91,16 @@ export class TrialCluster {
   get ready(): ReadyFacts {
     if (this.facts === undefined) throw new Error("the cluster is not ready");
     return this.facts;
+  }
+
+  get wires(): Wires {
+    if (this.network === undefined) throw new Error("the cluster is not wired");
+    return this.network;
+  }
+
+  /** The disk, or why there is none. */
+  get disk(): SmallDisk | string {
+    return this.ownDisk;
   }
 
   /** Starts it and waits until it serves; again with the same folder after it ended. */
@@ -140,6 +166,41 @@ export class TrialCluster {
     return part !== undefined && signal(this.pid, part.pid, how);
   }
 
+  /**
+   * Kills a part, if it runs, and does `work` before the supervisor, which is frozen meanwhile, starts it again.
+   * Hosts in processes of their own and servers live on without the supervisor.
+   */
+  async whileDown(name: string, work: () => Promise<void>): Promise<void> {
+    if (!(await signal(this.pid, this.pid, "SIGSTOP"))) throw new Error("the cluster has ended");
+    try {
+      const pids = (await this.parts()).filter((part) => part.name === name).map(({ pid }) => pid);
+      for (const pid of pids) await signal(this.pid, pid, "SIGKILL");
+      const isGone = async () => !(await this.family()).some(({ pid }) => pids.includes(pid));
+      if (!(await until(isGone, 5_000, 5))) throw new Error(`${name} does not end`);
+      await work();
+    } finally {
+      await signal(this.pid, this.pid, "SIGCONT");
+    }
+  }
+
+  /** Does `work` while a part stands still, as a disk's snapshot would find its files. False when there is no such part. */
+  async whileFrozen(name: string, work: () => Promise<void>): Promise<boolean> {
+    if (!(await this.signal(name, "SIGSTOP"))) return false;
+    try {
+      await work();
+      return true;
+    } finally {
+      await this.signal(name, "SIGCONT");
+    }
+  }
+
+  private async mountDisk(farewell: Farewell, sizeMiB: number): Promise<void> {
+    await mkdir(this.dataDir, { mode: 0o700 });
+    const disk = await SmallDisk.mount(this.dataDir, sizeMiB);
+    this.ownDisk = disk;
+    if (typeof disk !== "string") farewell.later(() => disk.unmount());
+  }
+
   private commandLine(readyFile: string): string[] {
     const { nodes, natsServers, isolation, restart, more = [] } = this.wish;
     const options: readonly (readonly [string, string | number])[] = [
@@ -150,6 +211,7 @@ export class TrialCluster {
       ["data-dir", this.dataDir],
       ["port", this.port],
       ["ready-file", readyFile],
+      ...(this.network === undefined ? [] : advertised(this.network)),
     ];
     return [...options.flatMap(([name, value]) => [`--${name}`, String(value)]), ...more];
   }
@@ -168,6 +230,11 @@ export class TrialCluster {
     const text = await readFile(this.logFile, "utf8").catch(() => "");
     return text.split("\n").slice(-15).join("\n");
   }
+}
+
+function advertised({ clientAddresses, routeAddresses }: Wires): readonly (readonly [string, string])[] {
+  const clients = ["nats-advertise", clientAddresses.join(",")] as const;
+  return routeAddresses.length === 0 ? [clients] : [clients, ["route-advertise", routeAddresses.join(",")]];
 }
 
 /** With `FORESHARD_KEEP_TRIAL` set, the folder stays for whoever wants to read its logs. */
