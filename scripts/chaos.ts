@@ -20,7 +20,7 @@ import { openScene, readBack, type Scene } from "./live/scene.js";
 import { countOf } from "./live/verdicts.js";
 
 const fragmentsPerTable = 6;
-const diskMiB = 1_024;
+const diskMiB = 640;
 
 async function chaos(options: ChaosOptions, farewell: Farewell): Promise<boolean> {
   const { nodes, natsServers, seed, clients, faults } = options;

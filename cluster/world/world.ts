@@ -161,7 +161,11 @@ function performersOf({ spec, streams, tails, requests, timers, compute, answer,
         answer(actor, { kind: "appended", ticket, outcome });
       }),
     readLog: (actor, { log, at, seq, ticket }) =>
-      streams.read({ log, at, seq }, (outcome) => answer(actor, { kind: "logRead", ticket, outcome })),
+      streams.read({ log, at, seq }, (outcome) => {
+        // Some streams are only read while nobody leads: without this, a lost lease stream would stay lost.
+        if (outcome.kind === "gone") lost(log.stream);
+        answer(actor, { kind: "logRead", ticket, outcome });
+      }),
     readStream: (actor, { stream, ticket }) =>
       streams.readStream(stream, (outcome) => answer(actor, { kind: "streamRead", ticket, outcome })),
     trimStream: (_actor, { stream, belowSeq }) => streams.trim(stream, belowSeq),

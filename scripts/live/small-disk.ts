@@ -30,7 +30,7 @@ export class SmallDisk {
     let bytes = 0;
     try {
       // Ever smaller pieces, so that the last page goes too.
-      for (let piece = MiB; piece >= 4_096; piece /= 16) {
+      for (let piece = 16 * MiB; piece >= 4_096; piece /= 16) {
         const chunk = Buffer.alloc(piece);
         for (let isFull = false; !isFull; ) {
           const { bytesWritten } = await file.write(chunk).catch(() => ({ bytesWritten: 0 }));

@@ -10,6 +10,7 @@ import { defaultTiming, limits } from "../../src/config/limits.js";
 import { type Effects, none, type Request, type WorldMessage } from "../../src/kernel/effect.js";
 import type { Actor, Message } from "../../src/kernel/machine.js";
 import { pack, unpack } from "../../src/protocol/codec.js";
+import { streams, subjects } from "../../src/protocol/subjects.js";
 import { group0, unwrap, WorldBench, wish, wordsOf } from "./support.js";
 
 type Heard = Request | WorldMessage | { readonly kind: "start" } | { readonly kind: "stop" };
@@ -101,6 +102,22 @@ describe("world: host", () => {
     const empty = await ask("", "application/json");
     assert.deepEqual(JSON.parse(empty.string()), { body: {}, user: "client" });
     await running.stop(false);
+  });
+
+  it("makes the lease stream again when it is read and gone, from a control host only", async () => {
+    const log = { stream: streams.lease, subject: subjects.lease(0) };
+    const { log: calls, connection } = await bench.streams(engine);
+    await (await connection.nats.jetstreamManager()).streams.delete(streams.lease);
+    for (const role of ["router", "control"] as const) {
+      const { actor, heard } = probe((message) =>
+        message.kind === "start" ? [{ kind: "readLog", log, at: "last", seq: 0, ticket: 1 }] : none,
+      );
+      const running = await host(actor, role);
+      assert.ok(await until(() => heard.some((message) => message.kind === "logRead"), 5_000), role);
+      const isBack = async () => (await calls.stream(streams.lease)).kind === "state";
+      assert.equal(await until(isBack, role === "control" ? 5_000 : 300), role === "control", role);
+      await running.stop(false);
+    }
   });
 
   it("writes dates and bytes into JSON", async () => {
