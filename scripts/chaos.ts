@@ -5,7 +5,7 @@
 import { writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { seededRandom } from "../src/kernel/random.js";
-import { entryLine } from "../src/verify/history.js";
+import { entryLine } from "../src/verify/history-file.js";
 import { dealBlows, type Healed } from "./chaos/blows.js";
 import { needsOf } from "./chaos/catalogue.js";
 import type { FaultKind, Stage } from "./chaos/fault.js";
@@ -20,7 +20,7 @@ import { openScene, readBack, type Scene } from "./live/scene.js";
 import { countOf } from "./live/verdicts.js";
 
 const fragmentsPerTable = 6;
-const diskMiB = 640;
+const diskMiB = 480;
 
 async function chaos(options: ChaosOptions, farewell: Farewell): Promise<boolean> {
   const { nodes, natsServers, seed, clients, faults } = options;

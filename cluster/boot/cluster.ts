@@ -230,6 +230,7 @@ function supervisorOf(
     log(level, event, fields) {
       log(level, event, fields);
       if (event === "hostRestarted") watcher.onNotice?.(`${fields?.host} runs again`);
+      if (event === "hostRestartFailed") watcher.onNotice?.(`${fields?.host} does not start: ${fields?.why}`);
     },
     drawIncarnation: () => randomBytes(8).toString("hex"),
     began: () => record.note(supervisor.hosts()),

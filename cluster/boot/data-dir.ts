@@ -81,7 +81,9 @@ function otherFormat(path: string, format: number): Result<never> {
 }
 
 async function makeFacts(path: string, file: string, wish: Fixed): Promise<Result<FolderFacts>> {
-  const strangers = (await readdir(path)).filter((name) => !name.startsWith(".") && !name.startsWith("lock"));
+  const names = (await readdir(path)).filter((name) => !name.startsWith(".") && !name.startsWith("lock"));
+  const strangers: string[] = [];
+  for (const name of names) if (!(await isPrepared(path, name))) strangers.push(name);
   if (strangers.length > 0)
     return fail(
       "DATA_DIR",
@@ -97,6 +99,13 @@ async function makeFacts(path: string, file: string, wish: Fixed): Promise<Resul
   };
   await writePrivate(file, `${JSON.stringify(facts, null, 2)}\n`);
   return ok(facts);
+}
+
+/** Folders of ours without a file in them: made ahead, to mount disks of their own there. */
+async function isPrepared(path: string, name: string): Promise<boolean> {
+  if (name !== "nats" && name !== "nodes") return false;
+  const entries = await readdir(join(path, name), { recursive: true, withFileTypes: true }).catch(() => undefined);
+  return entries?.every((entry) => entry.isDirectory()) ?? false;
 }
 
 function agree(facts: FolderFacts, wish: Fixed, path: string): Result<FolderFacts> {

@@ -1,6 +1,6 @@
 // Disk watch. Owns the way back from a full disk: nats-server closes a stream whose write failed until the server is started again (FACTS R19),
 // so a server that was short of room is asked, once there is room again, whether it is well, and started again if it is not.
-// W1 servers that never were short of room are left alone. W2 looks never overlap; `stop` ends them.
+// W1 servers that never were short of room are left alone. W2 looks never overlap; `stop` ends them. W3 each disk that holds a store is watched.
 
 import { statfs } from "node:fs/promises";
 import type { Log } from "../log.js";
@@ -13,27 +13,28 @@ const shortBytes = 64 * MiB;
 const roomBytes = 2 * shortBytes;
 const everyMs = 1_000;
 
-export function watchDisk(
-  dataDir: string,
-  servers: readonly ServerProcess[],
-  log: Log,
-  readyMs: number,
-): { readonly stop: () => void } {
-  let short = false;
+/** A disk by a folder on it, and the servers whose stores lie there. */
+export interface WatchedDisk {
+  readonly folder: string;
+  readonly servers: readonly ServerProcess[];
+}
+
+export function watchDisks(disks: readonly WatchedDisk[], log: Log, readyMs: number): { readonly stop: () => void } {
+  const short = new Set<string>();
   let looking = false;
 
-  async function look(): Promise<void> {
-    const { bavail, bsize } = await statfs(dataDir);
+  async function look({ folder, servers }: WatchedDisk): Promise<void> {
+    const { bavail, bsize } = await statfs(folder);
     const freeBytes = bavail * bsize;
-    if (!short && freeBytes < shortBytes) {
-      short = true;
-      log("error", "diskShort", { dataDir, freeMiB: Math.floor(freeBytes / MiB) });
+    if (!short.has(folder) && freeBytes < shortBytes) {
+      short.add(folder);
+      log("error", "diskShort", { dataDir: folder, freeMiB: Math.floor(freeBytes / MiB) });
     }
-    if (!short || freeBytes < roomBytes) return;
+    if (!short.has(folder) || freeBytes < roomBytes) return;
     const well = await Promise.all(servers.map(heal));
     if (!well.every(Boolean)) return;
-    short = false;
-    log("info", "diskHasRoom", { dataDir, freeMiB: Math.floor(freeBytes / MiB) });
+    short.delete(folder);
+    log("info", "diskHasRoom", { dataDir: folder, freeMiB: Math.floor(freeBytes / MiB) });
   }
 
   async function heal(server: ServerProcess): Promise<boolean> {
@@ -50,11 +51,9 @@ export function watchDisk(
     if (looking) return;
     looking = true;
     // A look that fails is a look that said nothing; the next one comes.
-    void look()
-      .catch(() => undefined)
-      .finally(() => {
-        looking = false;
-      });
+    void Promise.all(disks.map((disk) => look(disk).catch(() => undefined))).finally(() => {
+      looking = false;
+    });
   }, everyMs);
   timer.unref();
   return { stop: () => clearInterval(timer) };

@@ -1,15 +1,14 @@
 // Engine. Owns the embedded nats-server, one or three of them: binary, ports, credentials, disk limit, start, supervision, end.
 // E1 what it returns is healthy, has JetStream and runs as configured. E2 a failed start leaves no process. E3 loopback only.
 
-import { realpath, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { realpath, stat } from "node:fs/promises";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import type { Log } from "../log.js";
 import { findBinary, type NatsBinary } from "./binary.js";
 import { type Durability, type EdgeUser, loopback, type ServerSpec } from "./config.js";
 import { type Credentials, loadCredentials } from "./credentials.js";
-import { watchDisk } from "./disk-watch.js";
-import { folderBytes } from "./folder.js";
+import { type WatchedDisk, watchDisks } from "./disk-watch.js";
+import { type StoreDisk, storeDisks } from "./disks.js";
 import { handLeadershipOver } from "./leadership.js";
 import { freePorts, isFree } from "./ports.js";
 import { ServerProcess } from "./server-process.js";
@@ -50,8 +49,6 @@ export interface Engine {
 
 export const defaultPort = 4222;
 const readyMs = 60_000;
-const MiB = 1024 * 1024;
-const leastFreeBytes = 256 * MiB;
 
 export async function startEngine(options: EngineOptions): Promise<Result<Engine>> {
   const mistake = advertiseMistake(options);
@@ -61,16 +58,17 @@ export async function startEngine(options: EngineOptions): Promise<Result<Engine
   if (!binary.ok) return binary;
   const credentials = await loadCredentials(dataDir);
   if (!credentials.ok) return credentials;
-  const maxFileBytes = await storeLimit(dataDir, options.servers);
-  if (!maxFileBytes.ok) return maxFileBytes;
-  const common = { dataDir, credentials: credentials.value, maxFileBytes: maxFileBytes.value };
+  const stores = await storeDisks(dataDir, options.servers);
+  if (!stores.ok) return stores;
+  const common = { credentials: credentials.value, stores: stores.value };
   // Ports that were free when we looked may be gone when the server binds them: then look again.
   for (let tries = 1; ; tries++) {
     const specs = await specsOf(options, common);
     if (!specs.ok) return specs;
     const started = await startServers(options, specs.value, binary.value);
     if (started.ok) {
-      const disk = watchDisk(dataDir, started.value, options.log, readyMs);
+      const disks = await disksOf(dataDir, stores.value, started.value);
+      const disk = watchDisks(disks, options.log, readyMs);
       return ok(engineOf(started.value, credentials.value, binary.value, disk));
     }
     if (tries === 3 || !(await somePortTaken(specs.value))) return started;
@@ -86,9 +84,25 @@ function advertiseMistake({ servers, advertise, routeAdvertise }: EngineOptions)
 }
 
 interface Common {
-  readonly dataDir: string;
   readonly credentials: Credentials;
-  readonly maxFileBytes: number;
+  readonly stores: readonly StoreDisk[];
+}
+
+/** The data folder's disk, with the stores that lie on it, and every other disk that holds stores. */
+async function disksOf(
+  dataDir: string,
+  stores: readonly StoreDisk[],
+  servers: readonly ServerProcess[],
+): Promise<readonly WatchedDisk[]> {
+  const main = (await stat(dataDir)).dev;
+  const on = (device: number) => servers.filter((_, at) => stores[at]?.device === device);
+  const others = stores.filter(
+    ({ device }, at) => device !== main && stores.findIndex((s) => s.device === device) === at,
+  );
+  return [
+    { folder: dataDir, servers: on(main) },
+    ...others.map(({ folder, device }) => ({ folder, servers: on(device) })),
+  ];
 }
 
 async function specsOf(options: EngineOptions, common: Common): Promise<Result<ServerSpec[]>> {
@@ -110,9 +124,9 @@ async function specsOf(options: EngineOptions, common: Common): Promise<Result<S
       monitorPort: at(count + i),
       ...(advertise === undefined ? {} : { advertise }),
       ...(count === 1 ? {} : { cluster: clustered }),
-      folder: join(common.dataDir, "nats", String(i)),
+      folder: common.stores[i]?.folder ?? "",
       durability: options.durability,
-      maxFileBytes: common.maxFileBytes,
+      maxFileBytes: common.stores[i]?.maxFileBytes ?? 0,
       credentials: common.credentials,
       edgeUsers: options.edgeUsers ?? [],
     };
@@ -184,20 +198,6 @@ function engineOf(
       await Promise.all(processes.map((server) => server.stop()));
     },
   };
-}
-
-/** What each server's stores may hold: 80 % of the disk's free space and of what the stores hold already (FACTS R19). */
-async function storeLimit(dataDir: string, servers: number): Promise<Result<number>> {
-  const disk = await statfs(dataDir);
-  const freeBytes = disk.bavail * disk.bsize;
-  if (freeBytes < leastFreeBytes)
-    return fail(
-      "DATA_DIR",
-      `the disk of ${dataDir} has ${Math.floor(freeBytes / MiB)} MiB free; at least ${leastFreeBytes / MiB} MiB are needed: make room, or name another folder with --data-dir`,
-      { freeBytes },
-    );
-  const heldBytes = await folderBytes(join(dataDir, "nats"));
-  return ok(Math.floor(((freeBytes + heldBytes) * 0.8) / servers));
 }
 
 /** A single server on any free port. */

@@ -4,6 +4,7 @@
 import { cp, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "../../cluster/engine/until.js";
 import { streams } from "../../src/protocol/subjects.js";
 import { messageStretches } from "../live/block-file.js";
 import { blockFiles, streamInfos, withStreams } from "../live/engine-room.js";
@@ -14,6 +15,7 @@ import { nodeNames, serverNames } from "./ends.js";
 import { type Alarm, chosen, type Draw, type FaultKind, type Stage, type Strike, seconds } from "./fault.js";
 
 const wholeLimitMs = 40_000;
+const alarmLimitMs = 15_000;
 
 export const fileFaults: readonly FaultKind[] = [
   { ...kind("nodeOld", "oldFolder"), lastsMs: [2_000, 5_000], strike: whole(putNodeBack) },
@@ -89,17 +91,19 @@ async function flipNodeHeader(stage: Stage, draw: Draw): Promise<Strike | undefi
   const isHeard = async () =>
     (await readFile(join(cluster.dataDir, "cluster.log"), "utf8")).includes(`${file} is damaged`);
   return {
-    words: `a bit of the first page of ${victim}'s store flipped, its folder moved away after ${seconds(draw.lastsMs)}`,
+    words: `a bit of the first page of ${victim}'s store flipped, its folder moved away once that was reported`,
     atMs: performance.now(),
     lasting: {
       forMs: draw.lastsMs,
-      end: () =>
-        cluster.whileDown(victim, async () => {
+      async end() {
+        await until(isHeard, alarmLimitMs, 100);
+        await cluster.whileDown(victim, async () => {
           await rm(olderCopy(cluster, victim), { recursive: true, force: true });
           await mkdir(join(cluster.folder, "older"), { recursive: true });
           await cp(store, olderCopy(cluster, victim), { recursive: true });
           await rm(store, { recursive: true });
-        }),
+        });
+      },
     },
     alarm: { words: `"${victim}'s file is damaged"`, isHeard },
   };

@@ -59,7 +59,7 @@ const schema = z.object({
 export function readOptions(argv: readonly string[]): ChaosOptions | { readonly mistake: string } {
   const command = new Command("chaos")
     .description("Starts a cluster of its own, loads it, breaks it at seeded times, and judges every answer.")
-    .option("--duration <time>", "how long faults are made", "60s")
+    .option("--duration <time>", "how long faults are made; up to twice as long, until each has struck", "60s")
     .option("--seed <number>", "draws the load and the faults", "1")
     .option("--nodes <count>", "nodes of the cluster", "4")
     .option("--nats-servers <count>", "1 or 3 (default: 1, or 3 where a fault needs them)")

@@ -22,10 +22,14 @@ async function fillDisk({ scene }: Stage, { lastsMs }: Draw): Promise<Strike | u
   if (typeof disk === "string") return undefined;
   const bytes = await disk.fill();
   return {
-    words: `the disk is full (${Math.round(bytes / MiB)} MiB of ballast) for ${seconds(lastsMs)}`,
+    words: `the disk of ${where(scene)} is full (${Math.round(bytes / MiB)} MiB of ballast) for ${seconds(lastsMs)}`,
     atMs: performance.now(),
     lasting: { forMs: lastsMs, end: () => disk.free() },
   };
+}
+
+function where({ cluster }: Stage["scene"]): string {
+  return cluster.ready.natsServers.length === 1 ? "everything" : "one nats-server";
 }
 
 /** As many requests at once as ten times what was answered in a second; each is tried again until it is answered or out of time. */

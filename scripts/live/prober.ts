@@ -2,6 +2,7 @@
 // P1 a probe leaves no row behind: it reads, and deletes, a key that no row has (a delete is a record of the log like every write).
 // P2 "answered again" is the moment after which every probe of every fragment is answered within `slowMs`: a fragment that answers once, by the
 //    old lease, and then falls silent has not recovered.
+// P3 on a machine that is busy with other things slow means slower than before: `calibrate` measures that while all is well.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
@@ -44,7 +45,8 @@ interface Chain {
   lastFault: string;
 }
 
-const tryMs = 700;
+const leastTryMs = 700;
+const mostSlowMs = 1_500;
 const betweenTriesMs = 20;
 const outagesKept = 200;
 const faultAnswer = z.object({ fault: z.object({ code: z.string() }) });
@@ -52,6 +54,7 @@ const faultAnswer = z.object({ fault: z.object({ code: z.string() }) });
 export class Prober {
   private readonly chains: Chain[];
   private stopped = false;
+  private slowMs: number;
   private loops: Promise<void>[] = [];
 
   constructor(
@@ -60,6 +63,7 @@ export class Prober {
     private readonly options: ProberOptions = usualProbing,
     kinds: readonly Kind[] = ["read", "write"],
   ) {
+    this.slowMs = options.slowMs;
     this.chains = keys.flatMap((key) => kinds.map((kind) => emptyChain(key, kind)));
   }
 
@@ -71,6 +75,15 @@ export class Prober {
   async stop(): Promise<void> {
     this.stopped = true;
     await Promise.all(this.loops);
+  }
+
+  /** Lets `forMs` pass and counts as slow from then on what takes twice as long as the slowest answer meanwhile. Returns that bound. */
+  async calibrate(forMs: number): Promise<number> {
+    for (const chain of this.chains) chain.longestMs = 0;
+    await sleep(forMs);
+    const longestMs = Math.max(0, ...this.chains.map((chain) => chain.longestMs));
+    this.slowMs = Math.min(mostSlowMs, Math.max(this.options.slowMs, 2 * longestMs));
+    return this.slowMs;
   }
 
   /** Settles once every fragment answers again, or `limitMs` after the fault's end. `endedAtMs`: of a fault that lasted. */
@@ -111,7 +124,7 @@ export class Prober {
       const endedMs = performance.now();
       chain.beganMs = 0;
       chain.longestMs = Math.max(chain.longestMs, endedMs - beganMs);
-      if (isAnswered && endedMs - beganMs <= this.options.slowMs) chain.quickAtMs = beganMs;
+      if (isAnswered && endedMs - beganMs <= this.slowMs) chain.quickAtMs = beganMs;
       else chain.outages.push({ beganMs, endedMs });
       if (chain.outages.length > outagesKept) chain.outages.shift();
       await sleep(this.options.pauseMs);
@@ -122,7 +135,8 @@ export class Prober {
   private async probe(chain: Chain): Promise<boolean> {
     const { table, key } = chain.key;
     const op = chain.kind === "read" ? "get" : "delete";
-    const body = { key, deadlineMs: tryMs - 100 };
+    const tryMs = Math.max(leastTryMs, 2 * this.slowMs);
+    const body = { key, deadlineMs: Math.round(tryMs) - 100 };
     while (!this.stopped) {
       const outcome = await this.door.query(table, op, body, tryMs);
       const refused = outcome.kind === "answer" ? faultAnswer.safeParse(outcome.body) : undefined;

@@ -26,7 +26,7 @@ export interface ClusterWish {
   readonly restart: "always" | "never";
   /** Everybody reaches the nats-servers, and they each other, through proxies. */
   readonly isWired?: boolean;
-  /** The data folder lies on a disk of its own of this size. */
+  /** The data folder, or with three servers the store of one of them, lies on a disk of its own of this size. */
   readonly diskMiB?: number;
   /** More of the command line of `npm start`. */
   readonly more?: readonly string[];
@@ -195,8 +195,9 @@ export class TrialCluster {
   }
 
   private async mountDisk(farewell: Farewell, sizeMiB: number): Promise<void> {
-    await mkdir(this.dataDir, { mode: 0o700 });
-    const disk = await SmallDisk.mount(this.dataDir, sizeMiB);
+    const folder = this.wish.natsServers === 1 ? this.dataDir : join(this.dataDir, "nats", "2");
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const disk = await SmallDisk.mount(folder, sizeMiB);
     this.ownDisk = disk;
     if (typeof disk !== "string") farewell.later(() => disk.unmount());
   }

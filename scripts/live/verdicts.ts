@@ -18,11 +18,11 @@ export interface Counts {
 /** What the clocks of hosts may differ over the longest bound of a read; they share one machine. */
 const toleranceMs = 20;
 
-export function judgeHistory(history: readonly Entry[], needed: number): readonly Verdict[] {
+export function judgeHistory(history: readonly Entry[], needed: number, lateTries = false): readonly Verdict[] {
   return [
-    checkLinearizable(history, { needed }),
-    checkStaleReads(history, { toleranceMs }),
-    checkScans(history, { toleranceMs }),
+    checkLinearizable(history, { needed, lateTries }),
+    checkStaleReads(history, { toleranceMs, lateTries }),
+    checkScans(history, { toleranceMs, lateTries }),
     checkBatches(history),
     checkAppliedOnce(history),
     checkAnswers(history),

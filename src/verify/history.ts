@@ -59,24 +59,6 @@ export interface Entry {
   readonly tries: number;
 }
 
-/** An entry as one line of JSON, `{client, id, op, key, input, output, ending, invokeNs, returnNs, tries}`. */
-export function entryLine(entry: Entry): string {
-  const { input } = entry;
-  const key = input.op === "get" ? input.key : input.op === "write" ? input.steps.map((step) => step.key) : input.keys;
-  return JSON.stringify({
-    client: entry.client,
-    id: entry.id,
-    op: input.op,
-    key,
-    input,
-    output: entry.output,
-    ending: entry.ending,
-    invokeNs: entry.invokeNs,
-    returnNs: entry.returnNs,
-    tries: entry.tries,
-  });
-}
-
 /** What one checker found. A verdict with too little to judge is no pass: `judged` must reach `needed`. */
 export interface Verdict {
   readonly checker: string;

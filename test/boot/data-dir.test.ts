@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import { spawn } from "node:child_process";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openDataDir } from "../../cluster/boot/data-dir.js";
 import { decodeOptions, type StartOptions } from "../../cluster/boot/options.js";
@@ -58,6 +58,16 @@ describe("data folder", () => {
     const refused = faultOf(await openDataDir(wish(path)));
     strictEqual(refused.code, "DATA_DIR");
     match(refused.message, /thesis\.txt/);
+  });
+
+  it("may hold empty folders for disks that are mounted there, and nothing else", async () => {
+    const path = await bench.folder();
+    await mkdir(join(path, "nats", "2"), { recursive: true });
+    await unwrap(await openDataDir(wish(path))).release();
+    const other = await bench.folder();
+    await mkdir(join(other, "nodes"));
+    await writeFile(join(other, "nodes", "notes.txt"), "");
+    match(faultOf(await openDataDir(wish(other))).message, /holds other files \(nodes\)/);
   });
 
   it("in use names the process that holds it; released, it opens", async () => {

@@ -61,6 +61,8 @@ describe("start options", () => {
     [{ creds: "x.json" }, /--nats URL/],
     [{ nats: "nats://h:1", natsServers: 3 }, /leave one out/],
     [{ nats: "nats://h:1", port: 4222 }, /leave one out/],
+    [{ natsAdvertise: "10.0.0.1" }, /natsAdvertise must be addresses as host:port/],
+    [{ nats: "nats://h:1", routeAdvertise: "a:1,b:1,c:1" }, /leave one out/],
     [{ dataDir: "" }, /dataDir must not be empty/],
     [{ nods: 3 }, /no option nods.*--help/],
     [{ users: [{ user: "bob", pass: "long enough", publish: ["foreshard.log.>"] }] }, /below foreshard\.query/],

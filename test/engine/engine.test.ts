@@ -93,6 +93,13 @@ describe("engine: start", () => {
     match(refused.message, new RegExp(`port ${port} is taken.*--port`));
   });
 
+  it("refuses addresses that do not fit its servers, and says how many it wants", async () => {
+    const wrong = await startNatsServer(await bench.folder(), silentLog, { advertise: ["a:1", "b:1"] });
+    match(faultOf(wrong).message, /natsAdvertise names 2 addresses for 1 nats-server/);
+    const routes = await startNatsServer(await bench.folder(), silentLog, { routeAdvertise: ["a:1"] });
+    match(faultOf(routes).message, /only three nats-servers have links between them/);
+  });
+
   it("reports a server that ends at once, with what it said", async () => {
     const binary = await bench.script(
       "[ \"$1\" = --version ] && echo 'nats-server: v2.14.0' && exit 0\necho 'cannot do this' >&2; exit 7",
