@@ -28,18 +28,18 @@ describe("chaos", () => {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it("loses nothing while a node is killed, another cut off and put back, and its history says the same", async function () {
+  it("loses nothing while a node is killed, another half cut off, and its history says the same", async function () {
     this.timeout(120_000);
     const file = join(folder, "history.jsonl");
     const ended = await run("chaos.js", [
       "--duration",
-      "12s",
+      "7s",
       "--seed",
       "5",
       "--nodes",
       "3",
       "--faults",
-      "node,hostCutOneWay,nodeOld",
+      "node,hostCutOneWay",
       "--history",
       file,
       "--json",
