@@ -1,0 +1,152 @@
+// Paths. Owns joint sample paths: what may come in each series, drawn so that one path is one possible future of all of them, and the
+// distribution of sums of series and of the largest value over the horizon. Peaks coincide in the paths as they did of late.
+// J1 the paths of one series have its quantiles (each path takes one of `pathCount` equal strata per step).
+// J2 adding or removing a series costs paths × steps additions. J3 same input and seed, same paths.
+
+import { seededRandom } from "../kernel/random.js";
+import { quantileCount, quantileLevels } from "./quantiles.js";
+import { pathCount } from "./ranks.js";
+
+/** [path × steps] */
+export interface SeriesPaths {
+  readonly steps: number;
+  readonly values: Float32Array;
+}
+
+export interface PathSum {
+  readonly steps: number;
+  /** [path × steps] */
+  readonly values: Float64Array;
+}
+
+/** How much of its rank a path keeps from step to step where nothing is known of the series' past. */
+const persistence = 0.7;
+
+/**
+ * Paths of one series: `quantiles` is steps × levels, `cells` its ranks (see `RankRing`), possibly all unknown.
+ * `seed` tells apart the series of one drawing; it matters only where ranks are unknown.
+ */
+export function drawPaths(
+  steps: number,
+  quantiles: ArrayLike<number>,
+  cells: Uint8Array | undefined,
+  seed: number,
+): SeriesPaths {
+  const ranks = guessed(steps, cells, seed);
+  const values = new Float32Array(pathCount * steps);
+  const order = new Uint32Array(pathCount);
+  const column = new Float64Array(pathCount);
+  for (let step = 0; step < steps; step++) {
+    for (let path = 0; path < pathCount; path++) {
+      order[path] = path;
+      column[path] = ranks[path * steps + step] ?? 0;
+    }
+    order.sort((a, b) => (column[a] ?? 0) - (column[b] ?? 0) || shuffled(a) - shuffled(b));
+    for (let place = 0; place < pathCount; place++)
+      values[(order[place] ?? 0) * steps + step] = valueAt(quantiles, step * quantileCount, (place + 0.5) / pathCount);
+  }
+  return { steps, values };
+}
+
+/** Ranks of all paths; those unknown are drawn, with some persistence along the horizon. */
+function guessed(steps: number, cells: Uint8Array | undefined, seed: number): Float64Array {
+  const ranks = new Float64Array(pathCount * steps);
+  const random = seededRandom(seed);
+  for (let path = 0; path < pathCount; path++) {
+    let drift = Math.sqrt(3) * (2 * random.next() - 1);
+    for (let step = 0; step < steps; step++) {
+      drift = persistence * drift + Math.sqrt(1 - persistence ** 2) * Math.sqrt(3) * (2 * random.next() - 1);
+      const cell = cells?.[path * steps + step] ?? 0;
+      ranks[path * steps + step] = cell > 0 ? (cell - 1) / 254 : 1 / (1 + Math.exp(-1.702 * drift));
+    }
+  }
+  return ranks;
+}
+
+/** Breaks ties alike in all series, and in no order that means anything. */
+function shuffled(path: number): number {
+  return (path * 77) % pathCount;
+}
+
+/** The value at `level` between the quantiles of a row; beyond the last one the tail is exponential, below the first it is straight. */
+export function valueAt(rows: ArrayLike<number>, from: number, level: number): number {
+  const first = rows[from] ?? 0;
+  const firstLevel = quantileLevels[0];
+  if (level <= firstLevel) {
+    const end = Math.max(0, 2 * first - (rows[from + 1] ?? first));
+    return end + (first - end) * (level / firstLevel);
+  }
+  for (let q = 1; q < quantileCount; q++) {
+    const highLevel = quantileLevels[q] ?? 1;
+    if (level > highLevel) continue;
+    const low = rows[from + q - 1] ?? 0;
+    const lowLevel = quantileLevels[q - 1] ?? 0;
+    return low + ((rows[from + q] ?? low) - low) * ((level - lowLevel) / (highLevel - lowLevel));
+  }
+  const last = rows[from + quantileCount - 1] ?? 0;
+  const before = rows[from + quantileCount - 2] ?? last;
+  const lastLevel = quantileLevels[quantileCount - 1] ?? 1;
+  const beforeLevel = quantileLevels[quantileCount - 2] ?? 0;
+  const scale = (last - before) / Math.log((1 - beforeLevel) / (1 - lastLevel));
+  return last + scale * Math.log((1 - lastLevel) / (1 - level));
+}
+
+export function emptySum(steps: number): PathSum {
+  return { steps, values: new Float64Array(pathCount * steps) };
+}
+
+export function addPaths(sum: PathSum, paths: SeriesPaths): void {
+  for (let at = 0; at < sum.values.length; at++) sum.values[at] = (sum.values[at] ?? 0) + (paths.values[at] ?? 0);
+}
+
+export function removePaths(sum: PathSum, paths: SeriesPaths): void {
+  for (let at = 0; at < sum.values.length; at++) sum.values[at] = (sum.values[at] ?? 0) - (paths.values[at] ?? 0);
+}
+
+/** steps × levels. */
+export function sumQuantiles({ steps, values }: PathSum): Float64Array {
+  const rows = new Float64Array(steps * quantileCount);
+  const column = new Float64Array(pathCount);
+  for (let step = 0; step < steps; step++) {
+    for (let path = 0; path < pathCount; path++) column[path] = values[path * steps + step] ?? 0;
+    writeQuantiles(column, rows, step * quantileCount);
+  }
+  return rows;
+}
+
+/** Levels of the largest value over the horizon. */
+export function maxQuantiles(sum: PathSum): Float64Array {
+  const row = new Float64Array(quantileCount);
+  writeQuantiles(peaks(sum), row, 0);
+  return row;
+}
+
+/** Share of the paths above `capacity`: by step, and at any step of the horizon. */
+export function exceedance(sum: PathSum, capacity: number): { readonly steps: Float64Array; readonly any: number } {
+  const steps = new Float64Array(sum.steps);
+  for (let at = 0; at < sum.values.length; at++)
+    if ((sum.values[at] ?? 0) > capacity) steps[at % sum.steps] = (steps[at % sum.steps] ?? 0) + 1 / pathCount;
+  return { steps, any: peaks(sum).filter((peak) => peak > capacity).length / pathCount };
+}
+
+function peaks({ steps, values }: PathSum): Float64Array {
+  const peak = new Float64Array(pathCount);
+  for (let path = 0; path < pathCount; path++) {
+    let most = 0;
+    for (let step = 0; step < steps; step++) most = Math.max(most, values[path * steps + step] ?? 0);
+    peak[path] = most;
+  }
+  return peak;
+}
+
+/** Hazen's places: the strata's middles. What rounding left below zero is zero. */
+function writeQuantiles(column: Float64Array, into: Float64Array, at: number): void {
+  column.sort();
+  for (let q = 0; q < quantileCount; q++) {
+    const place = Math.min(Math.max((quantileLevels[q] ?? 0) * pathCount - 0.5, 0), pathCount - 1);
+    const below = Math.floor(place);
+    const low = column[below] ?? 0;
+    const high = column[Math.min(below + 1, pathCount - 1)] ?? low;
+    into[at + q] = Math.max(0, low + (high - low) * (place - below));
+  }
+}
