@@ -6,6 +6,7 @@ import { packageVersion } from "../cluster/version.js";
 import { addClusterCommands } from "./cli/cluster.js";
 import { addExportCommand } from "./cli/export.js";
 import { exitCodes, report } from "./cli/failure.js";
+import { addForecastCommand } from "./cli/forecast.js";
 import { addImportCommand } from "./cli/import.js";
 import { endCalmlyOnClosedPipe } from "./cli/output.js";
 import { addRowCommands } from "./cli/rows.js";
@@ -22,6 +23,7 @@ Examples:
   $ foreshard import load series.csv --key series,timestamp --types value:number
   $ foreshard aggregate load count sum:value --by series
   $ foreshard watch users
+  $ foreshard forecast users
 
 A key is JSON when it reads as an array, number or object, else text; ["a", "b"] is a partition and a sort key.
 The cluster is found by --url, FORESHARD_URL, or the data folder of one started here (./data, or --data-dir).`;
@@ -36,6 +38,7 @@ function program(): Command {
   addImportCommand(command);
   addExportCommand(command);
   addClusterCommands(command);
+  addForecastCommand(command);
   return command;
 }
 

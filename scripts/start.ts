@@ -27,6 +27,7 @@ const command = new Command("start")
   .option("--nodes <count>", "nodes that hold the data (default: 3)")
   .option("--routers <count>", "routers that answer queries (default: 1)")
   .option("--control <count>", "control hosts; one leads, the others stand by (default: 2)")
+  .option("--forecasters <count>", "hosts that forecast the load; 0: none (default: 1)")
   .option("--control-partitions <count>", "parts of the metadata, each with a leader of its own (default: 1)")
   .option("--log-groups <count>", "streams that hold the data's log (default: 16)")
   .option(

@@ -39,6 +39,8 @@ export const clusterOps: Readonly<Record<string, ClusterOp>> = {
   drain: (_kit, admin, inquiry, body, context) => admin.drainNode(inquiry, body, true, context),
   undrain: (_kit, admin, inquiry, body, context) => admin.drainNode(inquiry, body, false, context),
   removeNode: (_kit, admin, inquiry, body, context) => admin.removeNode(inquiry, body, context),
+  /** Asked of a forecaster by the intake, which knows how to pass on. */
+  forecast: (kit, _admin, inquiry) => kit.desk.refuse(inquiry, fault("INTERNAL", "forecasts are passed on")),
 };
 
 export const clusterOpNames: readonly string[] = Object.keys(clusterOps);

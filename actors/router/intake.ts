@@ -5,7 +5,7 @@
 import { limits } from "../../src/config/limits.js";
 import type { AskOutcome, Effect, Effects, Request, Ticket } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
-import { fault } from "../../src/kernel/fault.js";
+import { type Fault, fault } from "../../src/kernel/fault.js";
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
@@ -16,6 +16,7 @@ import type { Query } from "../../src/query/query.js";
 import type { Admin } from "./admin.js";
 import { clusterOpNames, clusterOps, type Fields } from "./cluster-ops.js";
 import type { Inquiry } from "./desk.js";
+import { forecastQuery } from "./forecasts.js";
 import type { Kit, QueryHandler } from "./kit.js";
 import type { Located, ViewSource } from "./locations.js";
 import { startAggregate } from "./queries/aggregate.js";
@@ -61,7 +62,7 @@ const clusterTable = "_cluster";
 
 export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: Hash, tickets: Tickets): Intake {
   const { desk, locations } = kit;
-  const passedOn = new Map<Ticket, Inquiry>();
+  const passedOn = new Map<Ticket, { readonly inquiry: Inquiry; readonly nobody: Fault }>();
   let waiting: Waiting[] = [];
   let armed = false;
 
@@ -114,18 +115,22 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
         }),
       );
     desk.grant(inquiry, deadline, context);
-    return kit.config.reach === "edge"
-      ? passOn(inquiry, op, fields, deadline)
-      : handler(kit, admin, inquiry, fields, context);
+    if (kit.config.reach === "edge")
+      return passOn(inquiry, subjects.cluster(op), { ...fields, deadlineMs: deadline }, deadline, noRouter);
+    return op === "forecast" ? onForecast(inquiry, fields, deadline) : handler(kit, admin, inquiry, fields, context);
   }
 
-  /** An edge router asks a router of the cluster. */
-  function passOn(inquiry: Inquiry, op: string, body: Fields, deadlineMs: number): Effects {
+  /** What another answers: for an edge router a router of the cluster, for forecasts a forecaster. */
+  function passOn(inquiry: Inquiry, subject: string, body: object, deadlineMs: number, nobody: Fault): Effects {
     const ticket = tickets.next();
-    passedOn.set(ticket, inquiry);
-    return [
-      { kind: "ask", subject: subjects.cluster(op), body: { ...body, deadlineMs }, timeoutMs: deadlineMs, ticket },
-    ];
+    passedOn.set(ticket, { inquiry, nobody });
+    return [{ kind: "ask", subject, body, timeoutMs: deadlineMs, ticket }];
+  }
+
+  function onForecast(inquiry: Inquiry, fields: Fields, deadlineMs: number): Effects {
+    const query = forecastQuery(locations, fields);
+    if (!query.ok) return desk.refuse(inquiry, query.fault);
+    return passOn(inquiry, subjects.forecasterAsk, query.value, deadlineMs, noForecaster);
   }
 
   /** Starts what can start; denies what has waited long enough. */
@@ -168,12 +173,13 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
         : onTable(admitted.value, table, op, request.body, context);
     },
     answered(ticket, outcome) {
-      const inquiry = passedOn.get(ticket);
-      if (inquiry === undefined) return undefined;
+      const passed = passedOn.get(ticket);
+      if (passed === undefined) return undefined;
       passedOn.delete(ticket);
+      const { inquiry, nobody } = passed;
       if (outcome.kind === "answer" && typeof outcome.body === "object" && outcome.body !== null)
         return desk.answer(inquiry, outcome.body);
-      return desk.refuse(inquiry, outcome.kind === "nobody" ? noRouter : noAnswer);
+      return desk.refuse(inquiry, outcome.kind === "nobody" ? nobody : noAnswer);
     },
     viewChanged: (context) => (waiting.length === 0 ? none : look(context)),
     expire(context) {
@@ -184,6 +190,10 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
 }
 
 const noRouter = fault("UNAVAILABLE", "no router of the cluster answers: is it running, and may this user ask it?");
+const noForecaster = fault(
+  "UNAVAILABLE",
+  "no forecaster answers: is one starting, or was the cluster started with --forecasters 0?",
+);
 const noAnswer = fault(
   "UNKNOWN_OUTCOME",
   "the router did not answer in time; look whether it was carried out before trying again",

@@ -49,6 +49,7 @@ export interface RunningCluster {
   nodes(): readonly RunningHostLine[];
   routers(): readonly RunningHostLine[];
   control(): readonly RunningHostLine[];
+  forecasters(): readonly RunningHostLine[];
   natsServers(): readonly { readonly pid: number; readonly port: number }[];
   /** Kills one host as a crash would; false: there is none of that name. */
   kill(id: string): boolean;
@@ -142,7 +143,7 @@ async function bringUp(
   closers.push(() => supervisor.stop());
   const hosts = await supervisor.start();
   if (!hosts.ok) return hosts;
-  for (const { id, role, incarnation } of past) if (role !== "router") announceDeath(connection.value, id, incarnation);
+  for (const { id, role, incarnation } of past) if (holdsLease(role)) announceDeath(connection.value, id, incarnation);
 
   watcher.onProgress?.("waiting until queries are served");
   const served = await checkServed(access.value, supervisor, facts.controlPartitions);
@@ -236,7 +237,7 @@ function supervisorOf(
     began: () => record.note(supervisor.hosts()),
     died(plan, incarnation) {
       watcher.onNotice?.(`${plan.id} died`);
-      if (plan.role !== "router") announceDeath(connection, plan.id, incarnation);
+      if (holdsLease(plan.role)) announceDeath(connection, plan.id, incarnation);
     },
     gaveUp(plan, why) {
       log("error", "hostGivenUp", { host: plan.id, why });
@@ -244,6 +245,11 @@ function supervisorOf(
     },
   });
   return supervisor;
+}
+
+/** Somebody may be waiting for the lease of such a host to run out. */
+function holdsLease(role: HostRole): boolean {
+  return role === "node" || role === "control";
 }
 
 async function checkServed(
@@ -283,6 +289,7 @@ function clusterOf(
     nodes: () => lines("node"),
     routers: () => lines("router"),
     control: () => lines("control"),
+    forecasters: () => lines("forecaster"),
     natsServers: () => access.servers().map(({ pid, port }) => ({ pid, port })),
     kill: (id) => supervisor.kill(id),
     leave: (id) => supervisor.leave(id),

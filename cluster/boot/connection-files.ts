@@ -58,6 +58,7 @@ function readyContent(cluster: RunningCluster): object {
     nodes: cluster.nodes(),
     routers: cluster.routers(),
     control: cluster.control(),
+    forecasters: cluster.forecasters(),
     natsServers: cluster.natsServers(),
     dataDir: cluster.dataDir,
   };

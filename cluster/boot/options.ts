@@ -79,6 +79,8 @@ const schema = z.strictObject({
   nodes: whole("nodes", 1, 64).default(3),
   routers: whole("routers", 1, 16).default(1),
   control: whole("control", 1, 9).default(2),
+  /** Hosts that forecast the load; they divide the series among themselves. 0: nothing is forecast. */
+  forecasters: whole("forecasters", 0, 16).default(1),
   controlPartitions: whole("controlPartitions", 1, limits.controlPartitions).optional(),
   logGroups: whole("logGroups", 1, 256).optional(),
   /** Copies of each fragment where a table does not say. 0: three, or as many as there are nodes. */

@@ -11,7 +11,7 @@ import { processMark } from "./process-mark.js";
 
 const line = z.object({
   id: z.string(),
-  role: z.enum(["node", "router", "control"]),
+  role: z.enum(["node", "router", "control", "forecaster"]),
   incarnation: z.string(),
   pid: z.number().int(),
   mark: z.string(),

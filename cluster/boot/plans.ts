@@ -10,8 +10,13 @@ import type { StartOptions } from "./options.js";
 
 const MiB = 1024 * 1024;
 const defaultZone = "zone1";
-const initials = { node: "n", router: "r", control: "c" } as const satisfies Record<Role, string>;
-const folders = { node: "nodes", router: "routers", control: "control" } as const satisfies Record<Role, string>;
+const initials = { node: "n", router: "r", control: "c", forecaster: "f" } as const satisfies Record<Role, string>;
+const folders = {
+  node: "nodes",
+  router: "routers",
+  control: "control",
+  forecaster: "forecasters",
+} as const satisfies Record<Role, string>;
 
 export interface Ground {
   readonly dataDir: DataDir;
@@ -21,8 +26,9 @@ export interface Ground {
 }
 
 export function plansOf(options: StartOptions, ground: Ground): HostPlan[] {
-  const counts = { control: options.control, node: options.nodes, router: options.routers } as const;
-  const roles: readonly Role[] = ["control", "node", "router"];
+  const { control, nodes: node, routers: router, forecasters: forecaster } = options;
+  const counts = { control, node, router, forecaster } as const;
+  const roles: readonly Role[] = ["control", "node", "router", "forecaster"];
   return roles.flatMap((role) =>
     Array.from({ length: counts[role] }, (_, index): HostPlan => {
       const id = `${initials[role]}${index + 1}`;

@@ -1,6 +1,7 @@
 // Cluster and admin. Owns the typed questions to the cluster about itself, and the orders that change it.
 
 import { type Call, type Fields, given } from "./call.js";
+import type { ForecastAnswer, ForecastWish } from "./forecasts.js";
 import type { Deadline, Key } from "./table.js";
 
 export type KeyTypeName = "string" | "number" | "date" | "bytes" | "tuple" | "any";
@@ -100,6 +101,11 @@ export class Cluster {
   async incidents(): Promise<readonly IncidentInfo[]> {
     const { incidents } = await this.ask("incidents");
     return incidents as readonly IncidentInfo[];
+  }
+
+  /** What a table, one of its fragments, or a client group is expected to be asked. */
+  async forecast(wish: ForecastWish): Promise<ForecastAnswer> {
+    return (await this.ask("forecast", wish)) as unknown as ForecastAnswer;
   }
 
   private ask(op: string, body: object = {}): Promise<Fields> {

@@ -28,6 +28,13 @@ export type {
 export { Admin, Cluster } from "./cluster.js";
 export { FaultError } from "./fault-error.js";
 export type {
+  ForecastAnswer,
+  ForecasterInfo,
+  ForecastRecord,
+  ForecastWish,
+  SeriesForecastInfo,
+} from "./forecasts.js";
+export type {
   AggregateAnswer,
   AggregateAsk,
   AggregateOptions,

@@ -80,6 +80,12 @@ export const clusterOperations: Readonly<Record<string, OperationInfo>> = {
     body: "{partition, seq?, skip?}",
     answer: "{view} | {unchanged, seq}",
   },
+  forecast: {
+    description:
+      "queries per second of a table's fragments in the next steps, as quantiles, with the forecasters' own record",
+    body: "{table, fragment?, group?, horizon?, skip?, deadlineMs?}",
+    answer: "{table, horizon, stepMs, levels, total, series, next, forecasters}",
+  },
   incidents: { description: "what was found wrong and what became of it", body: "{}", answer: "{incidents}" },
   createTable: {
     description: "make a table",

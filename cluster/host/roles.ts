@@ -1,4 +1,4 @@
-// Roles. Owns which actors and doors make a node, a router and a control host. Each role loads only its own code.
+// Roles. Owns which actors and doors make a node, a router, a control host and a forecaster. Each role loads only its own code.
 
 import type { NatsConnection } from "nats";
 import type { Store } from "../../src/fragment/store.js";
@@ -6,7 +6,7 @@ import type { ActorId, ReplyTo } from "../../src/kernel/effect.js";
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Actor } from "../../src/kernel/machine.js";
 import type { Gauges } from "../../src/load/gauges.js";
-import { subjects } from "../../src/protocol/subjects.js";
+import { queues, subjects } from "../../src/protocol/subjects.js";
 import type { Door, Requests } from "../world/requests.js";
 import type { HostSpec, Role } from "./spec.js";
 
@@ -44,7 +44,12 @@ export type Roles = { readonly [R in Role]: Compose };
 /** One message of a peer: a copy slice, a batch of operations. */
 const innerBytes = 1024 * 1024;
 
-export const roles: Roles = { node: composeNode, router: composeRouter, control: composeControl };
+export const roles: Roles = {
+  node: composeNode,
+  router: composeRouter,
+  control: composeControl,
+  forecaster: composeForecaster,
+};
 
 async function composeNode(
   spec: HostSpec,
@@ -113,3 +118,20 @@ async function composeControl(spec: HostSpec, { hash }: RolePorts): Promise<Comp
     ]),
   };
 }
+
+async function composeForecaster(spec: HostSpec, { hash }: RolePorts): Promise<Composition> {
+  const { createForecaster, forecasterActorId: actor } = await import("../../actors/forecaster.js");
+  const { id, incarnation, partitions, timing, sampleIntervalMs = defaultSampleMs } = spec;
+  return {
+    actors: [
+      { id: actor, actor: createForecaster({ id, incarnation, partitions, timing, sampleIntervalMs }, { hash }) },
+    ],
+    doors: [
+      { subject: subjects.forecasterAlive, actor, oneWay: true },
+      { subject: subjects.forecasts, actor, oneWay: true, maxBytes: innerBytes },
+      { subject: subjects.forecasterAsk, actor, queue: queues.forecasters },
+    ],
+  };
+}
+
+const defaultSampleMs = 10_000;

@@ -5,7 +5,7 @@ import type { Level } from "../../src/kernel/effect.js";
 import type { ClientGroups } from "../../src/load/group.js";
 import type { NatsAddress } from "../world/connection.js";
 
-export type Role = "node" | "router" | "control";
+export type Role = "node" | "router" | "control" | "forecaster";
 
 export interface HostSpec {
   readonly role: Role;

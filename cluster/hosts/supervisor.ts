@@ -7,7 +7,7 @@ import type { Log } from "../log.js";
 import { RestartBudget, restartRules } from "../restart-budget.js";
 import type { HostDoor, HostSpecData, HostStats, OpenDoor } from "./door.js";
 
-export type HostRole = "node" | "router" | "control";
+export type HostRole = "node" | "router" | "control" | "forecaster";
 
 export interface HostPlan {
   readonly id: string;
@@ -45,6 +45,7 @@ const startLimitMs = 60_000;
  */
 const endOrder: readonly { readonly role: HostRole; readonly leaving: boolean; readonly limitMs: number }[] = [
   { role: "router", leaving: false, limitMs: 5_000 },
+  { role: "forecaster", leaving: false, limitMs: 5_000 },
   { role: "node", leaving: false, limitMs: 10_000 },
   { role: "control", leaving: true, limitMs: 5_000 },
 ];

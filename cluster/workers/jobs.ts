@@ -3,10 +3,15 @@
 
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import type { Hash } from "../../src/kernel/hash.js";
+import { rebuildJob, refitJob } from "./forecast-jobs.js";
 
 export type Job = (input: unknown, hash: Hash) => Result<unknown>;
 
-export const jobs: Readonly<Record<string, Job>> = { digest };
+export const jobs: Readonly<Record<string, Job>> = {
+  digest,
+  refitSeries: refitJob,
+  rebuildSeries: rebuildJob,
+};
 
 /** XXH64 over `{chunks: bytes[]}`, chunk by chunk, each with its length before it: as 16 hex digits. */
 function digest(input: unknown, hash: Hash): Result<string> {

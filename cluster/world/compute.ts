@@ -1,8 +1,10 @@
 // Compute. Owns the pool of worker threads for work that would hold the event loop. Made at the first job; threads end when idle.
+// P0 buffers of a job's input are handed over, not copied: whoever asked has them no more.
 // P1 the queue is bounded: past it a job is answered OVERLOADED. P2 every job is answered, also when its thread dies or the pool is closed.
 
 import { Piscina } from "piscina";
 import { type Fault, fault, isFaultCode } from "../../src/kernel/fault.js";
+import { buffersIn } from "./transfer.js";
 
 export type ComputeOutcome =
   | { readonly ok: true; readonly output: unknown }
@@ -45,7 +47,7 @@ export function createCompute(bounds: ComputeLimits = computeLimits): Compute {
     run(job, input, done) {
       if (closed) return void setImmediate(done, { ok: false, fault: fault("UNAVAILABLE", "the host is stopping") });
       pool ??= open();
-      pool.run({ job, input }).then(
+      pool.run({ job, input }, { transferList: buffersIn(input) }).then(
         (result: unknown) => done(decode(result)),
         (error: unknown) => done({ ok: false, fault: threadFault(error) }),
       );

@@ -73,6 +73,15 @@ export const limits = {
   sampleIntervalMs: 60_000,
   /** Samples that wait to be delivered while the stream cannot be reached. */
   samplesWaiting: 64,
+  /** Series of one forecaster, and forecasts that it knows of all together. */
+  forecastSeries: 50_000,
+  forecastsKnown: 400_000,
+  /** Values that a series keeps while its past is being rebuilt. */
+  forecastSlotsWaiting: 720,
+  /** Questions for forecasts that a forecaster works on at once; series of one answer; series whose paths go into one sum. */
+  forecastAnswers: 32,
+  forecastPage: 100,
+  forecastSumSeries: 2000,
 } as const;
 
 /** Times of the control loop, milliseconds. Their relations carry I7: see the assertions below. */

@@ -43,6 +43,12 @@ export const subjects = {
   /** Node → load stream: what was asked of it in one interval. */
   load: (node: NodeId) => `foreshard.load.${token(node)}`,
   loads: "foreshard.load.*",
+  /** Forecasters among themselves: signs of life. */
+  forecasterAlive: "foreshard.forecaster.alive",
+  /** Forecasters → whoever listens: forecasts after each slot. */
+  forecasts: "foreshard.forecaster.said",
+  /** Routers → any forecaster: what is forecast. */
+  forecasterAsk: "foreshard.forecaster.ask",
   /** Node → leader of a partition, every heartbeat. Only the leader answers. */
   heartbeat: (partition: number) => `foreshard.control.${index(partition)}.heartbeat`,
   /** Routers and operators → leader of a partition: administration. Only the leader answers. */
@@ -67,7 +73,7 @@ export const subjects = {
   everyQuery: "foreshard.query.>",
 } as const;
 
-export const queues = { routers: "foreshard-routers" } as const;
+export const queues = { routers: "foreshard-routers", forecasters: "foreshard-forecasters" } as const;
 
 /** Tables belong wholly to one control partition, decided by name (`hash` is XXH32 of the name). */
 export function partitionOfTable(nameHash: number, partitions: number): number {
