@@ -7,12 +7,13 @@ import type { Effect, Effects, Request } from "../src/kernel/effect.js";
 import { fault } from "../src/kernel/fault.js";
 import { type Actor, type Context, dispatch, type Handlers } from "../src/kernel/machine.js";
 import { countingTickets } from "../src/kernel/tickets.js";
+import type { LedgerEvent } from "../src/ledger/event.js";
 import { createTail } from "../src/ledger/tail.js";
 import type { PeerAnswer } from "../src/protocol/peer.js";
 import { decodePeerRequest } from "../src/protocol/peer-codec.js";
 import { fragmentOfSubject, streams, subjects } from "../src/protocol/subjects.js";
 import { type Access, onDone, onExec } from "./node/exec.js";
-import { beat, beatTimer, onBeatAnswer, takeLease } from "./node/heartbeat.js";
+import { armUrgent, beat, beatTimer, onBeatAnswer, takeLease, urgentBeat, urgentTimer } from "./node/heartbeat.js";
 import { firstFreeShelf, onShardFailed, reconcile, respawn } from "./node/reconcile.js";
 import { createSampling, sampleTimer } from "./node/sampling.js";
 import { onScrubDone, scrubTick, scrubTimer } from "./node/scrub.js";
@@ -30,7 +31,7 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
   const state: NodeState = {
     config,
     wiring,
-    board: { leaseUntilMs: [], statuses: new Map(), changed: new Set(), incidents: [] },
+    board: { leaseUntilMs: [], statuses: new Map(), changed: new Set(), urgent: false, incidents: [] },
     tickets,
     partitions: Array.from({ length: config.partitions }, (_, partition) => ({
       tail: createTail({ partition, tickets }),
@@ -47,6 +48,8 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
     bytesUnderWay: 0,
     nextShelf: firstFreeShelf({ wiring }),
     beats: new Map(),
+    urgentArmed: false,
+    beatAtMs: Number.NEGATIVE_INFINITY,
     scrub: { done: new Set(), current: undefined, currentTicks: 0, roundTicks: 0 },
     sampling: intervalMs > 0 ? createSampling({ id, incarnation, intervalMs }, tickets, wiring.gauges) : undefined,
     leaving: false,
@@ -65,11 +68,12 @@ const handlers: Handlers<NodeState, NodeMessage> = {
   stop: (state, message, context) => onStop(state, message, context),
   request: (state, message, context) => onRequest(state, message, context),
   execDone: (state, { done }, { nowMs }) => onDone(state, done, nowMs),
+  statusUrgent: (state, _message, context) => armUrgent(state, context),
   scrubDone: (state, { fragment }) => onScrubDone(state, fragment),
-  followed: (state, message) => onTail(state, message) ?? onRecord(state, message),
-  followNews: (state, message) => onTail(state, message) ?? onNews(state, message),
-  logRead: (state, message) => onTail(state, message) ?? [],
-  streamRead: (state, message) => onTail(state, message) ?? [],
+  followed: (state, message, context) => onTail(state, message, context) ?? onRecord(state, message),
+  followNews: (state, message, context) => onTail(state, message, context) ?? onNews(state, message),
+  logRead: (state, message, context) => onTail(state, message, context) ?? [],
+  streamRead: (state, message, context) => onTail(state, message, context) ?? [],
   answered: (state, { ticket, outcome }) =>
     state.sampling?.answered(ticket, outcome) ?? onBeatAnswer(state, ticket, outcome) ?? leaveIfDrained(state),
   woke: (state, message, context) => onWoke(state, message, context),
@@ -79,17 +83,22 @@ const handlers: Handlers<NodeState, NodeMessage> = {
   computed: () => [],
 };
 
+/** What the leader recorded and now waits to hear of: that it arrived, or to have something asked in the answer. */
+const awaited: ReadonlySet<LedgerEvent["kind"]> = new Set(["moveStarted", "moveAdvanced", "replicasRemoved"]);
+
 /** Messages of a ledger tail: the view may have advanced. */
 function onTail(
   state: NodeState,
   message: Parameters<NodeState["partitions"][number]["tail"]["on"]>[0],
+  context: Context,
 ): Effects | undefined {
   for (const [partition, own] of state.partitions.entries()) {
     const step = own.tail.on(message);
     if (step === undefined) continue;
     if (!step.advanced) return step.effects;
     takeLease(state, partition);
-    return [...step.effects, ...reconcile(state, partition)];
+    const urgent = step.events.some(({ kind }) => awaited.has(kind)) ? armUrgent(state, context) : [];
+    return [...step.effects, ...reconcile(state, partition), ...urgent];
   }
   return undefined;
 }
@@ -154,11 +163,12 @@ function onPeer(state: NodeState, request: Request): Effects {
 
 function onWoke(state: NodeState, message: Extract<NodeMessage, { kind: "woke" }>, context: Context): Effects {
   if (message.name === beatTimer) return [...beat(state, context), ...leaveIfDrained(state)];
+  if (message.name === urgentTimer) return urgentBeat(state, context);
   if (message.name === scrubTimer) return scrubTick(state);
   if (message.name === sampleTimer) return state.sampling?.tick(context) ?? [];
   if (message.name === leaveTimer) return [{ kind: "stop", id: self }];
   if (message.name.startsWith("respawn/")) return respawn(state, Number(message.name.slice("respawn/".length)));
-  return onTail(state, message) ?? [];
+  return onTail(state, message, context) ?? [];
 }
 
 function onStop(state: NodeState, message: Extract<NodeMessage, { kind: "stop" }>, context: Context): Effects {

@@ -115,8 +115,14 @@ export function createShard(
 function step(state: ShardState, message: ShardMessage, context: Context): Effects {
   state.stepAtMs = context.nowMs;
   const effects = dispatch(handlers, state, message, context);
-  const after = [...proveFreshness(state), ...armExpiry(state)];
+  const after = [...proveFreshness(state), ...armExpiry(state), ...tellUrgent(state)];
   return after.length === 0 ? effects : [...effects, ...after];
+}
+
+function tellUrgent({ wiring, config }: ShardState): Effects {
+  if (!wiring.board.urgent) return [];
+  wiring.board.urgent = false;
+  return [{ kind: "tell", to: config.parent, message: { kind: "statusUrgent" } }];
 }
 
 const handlers: Handlers<ShardState, ShardMessage> = {

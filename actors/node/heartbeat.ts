@@ -1,6 +1,7 @@
 // Heartbeats. Owns what the node tells the leaders, and the leases that come back (I7).
 // L1 a lease counts from when the heartbeat was sent, on this host's monotonic clock. L2 it counts only once the view has reached the answer's ledger sequence,
 //    so a node never serves on an assignment that the leader had already changed. L3 what a lost heartbeat reported is reported again.
+// L4 what a leader waits for is told at once, at most every `urgentEveryMs`; one of the heartbeats under way is kept for the regular ones.
 
 import type { AskOutcome, Effect, Effects, Ticket } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
@@ -12,18 +13,34 @@ import type { Beat, NodeState } from "./state.js";
 export const beatTimer = "beat";
 const statusesPerBeat = 4000;
 const incidentsPerBeat = 100;
-const beatsUnderWay = 2;
+const beatsUnderWay = 3;
+export const urgentTimer = "urgentBeat";
+const urgentEveryMs = 20;
 
 export function beat(state: NodeState, context: Context): Effects {
+  state.beatAtMs = context.nowMs;
   const effects: Effect[] = [{ kind: "wake", name: beatTimer, afterMs: state.config.timing.heartbeatMs }];
   for (let partition = 0; partition < state.partitions.length; partition++)
-    effects.push(...beatTo(state, partition, context));
+    effects.push(...beatTo(state, partition, context, beatsUnderWay));
   return effects;
 }
 
-function beatTo(state: NodeState, partition: number, context: Context): Effects {
+/** A heartbeat out of turn, soon. */
+export function armUrgent(state: NodeState, { nowMs }: Context): Effects {
+  if (state.urgentArmed) return [];
+  state.urgentArmed = true;
+  return [{ kind: "wake", name: urgentTimer, afterMs: Math.max(0, state.beatAtMs + urgentEveryMs - nowMs) }];
+}
+
+export function urgentBeat(state: NodeState, context: Context): Effects {
+  state.urgentArmed = false;
+  state.beatAtMs = context.nowMs;
+  return state.partitions.flatMap((_, partition) => beatTo(state, partition, context, beatsUnderWay - 1));
+}
+
+function beatTo(state: NodeState, partition: number, context: Context, mostUnderWay: number): Effects {
   const own = state.partitions[partition];
-  if (own === undefined || underWay(state, partition) >= beatsUnderWay) return [];
+  if (own === undefined || underWay(state, partition) >= mostUnderWay) return [];
   const { config, board } = state;
   const all = own.reportAll;
   own.reportAll = false;
@@ -50,6 +67,7 @@ function beatTo(state: NodeState, partition: number, context: Context): Effects 
     all,
     incidents,
     leaving: state.leaving,
+    freeBytes: state.wiring.store.freeBytes?.(),
   };
   const ticket = state.tickets.next();
   state.beats.set(ticket, { partition, askedAtMs: context.nowMs, fragments, incidents });
@@ -58,7 +76,7 @@ function beatTo(state: NodeState, partition: number, context: Context): Effects 
       kind: "ask",
       subject: subjects.heartbeat(partition),
       body,
-      timeoutMs: config.timing.heartbeatMs * beatsUnderWay,
+      timeoutMs: config.timing.heartbeatMs * 2,
       ticket,
     },
   ];

@@ -111,6 +111,9 @@ export interface NodeState {
   bytesUnderWay: number;
   nextShelf: number;
   readonly beats: Map<Ticket, Beat>;
+  /** A heartbeat out of turn is on its way to be sent; when the last one was. */
+  urgentArmed: boolean;
+  beatAtMs: number;
   readonly scrub: ScrubRound;
   readonly sampling: Sampling | undefined;
   leaving: boolean;

@@ -115,8 +115,14 @@ export function publishStatus(state: ShardState): void {
     rows: replica.rows,
     bytes: replica.bytes,
   };
+  if (isUrgent(board.statuses.get(config.fragment), status)) board.urgent = true;
   board.statuses.set(config.fragment, status);
   board.changed.add(config.fragment);
+}
+
+/** A step that moves, openings and repairs wait for. */
+function isUrgent(before: ReplicaStatus | undefined, now: ReplicaStatus): boolean {
+  return before?.state !== now.state || before.epoch !== now.epoch || before.verified?.lsn !== now.verified?.lsn;
 }
 
 function statusName(state: ShardState): ReplicaStatus["state"] {

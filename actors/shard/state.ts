@@ -27,6 +27,8 @@ export interface Board {
   /** Written by the shards, reported with heartbeats. */
   readonly statuses: Map<FragmentId, ReplicaStatus>;
   readonly changed: Set<FragmentId>;
+  /** A status among the changed ones is waited for by the leader: the node should not keep it until the next heartbeat. */
+  urgent: boolean;
   /** Bounded by the node when it reports them. */
   readonly incidents: Omit<Incident, "atMs">[];
 }
@@ -249,7 +251,9 @@ export type ShardMessage =
 /** What a shard tells its node. */
 export type ShardReport =
   | { readonly kind: "execDone"; readonly done: readonly Done[] }
-  | { readonly kind: "scrubDone"; readonly fragment: FragmentId };
+  | { readonly kind: "scrubDone"; readonly fragment: FragmentId }
+  /** A status on the board should be told at once. */
+  | { readonly kind: "statusUrgent" };
 
 export interface Done {
   readonly slot: Slot;

@@ -13,6 +13,7 @@ import type { Store, StoreEntry } from "../../src/fragment/store.js";
 import type { Bytes } from "../../src/kernel/bytes.js";
 import type { StoreClear, StoreWrite } from "../../src/kernel/effect.js";
 import { type Fault, fail, fault, ok, type Result } from "../../src/kernel/fault.js";
+import { freeSpaceOf } from "./free-space.js";
 import { checkLmdbFile } from "./lmdb-file.js";
 import { type DiskEntry, type KeyRange, keyBytes, keyText, Layer, lookUp, merge, untouched } from "./overlay.js";
 import { bookkeeping, packRedo, readIdentity, unpackRedo } from "./store-identity.js";
@@ -80,7 +81,8 @@ async function prepare(db: Database, dir: string, drawId: () => string): Promise
   await write(db, () => {
     for (const [key, value] of identity.value.entries) db.put(key, value);
   });
-  return ok(run(db, identity.value.storeId, identity.value.bootCount));
+  const opened = run(db, identity.value.storeId, identity.value.bootCount);
+  return ok({ ...opened, store: { ...opened.store, freeBytes: freeSpaceOf(dir) } });
 }
 
 function run(db: Database, storeId: string, bootCount: number): NodeStore {

@@ -12,4 +12,6 @@ export interface Store {
   get(key: Bytes): Bytes | undefined;
   /** Entries with from <= key < to, in key order (or against it); stop iterating when you have enough. */
   range(from: Bytes, to: Bytes, reverse: boolean): Iterable<StoreEntry>;
+  /** Room on its disk, as it was within the last seconds; absent where nobody can tell. */
+  freeBytes?(): number;
 }

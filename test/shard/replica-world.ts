@@ -345,7 +345,7 @@ export class Node implements World {
 }
 
 function emptyBoard(): Board {
-  return { leaseUntilMs: [], statuses: new Map(), changed: new Set(), incidents: [] };
+  return { leaseUntilMs: [], statuses: new Map(), changed: new Set(), urgent: false, incidents: [] };
 }
 
 /** `n1` serves at epoch 1 under a long lease, with no peer; the others follow. */

@@ -32,6 +32,13 @@ export class SimStore implements Store {
     public bootCount = 0,
   ) {}
 
+  /** Room that the disk pretends to have; undefined: it does not tell. */
+  room: number | undefined;
+
+  freeBytes(): number {
+    return this.room ?? Number.MAX_SAFE_INTEGER;
+  }
+
   get size(): number {
     return this.values.size;
   }
