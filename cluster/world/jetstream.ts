@@ -4,6 +4,7 @@ import type { Answer, Inbox } from "./inbox.js";
 
 /** Error numbers of nats-server 2.12 to 2.14 (server/errors.json). */
 export const jsErrors = {
+  noSuitablePeers: 10005,
   insufficientResources: 10023,
   serverMemoryOrStorage: 10028,
   noMessage: 10037,

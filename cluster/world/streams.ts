@@ -148,9 +148,9 @@ function smallerThan(spec: StreamSpec, errCode: number): StreamSpec | undefined 
   return { ...spec, maxBytes: Math.max(leastLoadBytes, Math.floor(spec.maxBytes / 4)) };
 }
 
-/** A refusal that another try may overcome: somebody else made it first, or the cluster has no leader yet. */
-function mayPass(errCode: number, code: number): boolean {
-  return errCode === jsErrors.streamNameInUse || code === 503;
+/** A refusal that another try may overcome: somebody else made it first, or the cluster has no leader or not all its servers yet. */
+export function mayPass(errCode: number, code: number): boolean {
+  return errCode === jsErrors.streamNameInUse || errCode === jsErrors.noSuitablePeers || code === 503;
 }
 
 function refusalWords(stream: string, why: string): string {

@@ -23,7 +23,14 @@ describe("live: three servers behind wires", function () {
     deepStrictEqual(engine.coreServers, wires.clientAddresses);
     nats = await connect({ servers: [...engine.coreServers], ...engine.credentials.core, name: "n1" });
     manager = await nats.jetstreamManager({ timeout: 1_000 });
-    await manager.streams.add({ name: "WIRED", subjects: ["foreshard.wired"], num_replicas: 3 });
+    // A server that is well by itself may not be known to the others yet.
+    const stream = { name: "WIRED", subjects: ["foreshard.wired"], num_replicas: 3 };
+    const isMade = () =>
+      manager.streams.add(stream).then(
+        () => true,
+        () => false,
+      );
+    ok(await until(isMade, 20_000, 100), "three servers never took a stream in three copies");
   });
   after(async () => {
     await nats.close();

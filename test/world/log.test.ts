@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Engine } from "../../cluster/engine/nats-server.js";
 import { until } from "../../cluster/engine/until.js";
 import { appendOutcome } from "../../cluster/world/log.js";
-import { ensureStream, ensureStreams, wantedStreams } from "../../cluster/world/streams.js";
+import { ensureStream, ensureStreams, mayPass, wantedStreams } from "../../cluster/world/streams.js";
 import type { AppendOutcome } from "../../src/kernel/effect.js";
 import { streams } from "../../src/protocol/subjects.js";
 import { type Calls, group0, unwrap, WorldBench, wish, wordsOf } from "./support.js";
@@ -172,6 +172,14 @@ describe("world: streams and log", () => {
     assert.equal(appendOutcome({ kind: "timeout" }).kind, "unknown");
     assert.equal(appendOutcome({ kind: "cut" }).kind, "unknown");
     assert.equal(appendOutcome({ kind: "unsent", why: "down" }).kind, "notStored");
+  });
+
+  it("tries to make a stream again where waiting may help, and only there", () => {
+    // Nobody leads yet; not all servers are there yet; somebody else is making it. Not: copies on a server without a cluster.
+    assert.deepEqual(
+      [mayPass(10008, 503), mayPass(10005, 400), mayPass(10058, 400), mayPass(10074, 500)],
+      [true, true, true, false],
+    );
   });
 
   it("appends on many fragments at once", async () => {
