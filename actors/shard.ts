@@ -1,11 +1,12 @@
 // Shard. Owns one replica of one fragment: its place in the log, its rows, and, while it is primary, the order of all writes.
 // H1 only the log's sequence decides who may write (I3); the ledger only says who should try.
 // H2 every replica applies the same records in the same order (I4), one commit each (I6).
-// The parts: `shard/open` (becoming primary), `shard/follow` (being a backup), `shard/write`, `shard/read`, `shard/changes`, `shard/copy`, `shard/catchup`.
+// The parts: `shard/open` (becoming primary), `shard/follow` (being a backup), `shard/write`, `shard/read`, `shard/changes`, `shard/copy`, `shard/catchup`;
+// a sparse replica's are `shard/attach` and `shard/pull`, and `shard/source` on the other side.
 
 import { limits } from "../src/config/limits.js";
 import { bookkeepingKey } from "../src/fragment/layout.js";
-import { emptyReplica, isWhole, readBookkeeping } from "../src/fragment/replica.js";
+import { emptyReplica, isSparse, isWhole, readBookkeeping } from "../src/fragment/replica.js";
 import { createWindow } from "../src/fragment/window.js";
 import { createAppender } from "../src/kernel/appender.js";
 import type { Effect, Effects } from "../src/kernel/effect.js";
@@ -16,11 +17,13 @@ import type { PeerAnswer } from "../src/protocol/peer.js";
 import { streams, subjects } from "../src/protocol/subjects.js";
 import type { PositionRange } from "../src/table/table.js";
 import { incident, loadWindow, onDurable, publishStatus } from "./shard/apply.js";
+import { onAttachAnswer } from "./shard/attach.js";
 import { expireWatchers, onWatcherRead, takeWatcher } from "./shard/changes.js";
 import { onCopyAnswer, onCopyRequest } from "./shard/copy.js";
 import {
   fallBehind,
   followTimer,
+  onFollowAttach,
   onFollowCopy,
   onFollowRead,
   onFollowTail,
@@ -38,15 +41,27 @@ import {
   openTimer,
 } from "./shard/open.js";
 import {
+  createPulls,
+  onPullAnswer,
+  onPullRetry,
+  onPullTimer,
+  pullOn,
+  pullRetryTimer,
+  pullTimer,
+  wakeSlices,
+} from "./shard/pull.js";
+import {
   expireReads,
   onFreshAnswer,
   onFreshRequest,
   onResume,
   onSlice,
   proveFreshness,
+  resumeReads,
   takeRead,
 } from "./shard/read.js";
 import { onScrubRead, startScrub } from "./shard/scrub.js";
+import { onPullRequest, onWindowRequest } from "./shard/source.js";
 import type { Assignment, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
 import { expireWrites, leaveOffice, onFlightDone, onLogFull, pump, takeWrite } from "./shard/write.js";
 
@@ -88,6 +103,7 @@ export function createShard(
     freshAtMs: Number.NEGATIVE_INFINITY,
     freshAsk: undefined,
     freshTarget: undefined,
+    pulls: createPulls(),
     recent: [],
     recentBytes: 0,
     watchers: [],
@@ -115,7 +131,7 @@ export function createShard(
 function step(state: ShardState, message: ShardMessage, context: Context): Effects {
   state.stepAtMs = context.nowMs;
   const effects = dispatch(handlers, state, message, context);
-  const after = [...proveFreshness(state), ...armExpiry(state), ...tellUrgent(state)];
+  const after = [...proveFreshness(state), ...pullOn(state), ...armExpiry(state), ...tellUrgent(state)];
   return after.length === 0 ? effects : [...effects, ...after];
 }
 
@@ -143,6 +159,7 @@ const handlers: Handlers<ShardState, ShardMessage> = {
   scrubLog: (state) => startScrub(state),
   slice: (state, { id }, context) => onSlice(state, id, context),
   pump: (state, _message, context) => pump(state, context),
+  pulled: (state, _message, context) => [...resumeReads(state), ...wakeSlices(state), ...pump(state, context)],
   resume: (state, _message, context) => onResume(state, context),
   appended: (state, message, context) => onAppenderMessage(state, message, context),
   logRead: (state, message, context) => onLogRead(state, message, context),
@@ -226,6 +243,10 @@ function onPeer(
   switch (request.kind) {
     case "copy":
       return onCopyRequest(state, request, from);
+    case "window":
+      return onWindowRequest(state, request, from);
+    case "pull":
+      return onPullRequest(state, request, from);
     case "fresh":
       return onFreshRequest(state, from, context);
     case "position":
@@ -236,7 +257,7 @@ function onPeer(
 
 function positionOf(state: ShardState): Extract<PeerAnswer, { position: unknown }>["position"] {
   const { fragment, lsn, epoch, hash } = state.replica;
-  return { fragment, known: true, lsn, epoch, hash, partial: !isWhole(state.replica) };
+  return { fragment, known: true, lsn, epoch, hash, partial: !isWhole(state.replica), sparse: isSparse(state.replica) };
 }
 
 function onAppenderMessage(
@@ -279,12 +300,16 @@ function onAnswered(
     return onOpenCopy(state, mode, onCopyAnswer(state, mode.copy, outcome), context);
   if (mode.kind === "behind" && mode.copy?.ticket === ticket)
     return onFollowCopy(state, mode, onCopyAnswer(state, mode.copy, outcome));
-  return [];
+  if (mode.kind === "behind" && mode.attach?.ticket === ticket)
+    return onFollowAttach(state, mode, onAttachAnswer(state, mode.attach, outcome));
+  return onPullAnswer(state, ticket, outcome) ?? [];
 }
 
 function onWoke(state: ShardState, name: string, context: Context): Effects {
   const { mode } = state;
   if (name === expiryTimer) return onExpiry(state, context);
+  if (name === pullTimer) return onPullTimer(state);
+  if (name === pullRetryTimer) return onPullRetry(state);
   if (name === openTimer) return mode.kind === "opening" ? onOpenTimer(state, mode, context) : [];
   if (name === followTimer) return mode.kind === "behind" ? onFollowTimer(state, mode) : [];
   return onAppenderMessage(state, { kind: "woke", name }, context);
@@ -296,7 +321,8 @@ function armExpiry(state: ShardState): Effects {
     state.reads.length > 0 ||
     state.watchers.length > 0 ||
     state.freshTarget !== undefined ||
-    (state.writes.length > 0 && state.mode.kind !== "serving");
+    state.pulls.slices.size > 0 ||
+    (state.writes.length > 0 && mayWait(state));
   if (!waits || state.expiryArmed) return [];
   state.expiryArmed = true;
   return [{ kind: "wake", name: expiryTimer, afterMs: expiryMs }];
@@ -310,6 +336,12 @@ function onExpiry(state: ShardState, context: Context): Effects {
   return [
     ...expireReads(state, context.nowMs),
     ...expireWatchers(state, context.nowMs),
-    ...(state.mode.kind === "serving" ? [] : expireWrites(state, context.nowMs)),
+    ...(mayWait(state) ? expireWrites(state, context.nowMs) : []),
+    ...wakeSlices(state),
   ];
+}
+
+/** Writes wait for the primary to open, or for rows; otherwise only for the record in flight. */
+function mayWait({ mode, replica }: ShardState): boolean {
+  return mode.kind !== "serving" || isSparse(replica);
 }

@@ -49,8 +49,9 @@ function hasOpened(
   );
 }
 
-function hasCaughtUp({ state }: ReplicaStatus, replica: ReplicaView | undefined): boolean {
-  return replica?.state === "joining" && state === "following";
+/** A primary that took over without its rows (copy-on-write) counts as a copy once it has them. */
+function hasCaughtUp({ state, sparse }: ReplicaStatus, replica: ReplicaView | undefined): boolean {
+  return replica?.state === "joining" && !sparse && (state === "following" || state === "serving");
 }
 
 /** Adds what is missing and removes what is too much, a bounded number at a time. */

@@ -127,6 +127,7 @@ function neededSeq(
     case "opening":
     case "serving":
     case "following":
+    case "attached":
       return status.durableSeq;
   }
 }

@@ -6,6 +6,7 @@
 import {
   bookkeepingKey,
   bookkeepingRange,
+  markRange,
   rowRange,
   rowRoomRange,
   shelfOfRowKey,
@@ -171,7 +172,8 @@ function removeOthers(state: NodeState, view: ClusterView, wanted: ReadonlySet<F
 function remove(state: NodeState, fragment: FragmentId, bookkeeping: Uint8Array): Effects {
   const replica = readBookkeeping(fragment, bookkeeping);
   const clears = [windowRange(fragment)];
-  if (replica !== undefined) clears.push(rowRange(replica.shelf, replica.range));
+  if (replica !== undefined)
+    clears.push(rowRange(replica.shelf, replica.range), markRange(replica.shelf, replica.range));
   return [
     ...stopShard(state, fragment),
     { kind: "commit", writes: [{ key: bookkeepingKey(fragment), value: undefined }], clears },

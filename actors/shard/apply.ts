@@ -4,7 +4,7 @@
 import { limits } from "../../src/config/limits.js";
 import { lsnOfWindowKey, windowRange } from "../../src/fragment/layout.js";
 import { decodeRecord, type FragmentRecord } from "../../src/fragment/record.js";
-import { applyRecord, isWhole } from "../../src/fragment/replica.js";
+import { applyRecord, isSettled, isSparse } from "../../src/fragment/replica.js";
 import { createWindow, decodeWindowEntry } from "../../src/fragment/window.js";
 import type { Effect, Effects, LogRecord } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
@@ -111,7 +111,8 @@ export function publishStatus(state: ShardState): void {
     epoch: Math.max(state.assignment.epoch, replica.epoch, state.seenEpoch),
     lsn: replica.lsn,
     markerLsn: state.mode.kind === "serving" ? state.mode.markerLsn : 0,
-    durableSeq: isWhole(replica) ? state.durableSeq : 0,
+    sparse: isSparse(replica),
+    durableSeq: isSettled(replica) ? state.durableSeq : 0,
     rows: replica.rows,
     bytes: replica.bytes,
   };
@@ -133,8 +134,8 @@ function statusName(state: ShardState): ReplicaStatus["state"] {
     case "opening":
       return mode.stuck ? "faulted" : "opening";
     case "behind":
-      return mode.copy === undefined ? "behind" : "copying";
+      return mode.copy === undefined && mode.attach === undefined ? "behind" : "copying";
     case "following":
-      return "following";
+      return isSparse(state.replica) ? "attached" : "following";
   }
 }

@@ -1,14 +1,14 @@
 // Copying. Owns both sides of copying a whole fragment from another replica, slice by slice.
 // C1 the copy is fuzzy: slices are read while the source goes on. It is whole once the log is applied from where the source stood at the first slice
 //    up to the furthest point at which a slice was read; records are effects, so applying them over newer rows ends at the same rows.
-// C2 before the first slice the destination is emptied and marked `copying` in the same commit: a crash in between leaves a copy that knows it is none.
+// C2 with the first slice the destination is emptied and marked `copying` in the same commit: a crash in between leaves a copy that knows it is none.
+//    Not before: a sparse replica may need the very rows of this one to become the source that it asks.
 // C3 a source that is not whole itself refuses.
 
 import { limits } from "../../src/config/limits.js";
 import { lsnOfWindowKey, rowKey, rowRange, windowRange } from "../../src/fragment/layout.js";
-import { zeroHash } from "../../src/fragment/record.js";
 import { bookkeeping, isWhole } from "../../src/fragment/replica.js";
-import { createWindow, decodeWindowEntry } from "../../src/fragment/window.js";
+import { decodeWindowEntry } from "../../src/fragment/window.js";
 import { afterBytes, type Bytes, emptyBytes, joinBytes, sameBytes } from "../../src/kernel/bytes.js";
 import type { AskOutcome, Effect, Effects, ReplyTo, StoreWrite } from "../../src/kernel/effect.js";
 import type { Hash } from "../../src/kernel/hash.js";
@@ -16,6 +16,7 @@ import type { CopySlice, PeerAnswer, PeerRequest } from "../../src/protocol/peer
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
 import { notWhole } from "./answer.js";
+import { empty } from "./attach.js";
 import type { CopyRun, ShardState } from "./state.js";
 
 const sliceBytes = 256 * 1024;
@@ -29,26 +30,12 @@ export type CopyStep =
   | { readonly kind: "done"; readonly effects: Effects }
   | { readonly kind: "failed"; readonly effects: Effects; readonly why: string };
 
-/** Empties the replica and asks for the first slice. */
+/** Asks for the first slice; a replica that holds something is emptied when it comes. */
 export function startCopy(state: ShardState, source: NodeId): { readonly copy: CopyRun; readonly effects: Effects } {
   const { replica } = state;
-  Object.assign(replica, {
-    lsn: 0,
-    seq: 0,
-    epoch: 0,
-    hash: zeroHash,
-    copying: true,
-    wholeLsn: 0,
-    stampMs: 0,
-    rows: 0,
-    bytes: 0,
-  });
-  state.window = createWindow();
-  state.recent.length = 0;
-  state.recentBytes = 0;
-  state.durableSeq = 0;
   const copy: CopyRun = { source, cursor: emptyBytes, ticket: 0, tries: 0, start: undefined };
-  const clears = [rowRange(replica.shelf, replica.range), windowRange(replica.fragment)];
+  if (replica.lsn > 0 && !replica.copying) return { copy, effects: [ask(state, copy)] };
+  const clears = empty(state);
   return { copy, effects: [{ kind: "commit", writes: [bookkeeping(replica)], clears }, ask(state, copy)] };
 }
 
@@ -90,6 +77,7 @@ function again(state: ShardState, copy: CopyRun, why: string): CopyStep {
 
 function take(state: ShardState, copy: CopyRun, slice: CopySlice): CopyStep {
   const { replica } = state;
+  const clears = copy.start === undefined ? empty(state) : [];
   copy.start ??= { lsn: slice.lsn, seq: slice.seq, epoch: slice.epoch, hash: slice.hash };
   replica.wholeLsn = Math.max(replica.wholeLsn, slice.lsn);
   const writes: StoreWrite[] = slice.entries.map(([key, value]) => ({ key: ownKey(state, key), value }));
@@ -99,11 +87,12 @@ function take(state: ShardState, copy: CopyRun, slice: CopySlice): CopyStep {
   }
   if (!slice.done) {
     copy.cursor = slice.nextCursor;
-    return { kind: "more", effects: [{ kind: "commit", writes }, ask(state, copy)] };
+    if (clears.length > 0) writes.push(bookkeeping(replica));
+    return { kind: "more", effects: [{ kind: "commit", writes, clears }, ask(state, copy)] };
   }
   Object.assign(replica, copy.start, { copying: false });
   writes.push(bookkeeping(replica));
-  return { kind: "done", effects: [{ kind: "commit", writes }] };
+  return { kind: "done", effects: [{ kind: "commit", writes, clears }] };
 }
 
 /** Bytes before the position in a row key beyond the room byte, and before the LSN in a window key. */

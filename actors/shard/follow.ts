@@ -1,10 +1,11 @@
 // Following. Owns a backup's way to the tail of the log: compare with the last record, read what is missing, copy when that is gone.
 // F1 a backup never decides what the truth is: where its history and the log's differ it copies from the primary and reports it.
 
-import { isWhole, judge } from "../../src/fragment/replica.js";
+import { isSettled, judge } from "../../src/fragment/replica.js";
 import type { Effects, LogRecord, ReadOutcome } from "../../src/kernel/effect.js";
 import type { NodeId } from "../../src/protocol/subjects.js";
 import { apply, incident, publishStatus, readRecord } from "./apply.js";
+import { type AttachStep, shouldAttach, startAttach } from "./attach.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
 import { type CopyStep, startCopy } from "./copy.js";
 import type { Mode, ShardState } from "./state.js";
@@ -15,10 +16,17 @@ export const followTimer = "follow";
 
 /** Starts (again) to find out where the log's tail is. */
 export function fallBehind(state: ShardState): Effects {
-  const mode: Behind = { kind: "behind", tailTicket: 0, catchUp: undefined, copy: undefined, copyTries: 0 };
+  const mode: Behind = {
+    kind: "behind",
+    tailTicket: 0,
+    catchUp: undefined,
+    copy: undefined,
+    attach: undefined,
+    copyTries: 0,
+  };
   state.mode = mode;
   publishStatus(state);
-  if (state.replica.copying) return copyFromPeer(state, mode);
+  if (state.replica.copying || shouldAttach(state)) return copyFromPeer(state, mode);
   return readTail(state, mode);
 }
 
@@ -56,7 +64,7 @@ function compare(state: ShardState, mode: Behind, log: LogRecord): Effects {
 }
 
 function atTail(state: ShardState): Effects {
-  if (!isWhole(state.replica)) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+  if (!isSettled(state.replica)) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   state.mode = { kind: "following" };
   publishStatus(state);
   return [{ kind: "unwake", name: followTimer }];
@@ -96,11 +104,17 @@ function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
   }
 }
 
-/** The primary first, then the other replicas in turn. */
+/** The primary first, then the other replicas in turn; of a move by copy-on-write only what a sparse replica needs. */
 function copyFromPeer(state: ShardState, mode: Behind): Effects {
   const source = sourceFor(state, mode.copyTries);
   if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   mode.copyTries++;
+  if (state.assignment.sparse !== undefined) {
+    const { attach, effects } = startAttach(state, source);
+    mode.attach = attach;
+    publishStatus(state);
+    return effects;
+  }
   const { copy, effects } = startCopy(state, source);
   mode.copy = copy;
   publishStatus(state);
@@ -128,10 +142,18 @@ export function onFollowCopy(state: ShardState, mode: Behind, step: CopyStep): E
   }
 }
 
+export function onFollowAttach(state: ShardState, mode: Behind, step: AttachStep): Effects {
+  if (step.kind === "more") return step.effects;
+  mode.attach = undefined;
+  publishStatus(state);
+  if (step.kind === "failed") return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+  return [...step.effects, ...readTail(state, mode)];
+}
+
 /** The retry timer: whatever was under way and got no answer is started over. */
 export function onFollowTimer(state: ShardState, mode: Behind): Effects {
-  if (mode.copy !== undefined || mode.catchUp !== undefined) return [];
-  return state.replica.copying ? copyFromPeer(state, mode) : readTail(state, mode);
+  if (mode.copy !== undefined || mode.attach !== undefined || mode.catchUp !== undefined) return [];
+  return state.replica.copying || shouldAttach(state) ? copyFromPeer(state, mode) : readTail(state, mode);
 }
 
 /** A record from the group's tail, for a replica that is not primary. */

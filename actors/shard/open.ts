@@ -4,9 +4,10 @@
 // O2 the marker of epoch e is in the log before anything is served: from then on an older primary's append fails (I3).
 // O3 nobody asked holds more than this replica: what the log lost (bit rot, an older disk, a deleted stream) is taken from the most advanced replica and the
 //    chain goes on with a `rebase` record. If a part of the history is nowhere, the fragment stays closed and says so.
+// O4 a sparse replica opens like any other once it has applied all that is in the log; it is no copy for others, and what it alone holds is waited for until it is whole.
 
 import { encodeRecord, type FragmentRecord, noChanges, type RecordKind, zeroHash } from "../../src/fragment/record.js";
-import { isWhole } from "../../src/fragment/replica.js";
+import { isSettled, isSparse } from "../../src/fragment/replica.js";
 import { sameBytes } from "../../src/kernel/bytes.js";
 import type { AskOutcome, Effect, Effects, ReadOutcome, Ticket } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
@@ -120,7 +121,8 @@ function decide(state: ShardState, mode: Opening, context: Context): Effects {
   const newest = newestEpoch(state, mode, tail);
   if (newest > mode.epoch) return waitForLedger(state, mode, newest);
   const best = bestPeer(mode);
-  const own = isWhole(state.replica) ? state.replica.lsn : -1;
+  const own = isSettled(state.replica) ? state.replica.lsn : -1;
+  if (sparsePeerBeyond(mode, Math.max(own, tail.lsn, best?.position.lsn ?? 0))) return askAgain(mode);
   const beyondLog = Math.max(own, best?.position.lsn ?? 0) > tail.lsn;
   if (beyondLog && !mode.rechecked) return recheckTail(state, mode);
   if (best !== undefined && best.position.lsn > Math.max(own, tail.lsn)) return copyFrom(state, mode, best.peer);
@@ -141,9 +143,19 @@ function waitForLedger(state: ShardState, mode: Opening, newestEpoch: number): E
     state.seenEpoch = newestEpoch;
     publishStatus(state);
   }
+  return askAgain(mode);
+}
+
+/** At the next turn of the timer everybody is asked anew. */
+function askAgain(mode: Opening): Effects {
   mode.tail = undefined;
   mode.positions.clear();
   return [];
+}
+
+/** A sparse replica saw records that the log has lost and no whole replica holds: it becomes whole from these, and then they copy from it. */
+function sparsePeerBeyond({ positions }: Opening, lsn: number): boolean {
+  return [...positions.values()].some((position) => position.sparse && position.lsn > lsn);
 }
 
 /** A replica is beyond the tail that was read: perhaps the read was merely older than the replica's answer. Look once more. */
@@ -218,9 +230,7 @@ function stuck(
     incident(state, what, "refused", note);
     publishStatus(state);
   }
-  mode.tail = undefined;
-  mode.positions.clear();
-  return [];
+  return askAgain(mode);
 }
 
 function catchUp(state: ShardState, mode: Opening, targetLsn: number): Effects {
@@ -250,7 +260,13 @@ function onStep(state: ShardState, mode: Opening, step: CatchUpStep, context: Co
   );
 }
 
+/** A sparse replica gives up instead: the role goes to one that is whole, and this one attaches anew. */
 function copyFrom(state: ShardState, mode: Opening, source: NodeId): Effects {
+  if (isSparse(state.replica)) {
+    mode.stuck = true;
+    publishStatus(state);
+    return askAgain(mode);
+  }
   const started = startCopy(state, source);
   mode.copy = started.copy;
   publishStatus(state);

@@ -2,12 +2,13 @@
 // D1 strong: only a serving primary under its lease that promised no successor silence (I7). The check and the read are one step.
 // D2 bounded: a backup proves its age by asking the primary where it is, and reaching that point; the age counts from when it asked.
 // D3 a scan looks at `limits.sliceRows` rows a step: each row is current at the time of its slice.
+// D4 a primary whose row is missing lets the read wait until it is pulled: see `pull`.
 
 import { limits } from "../../src/config/limits.js";
 import { positionOfRowKey, readRow, rowKey, rowRange } from "../../src/fragment/layout.js";
 import { contains, intersect } from "../../src/fragment/range.js";
 import { isWhole } from "../../src/fragment/replica.js";
-import { afterBytes } from "../../src/kernel/bytes.js";
+import { afterBytes, compareBytes } from "../../src/kernel/bytes.js";
 import type { AskOutcome, Effect, Effects, ReplyTo } from "../../src/kernel/effect.js";
 import { type Fault, fault } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
@@ -19,6 +20,7 @@ import { decodeDocument } from "../../src/query/document.js";
 import { matches } from "../../src/query/filter.js";
 import { createProjection, projectBytes } from "../../src/query/projection.js";
 import type { Document, ReadLevel } from "../../src/query/query.js";
+import type { PositionRange } from "../../src/table/table.js";
 import {
   answer,
   deadlinePassed,
@@ -30,6 +32,7 @@ import {
   tooStale,
   wrongFragment,
 } from "./answer.js";
+import { knownPart, lacks } from "./pull.js";
 import type { ReadJob, ShardState, SliceJob } from "./state.js";
 
 const waitingReadsLimit = limits.nodeOps;
@@ -41,6 +44,12 @@ export function takeRead(state: ShardState, job: ReadJob, context: Context): Eff
   const permission = mayRead(state, job.op.read, context.nowMs);
   if (permission === "now") return read(state, job, context);
   if (permission !== "wait") return [refuse(state, job.slot, permission)];
+  const refused = queue(state, job);
+  return refused ?? askFreshness(state, job.op.read, context);
+}
+
+/** Lets a read wait; gives its refusal when too many do. */
+function queue(state: ShardState, job: ReadJob): Effects | undefined {
   if (state.reads.length >= waitingReadsLimit) {
     return [
       refuse(
@@ -51,13 +60,14 @@ export function takeRead(state: ShardState, job: ReadJob, context: Context): Eff
     ];
   }
   state.reads.push(job);
-  return askFreshness(state, job.op.read, context);
+  return undefined;
 }
 
 /** Whether this replica may say now what its rows are. */
 export function mayRead(state: ShardState, level: ReadLevel, nowMs: number): Permission {
   const { mode } = state;
-  if (level.level === "any") return isWhole(state.replica) ? "now" : notWhole(state);
+  if (level.level === "any" && mode.kind !== "serving") return isWhole(state.replica) ? "now" : notWhole(state);
+  if (level.level === "any") return "now";
   const leaseUntilMs = leaseOf(state);
   if (mode.kind === "serving") {
     if (state.promisedEpoch > mode.epoch) return notPrimary(state);
@@ -80,6 +90,10 @@ function read(state: ShardState, job: ReadJob, context: Context): Effects {
 
 function get(state: ShardState, job: ReadJob, op: Extract<ReadJob["op"], { op: "get" }>): Effects {
   if (!contains(state.replica.range, op.position)) return [refuse(state, job.slot, wrongFragment(state))];
+  if (lacks(state, op.position)) {
+    state.pulls.wanted = true;
+    return queue(state, job) ?? [];
+  }
   const value = state.wiring.store.get(rowKey(state.replica.shelf, op.position));
   if (value === undefined) return [answer(state, job.slot, { op: "get", row: undefined })];
   const { version, document } = readRow(value);
@@ -116,7 +130,13 @@ export function onSlice(state: ShardState, id: number, context: Context): Effect
   if (permission !== "now" && permission !== "wait") return end(state, id, [refuse(state, job.slot, permission)]);
   // Waiting in the middle of a scan would hold rows of before and after a change of primary together: start over elsewhere.
   if (permission === "wait") return end(state, id, [refuse(state, job.slot, noLease())]);
-  const ended = job.op.op === "scan" ? scanSlice(state, job, job.op) : aggregateSlice(state, job);
+  const part = knownPart(state, job);
+  if (part === undefined) {
+    state.pulls.slices.add(id);
+    state.pulls.wanted = true;
+    return [];
+  }
+  const ended = job.op.op === "scan" ? scanSlice(state, job, job.op, part) : aggregateSlice(state, job, part);
   if (ended === undefined) return [{ kind: "tell", to: state.config.self, message: { kind: "slice", id } }];
   return end(state, id, [ended]);
 }
@@ -126,9 +146,14 @@ function end(state: ShardState, id: number, effects: Effects): Effects {
   return effects;
 }
 
-function scanSlice(state: ShardState, job: SliceJob, op: Extract<ReadJob["op"], { op: "scan" }>): Effect | undefined {
+function scanSlice(
+  state: ShardState,
+  job: SliceJob,
+  op: Extract<ReadJob["op"], { op: "scan" }>,
+  part: PositionRange,
+): Effect | undefined {
   const projection = op.fields === undefined ? undefined : createProjection(op.fields);
-  const { from, to } = rowRange(state.replica.shelf, { from: job.from, to: job.to });
+  const { from, to } = rowRange(state.replica.shelf, part);
   let looked = 0;
   let lookedBytes = 0;
   for (const { key, value } of state.wiring.store.range(from, to, op.reverse)) {
@@ -147,14 +172,23 @@ function scanSlice(state: ShardState, job: SliceJob, op: Extract<ReadJob["op"], 
     lookedBytes += value.length;
     if (looked >= limits.sliceRows || lookedBytes >= limits.sliceBytes) return undefined;
   }
-  return scanned(state, job, undefined);
+  return goOnBehind(job, part) ? undefined : scanned(state, job, undefined);
+}
+
+/** True when rows that are missing follow: the next slice begins with them. */
+function goOnBehind(job: SliceJob, part: PositionRange): boolean {
+  const before = job.op.op === "scan" && job.op.reverse && compareBytes(part.from, job.from) > 0;
+  const after = part.to !== undefined && (job.to === undefined || compareBytes(part.to, job.to) < 0);
+  if (before) job.to = part.from;
+  else if (after && part.to !== undefined) job.from = part.to;
+  return before || after;
 }
 
 function scanned(state: ShardState, job: SliceJob, next: Uint8Array | undefined): Effect {
   return answer(state, job.slot, { op: "scan", rows: job.rows, next });
 }
 
-function aggregateSlice(state: ShardState, job: SliceJob): Effect | undefined {
+function aggregateSlice(state: ShardState, job: SliceJob, part: PositionRange): Effect | undefined {
   const { groups, op } = job;
   if (groups === undefined || op.op !== "aggregate")
     return refuse(state, job.slot, fault("INTERNAL", "an aggregate without groups"));
@@ -162,7 +196,7 @@ function aggregateSlice(state: ShardState, job: SliceJob): Effect | undefined {
     op.filter === undefined &&
     op.groupBy.length === 0 &&
     op.aggregates.every((aggregate) => aggregate.field === undefined);
-  const { from, to } = rowRange(state.replica.shelf, { from: job.from, to: job.to });
+  const { from, to } = rowRange(state.replica.shelf, part);
   let looked = 0;
   for (const { key, value } of state.wiring.store.range(from, to, false)) {
     job.from = afterBytes(positionOfRowKey(key));
@@ -174,6 +208,7 @@ function aggregateSlice(state: ShardState, job: SliceJob): Effect | undefined {
     }
     if (++looked >= limits.sliceRows) return undefined;
   }
+  if (goOnBehind(job, part)) return undefined;
   return answer(state, job.slot, { op: "aggregate", groups: encodeGroups(groups), rowsSeen: job.rowsSeen });
 }
 

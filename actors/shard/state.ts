@@ -14,7 +14,7 @@ import type { Tickets } from "../../src/kernel/tickets.js";
 import type { Incident } from "../../src/ledger/event.js";
 import type { ReplicaStatus } from "../../src/protocol/control.js";
 import type { Change, Op, OpResult } from "../../src/protocol/exec.js";
-import type { CopySlice, PeerRequest, ReplicaPosition } from "../../src/protocol/peer.js";
+import type { CopySlice, PeerRequest, PullRange, ReplicaPosition, WindowSlice } from "../../src/protocol/peer.js";
 import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
 import type { Groups } from "../../src/query/aggregate.js";
 import type { Filter } from "../../src/query/query.js";
@@ -60,6 +60,8 @@ export interface Assignment {
   readonly livePeers: readonly NodeId[];
   /** All other replicas' nodes. */
   readonly peers: readonly NodeId[];
+  /** The replica here is to be a sparse one (copy-on-write): where its rows come from, the best first. */
+  readonly sparse?: { readonly sources: readonly NodeId[] } | undefined;
 }
 
 export interface Tail {
@@ -79,6 +81,44 @@ export interface CopyRun {
   start: Pick<CopySlice, "lsn" | "seq" | "epoch" | "hash"> | undefined;
 }
 
+/** A sparse replica that is being made: it takes the request window, and the place in the log. */
+export interface AttachRun {
+  readonly source: NodeId;
+  after: Bytes;
+  ticket: Ticket;
+  tries: number;
+  start: WindowSlice | undefined;
+}
+
+/** One question for rows that are missing here. */
+export interface PullRun {
+  readonly source: NodeId;
+  readonly positions: readonly Position[];
+  readonly range: PullRange | undefined;
+  /** The scan that waits for the range; 0 = none. */
+  readonly slice: number;
+  readonly background: boolean;
+}
+
+/** What a sparse replica is pulling. Soft state: a process that starts again begins with what is missing. */
+export interface Pulls {
+  readonly runs: Map<Ticket, PullRun>;
+  /** Scans that wait for rows. */
+  readonly slices: Set<number>;
+  /** Somebody began to wait in this step. */
+  wanted: boolean;
+  /** Which of the sources is asked. */
+  turn: number;
+  /** Since when no source has answered; undefined when the last one did. */
+  failingSinceMs: number | undefined;
+  why: string;
+  backgroundArmed: boolean;
+  retryArmed: boolean;
+  rows: number;
+  bytes: number;
+  startedAtMs: number;
+}
+
 /** Reads the log record by record until `lsn` is reached. */
 export interface CatchUp {
   ticket: Ticket;
@@ -94,6 +134,7 @@ export type Mode =
       tailTicket: Ticket;
       catchUp: CatchUp | undefined;
       copy: CopyRun | undefined;
+      attach: AttachRun | undefined;
       copyTries: number;
     }
   /** Backup at the tail. */
@@ -193,6 +234,7 @@ export interface ShardState {
   freshAsk: { readonly ticket: Ticket; readonly askedAtMs: number } | undefined;
   /** The primary said it was at this LSN when asked; fresh once applied. */
   freshTarget: { readonly lsn: number; readonly askedAtMs: number } | undefined;
+  readonly pulls: Pulls;
   readonly recent: FragmentRecordAt[];
   recentBytes: number;
   watchers: Watcher[];
@@ -246,6 +288,8 @@ export type ShardMessage =
   | { readonly kind: "resume" }
   /** The next record may be gathered. */
   | { readonly kind: "pump" }
+  /** Rows that were missing are here. */
+  | { readonly kind: "pulled" }
   | WorldMessage;
 
 /** What a shard tells its node. */

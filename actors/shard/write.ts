@@ -3,12 +3,13 @@
 // W2 answers leave when their record is stored (I1), whatever mode the shard is in by then. W3 a record that another overtook was not stored, and its requests
 //    are answered NOT_PRIMARY (they may be tried again elsewhere with the same request id).
 // W4 a refusal without a record in the same batch leaves only where a strong read may: a deposed primary would refuse on old rows.
+// W5 a write of a sparse replica waits for the rows that it touches, and so does a later one of the same rows: writes of one row keep their order.
 
 import { limits } from "../../src/config/limits.js";
 import { createBatch } from "../../src/fragment/batch.js";
 import { contains } from "../../src/fragment/range.js";
 import { encodeRecord, type FragmentRecord } from "../../src/fragment/record.js";
-import { judge } from "../../src/fragment/replica.js";
+import { isSparse, judge, latin1 } from "../../src/fragment/replica.js";
 import type { AppendResult } from "../../src/kernel/appender.js";
 import type { Effect, Effects } from "../../src/kernel/effect.js";
 import { type Fault, type FaultCode, fault } from "../../src/kernel/fault.js";
@@ -18,6 +19,7 @@ import { deadlinePassed, noLease, notPrimary, refuse, refuseAll, report, wrongFr
 import { apply, incident, nextStampMs, publishStatus, readRecord } from "./apply.js";
 import { fallBehind } from "./follow.js";
 import { open, openTimer, submitMark } from "./open.js";
+import { lacksAny } from "./pull.js";
 import { mayRead, resumeReads } from "./read.js";
 import type { Done, Flight, ShardState, WriteJob } from "./state.js";
 
@@ -65,20 +67,44 @@ function gather(state: ShardState, epoch: number, context: Context): Effects {
   const batch = createBatch(state.replica, state.wiring.store, state.window);
   const answers: Done[] = [];
   const jobs: WriteJob[] = [];
+  const waiting = createWaiting(state);
   let taken = 0;
   for (const job of state.writes) {
+    taken++;
+    if (job.deadlineAtMs > context.nowMs && waiting.takes(job)) continue;
     const result =
       job.deadlineAtMs <= context.nowMs ? ({ op: "fault", fault: deadlinePassed() } as const) : batch.add(job.op);
-    if (result === "full") break;
+    if (result === "full") {
+      taken--;
+      break;
+    }
     answers.push({ slot: job.slot, result });
     jobs.push(job);
     state.writeBytes -= job.bytes;
-    taken++;
   }
-  state.writes = state.writes.slice(taken);
+  state.writes = [...waiting.jobs, ...state.writes.slice(taken)];
+  if (answers.length === 0) return [];
   // Nothing to log: only repeated, refused or late requests. What they rest on is in the log already.
   if (batch.changes.length === 0) return [report(state, unfenced(state, answers, context)), ...pump(state, context)];
   return send(state, epoch, context, batch, answers, jobs);
+}
+
+/** Keeps what waits for rows (W5). */
+function createWaiting(state: ShardState): { readonly jobs: WriteJob[]; takes(job: WriteJob): boolean } {
+  const jobs: WriteJob[] = [];
+  if (!isSparse(state.replica)) return { jobs, takes: () => false };
+  const positions = new Set<string>();
+  return {
+    jobs,
+    takes(job) {
+      const names = job.op.steps.map(({ position }) => latin1.decode(position));
+      if (!names.some((name) => positions.has(name)) && !lacksAny(state, job)) return false;
+      for (const name of names) positions.add(name);
+      jobs.push(job);
+      state.pulls.wanted = true;
+      return true;
+    },
+  };
 }
 
 /** No append stands behind these answers: a refusal tells what a row is, so it needs what a strong read needs (W4). */

@@ -39,6 +39,8 @@ export const limits = {
   /** Rows a shard looks at in one step of a scan or aggregate, so that nothing holds the event loop. */
   sliceRows: 256,
   sliceBytes: 512 * 1024,
+  /** Rows that a sparse replica asks for by position in one pull. */
+  pullPositions: 1024,
   deadlineMs: 60_000,
   defaultDeadlineMs: 5_000,
   watchWaitMs: 30_000,

@@ -2,6 +2,7 @@
 //   0x01            the store's own identity and boot count (kept by the world)
 //   0x02 fragment   one replica's bookkeeping
 //   0x03 fragment lsn   the request ids of one record (I5)
+//   0x05 shelf position   a mark: what this sparse replica holds of the position, a row or none, is the truth (see `sparse`)
 //   0x10 shelf position   one row: version (float64, big-endian), then the encoded document
 // L1 rows of a replica lie on a numbered shelf, in position order: a split is a change of bookkeeping, no row moves.
 // L2 all keys are binary and compare as bytes.
@@ -12,6 +13,7 @@ import type { Position, PositionRange } from "../table/table.js";
 
 const bookkeepingRoom = 0x02;
 const windowRoom = 0x03;
+const markRoom = 0x05;
 const rowRoom = 0x10;
 const numberBytes = 8;
 const shelfBytes = 4;
@@ -44,7 +46,11 @@ export function rowKeyBytes(position: Position): number {
 
 /** Fills `into`, which has `rowKeyBytes(position)` bytes. */
 export function writeRowKey(into: Bytes, shelf: number, position: Position): void {
-  into[0] = rowRoom;
+  writeKey(into, rowRoom, shelf, position);
+}
+
+function writeKey(into: Bytes, room: number, shelf: number, position: Position): void {
+  into[0] = room;
   into[1] = shelf >>> 24;
   into[2] = shelf >>> 16;
   into[3] = shelf >>> 8;
@@ -63,6 +69,20 @@ export function rowRange(shelf: number, range: PositionRange): { readonly from: 
   return {
     from: rowKey(shelf, range.from),
     to: range.to === undefined ? rowKey(shelf + 1, emptyBytes) : rowKey(shelf, range.to),
+  };
+}
+
+export function markKey(shelf: number, position: Position): Bytes {
+  const key = new Uint8Array(rowKeyBytes(position));
+  writeKey(key, markRoom, shelf, position);
+  return key;
+}
+
+/** The marks of a shelf within a range of positions. */
+export function markRange(shelf: number, range: PositionRange): { readonly from: Bytes; readonly to: Bytes } {
+  return {
+    from: markKey(shelf, range.from),
+    to: range.to === undefined ? markKey(shelf + 1, emptyBytes) : markKey(shelf, range.to),
   };
 }
 

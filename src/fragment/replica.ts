@@ -3,6 +3,7 @@
 //    A record of an older epoch (`staleEpoch`) is passed over by every replica: a later record with the same LSN takes its place in the chain.
 // P2 rows, position and request window change in one commit (I6).
 // P3 a copy under way (`copying`) or one whose log has not yet reached `wholeLsn` is not whole: it is no source, no primary, and serves no read.
+// P4 a sparse replica (`missing` is not empty) is not whole either, but follows the log; as primary it serves what it has, and waits for what it lacks (see `sparse`).
 
 import { type Bytes, sameBytes } from "../kernel/bytes.js";
 import type { StoreWrite } from "../kernel/effect.js";
@@ -11,6 +12,7 @@ import type { FragmentId } from "../protocol/subjects.js";
 import type { PositionRange } from "../table/table.js";
 import { bookkeepingKey, rowKeyBytes, rowValueBytes, windowKey, writeRowKey, writeRowValue } from "./layout.js";
 import { type FragmentRecord, versionOf, zeroHash } from "./record.js";
+import { type Missing, markWrites } from "./sparse.js";
 import { encodeWindowEntry } from "./window.js";
 
 export interface Replica {
@@ -29,6 +31,9 @@ export interface Replica {
   stampMs: number;
   rows: number;
   bytes: number;
+  /** What a sparse replica lacks: rows that no record touched after `baseLsn`. Empty: nothing. */
+  missing: Missing;
+  baseLsn: number;
 }
 
 export type Verdict = "apply" | "old" | "gap" | "diverged" | "staleEpoch";
@@ -47,11 +52,22 @@ export function emptyReplica(fragment: FragmentId, shelf: number, range: Positio
     stampMs: 0,
     rows: 0,
     bytes: 0,
+    missing: [],
+    baseLsn: 0,
   };
 }
 
 export function isWhole(replica: Replica): boolean {
-  return !replica.copying && replica.lsn >= replica.wholeLsn;
+  return isSettled(replica) && !isSparse(replica);
+}
+
+export function isSparse({ missing }: Replica): boolean {
+  return missing.length > 0;
+}
+
+/** What is here is as of `lsn`: it can follow the log, and lead. */
+export function isSettled({ copying, lsn, wholeLsn }: Replica): boolean {
+  return !copying && lsn >= wholeLsn;
 }
 
 /** What `record` is to this replica (P1). */
@@ -71,6 +87,7 @@ export function applyRecord(
   forgottenLsns: readonly number[],
 ): StoreWrite[] {
   const writes = rowWrites(replica.shelf, record);
+  writes.push(...markWrites(replica.shelf, replica.missing, record.changes));
   if (record.requests.length > 0) {
     writes.push({
       key: windowKey(replica.fragment, record.lsn),
@@ -112,7 +129,7 @@ function rowWrites(shelf: number, { lsn, changes }: FragmentRecord): StoreWrite[
 export const latin1 = new TextDecoder("latin1");
 
 export function bookkeeping(replica: Replica): StoreWrite {
-  const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, stampMs, rows, bytes } = replica;
+  const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, stampMs, rows, bytes, missing, baseLsn } = replica;
   return {
     key: bookkeepingKey(replica.fragment),
     value: pack({
@@ -128,6 +145,7 @@ export function bookkeeping(replica: Replica): StoreWrite {
       bytes,
       from: replica.range.from,
       to: replica.range.to ?? null,
+      ...(missing.length === 0 ? {} : { missing: missing.map((range) => [range.from, range.to ?? null]), baseLsn }),
     }),
   };
 }
@@ -142,6 +160,8 @@ export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | u
   if (!numbers.every((number) => typeof number === "number" && Number.isFinite(number))) return undefined;
   if (!(hash instanceof Uint8Array) || !(from instanceof Uint8Array)) return undefined;
   if (to !== null && !(to instanceof Uint8Array)) return undefined;
+  const missing = readMissing(kept.missing ?? []);
+  if (missing === undefined) return undefined;
   return {
     fragment,
     shelf: shelf as number,
@@ -155,5 +175,19 @@ export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | u
     stampMs: stampMs as number,
     rows: rows as number,
     bytes: bytes as number,
+    missing,
+    baseLsn: typeof kept.baseLsn === "number" ? kept.baseLsn : 0,
   };
+}
+
+function readMissing(kept: unknown): Missing | undefined {
+  if (!Array.isArray(kept)) return undefined;
+  const missing: PositionRange[] = [];
+  for (const range of kept) {
+    if (!Array.isArray(range)) return undefined;
+    const [from, to] = range as unknown[];
+    if (!(from instanceof Uint8Array) || (to !== null && !(to instanceof Uint8Array))) return undefined;
+    missing.push({ from, to: to ?? undefined });
+  }
+  return missing;
 }

@@ -43,7 +43,8 @@ const progress = z.object({
 
 const status = z.object({
   fragment: count,
-  state: z.enum(["opening", "serving", "following", "behind", "copying", "faulted"]),
+  state: z.enum(["opening", "serving", "following", "attached", "behind", "copying", "faulted"]),
+  sparse: z.boolean(),
   epoch: count,
   lsn: count,
   markerLsn: count,

@@ -11,9 +11,12 @@ export interface ReplicaStatus {
   readonly fragment: FragmentId;
   /**
    * `opening`: primary of `epoch`, not serving yet. `serving`: primary of `epoch`, its marker is in the log. `following`: a backup at the log's tail.
+   * `attached`: the same, but rows are missing here (`sparse`): no backup yet.
    * `copying`: behind the trimmed log, pulls a snapshot. `behind`: a backup reading the log. `faulted`: closed, see incidents.
    */
-  readonly state: "opening" | "serving" | "following" | "behind" | "copying" | "faulted";
+  readonly state: "opening" | "serving" | "following" | "attached" | "behind" | "copying" | "faulted";
+  /** Rows are missing here; they are pulled from a whole replica. */
+  readonly sparse: boolean;
   /** Highest epoch that the replica knows of: the ledger's, or what the log shows beyond it. */
   readonly epoch: number;
   readonly lsn: number;

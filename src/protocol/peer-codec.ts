@@ -1,6 +1,7 @@
 // Peer codec. Owns the check of what peers say to each other. Bodies are plain msgpack maps.
 
 import { z } from "zod";
+import { limits } from "../config/limits.js";
 import { type Fault, fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
 import type { PeerAnswer, PeerRequest } from "./peer.js";
 
@@ -11,6 +12,15 @@ const request = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("position"), fragment: whole, epoch: whole }),
   z.object({ kind: z.literal("fresh"), fragment: whole }),
   z.object({ kind: z.literal("copy"), fragment: whole, cursor: bytes, maxBytes: whole }),
+  z.object({ kind: z.literal("window"), fragment: whole, after: bytes, maxBytes: whole }),
+  z.object({
+    kind: z.literal("pull"),
+    fragment: whole,
+    baseLsn: whole,
+    positions: z.array(bytes).max(limits.pullPositions),
+    range: z.object({ from: bytes, to: bytes.nullable(), reverse: z.boolean() }).nullable(),
+    maxBytes: whole,
+  }),
 ]);
 
 const position = z.object({
@@ -20,6 +30,7 @@ const position = z.object({
   epoch: whole,
   hash: bytes,
   partial: z.boolean(),
+  sparse: z.boolean(),
 });
 const slice = z.object({
   fragment: whole,
@@ -32,6 +43,28 @@ const slice = z.object({
   hash: bytes,
   digest: bytes,
 });
+const window = z.object({
+  fragment: whole,
+  entries: z.array(z.tuple([bytes, bytes])),
+  done: z.boolean(),
+  lsn: whole,
+  seq: whole,
+  epoch: whole,
+  hash: bytes,
+  stampMs: z.number(),
+  rows: whole,
+  bytes: whole,
+  digest: bytes,
+});
+const pulled = z.object({
+  fragment: whole,
+  lsn: whole,
+  hash: bytes,
+  found: z.array(z.tuple([bytes, bytes.nullable()])),
+  rows: z.array(z.tuple([bytes, bytes])),
+  covered: z.object({ from: bytes, to: bytes.nullable() }).nullable(),
+  digest: bytes,
+});
 const faultShape = z.custom<Fault>(
   (value) => typeof value === "object" && value !== null && isFaultCode((value as { code?: unknown }).code),
 );
@@ -39,6 +72,8 @@ const answer = z.union([
   z.object({ position }),
   z.object({ freshLsn: whole }),
   z.object({ slice }),
+  z.object({ window }),
+  z.object({ pulled }),
   z.object({ fault: faultShape }),
 ]);
 

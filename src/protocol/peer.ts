@@ -1,4 +1,4 @@
-// Peer. Owns what replicas ask each other, node to node: positions before a primary opens, and copies of fragments.
+// Peer. Owns what replicas ask each other, node to node: positions before a primary opens, copies of fragments, and the rows that a sparse replica lacks.
 
 import type { Bytes } from "../kernel/bytes.js";
 import type { Fault } from "../kernel/fault.js";
@@ -13,7 +13,26 @@ export type PeerRequest =
   /** How far is the primary now? Answered only under its lease; lets a backup prove how fresh it is. */
   | { readonly kind: "fresh"; readonly fragment: FragmentId }
   /** The next slice of a fragment, in key order from `cursor` (empty at the start); at most `maxBytes`. */
-  | { readonly kind: "copy"; readonly fragment: FragmentId; readonly cursor: Bytes; readonly maxBytes: number };
+  | { readonly kind: "copy"; readonly fragment: FragmentId; readonly cursor: Bytes; readonly maxBytes: number }
+  /** The request window and the place in the log, to attach a sparse replica: entries after the one whose key is `after` (empty at the start). */
+  | { readonly kind: "window"; readonly fragment: FragmentId; readonly after: Bytes; readonly maxBytes: number }
+  /** What a sparse replica lacks: the rows at `positions`, and those of `range` from its start (or end). Answered by a whole replica at `baseLsn` or beyond. */
+  | {
+      readonly kind: "pull";
+      readonly fragment: FragmentId;
+      readonly baseLsn: number;
+      readonly positions: readonly Bytes[];
+      readonly range: PullRange | null;
+      readonly maxBytes: number;
+    };
+
+export interface PullRange {
+  readonly from: Bytes;
+  /** Null: to the end of the key space. */
+  readonly to: Bytes | null;
+  /** Begin at the end. */
+  readonly reverse: boolean;
+}
 
 export interface ReplicaPosition {
   readonly fragment: FragmentId;
@@ -24,6 +43,8 @@ export interface ReplicaPosition {
   readonly hash: Bytes;
   /** A copy is under way here: not a source, and its LSN says nothing about completeness. */
   readonly partial: boolean;
+  /** Partial because rows are missing, not records: its LSN is true, and it becomes whole from other replicas. */
+  readonly sparse: boolean;
 }
 
 export interface CopySlice {
@@ -41,8 +62,40 @@ export interface CopySlice {
   readonly digest: Bytes;
 }
 
+export interface WindowSlice {
+  readonly fragment: FragmentId;
+  /** LSN key (eight bytes) and value of each entry. */
+  readonly entries: readonly (readonly [Bytes, Bytes])[];
+  readonly done: boolean;
+  /** Position of the source when it read this slice, the fragment's time, and its size. */
+  readonly lsn: number;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly hash: Bytes;
+  readonly stampMs: number;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly digest: Bytes;
+}
+
+export interface PulledRows {
+  readonly fragment: FragmentId;
+  /** Position of the source when it read them. */
+  readonly lsn: number;
+  readonly hash: Bytes;
+  /** For the first of the positions asked for (all that fit): the row as stored, or null where there is none. */
+  readonly found: readonly (readonly [Bytes, Bytes | null])[];
+  /** All rows of `covered`, the part of the range that was read. */
+  readonly rows: readonly (readonly [Bytes, Bytes])[];
+  readonly covered: { readonly from: Bytes; readonly to: Bytes | null } | null;
+  /** XXH64 over keys and values. */
+  readonly digest: Bytes;
+}
+
 export type PeerAnswer =
   | { readonly position: ReplicaPosition }
   | { readonly freshLsn: number }
   | { readonly slice: CopySlice }
+  | { readonly window: WindowSlice }
+  | { readonly pulled: PulledRows }
   | { readonly fault: Fault };

@@ -476,6 +476,7 @@ export class ScriptedNode {
           lsn: epoch * 100 + (this.appended.get(id) ?? 0),
           markerLsn: epoch * 100,
           durableSeq: 100 + epoch,
+          sparse: false,
           rows: 0,
           bytes: 0,
           verified: primary === this.id ? this.verified.get(id) : undefined,

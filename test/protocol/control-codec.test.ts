@@ -30,6 +30,7 @@ const heartbeat: Heartbeat = {
       lsn: 9,
       markerLsn: 5,
       durableSeq: 100,
+      sparse: false,
       rows: 3,
       bytes: 300,
       verified: { lsn: 8, agree: ["n1"], differ: [{ node: "n2", from: "a", to: "" }] },

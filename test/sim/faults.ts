@@ -3,7 +3,7 @@
 //    records only while every host has been up and connected for a while.
 
 import { bookkeepingKey } from "../../src/fragment/layout.js";
-import { isWhole, readBookkeeping } from "../../src/fragment/replica.js";
+import { isSettled, readBookkeeping } from "../../src/fragment/replica.js";
 import type { Random } from "../../src/kernel/random.js";
 import type { LedgerEvent } from "../../src/ledger/event.js";
 import { decodeLedgerRecord } from "../../src/ledger/record.js";
@@ -410,7 +410,7 @@ export class Faults {
       for (const store of stores) {
         const kept = store.get(bookkeepingKey(fragment));
         const replica = kept === undefined ? undefined : readBookkeeping(fragment, kept);
-        if (replica !== undefined && isWhole(replica)) belowSeq = Math.min(belowSeq, replica.seq);
+        if (replica !== undefined && isSettled(replica)) belowSeq = Math.min(belowSeq, replica.seq);
       }
     }
     if (!Number.isFinite(belowSeq) || belowSeq <= (world.log.records(name)[0]?.seq ?? 0)) return false;
