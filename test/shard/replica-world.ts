@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import type { Assignment, Board, ShardMessage, ShardReport } from "../../actors/shard/state.js";
 import { createShard } from "../../actors/shard.js";
 import { defaultTiming } from "../../src/config/limits.js";
+import { bookkeepingKey } from "../../src/fragment/layout.js";
 import { decodeRecord } from "../../src/fragment/record.js";
+import { readBookkeeping } from "../../src/fragment/replica.js";
 import type { Store, StoreEntry } from "../../src/fragment/store.js";
 import { compareBytes, toHex } from "../../src/kernel/bytes.js";
 import type { AppendOutcome, Effect, LogRecord, ReadOutcome, ReplyTo } from "../../src/kernel/effect.js";
@@ -259,7 +261,7 @@ export class Node implements World {
     epoch: number,
     primary: string,
     live: readonly string[],
-    wish: { activatedLsn?: number; all?: readonly string[] } = {},
+    wish: { activatedLsn?: number; all?: readonly string[]; sources?: readonly string[] } = {},
   ): void {
     const assignment: Assignment = {
       epoch,
@@ -267,6 +269,7 @@ export class Node implements World {
       activatedLsn: wish.activatedLsn ?? 0,
       livePeers: live,
       peers: wish.all ?? live,
+      sparse: wish.sources === undefined ? undefined : { sources: wish.sources },
     };
     this.tell({ kind: "assign", assignment });
   }
@@ -321,7 +324,8 @@ export class Node implements World {
     for (const ask of this.asks.splice(0))
       this.tell({ kind: "answered", ticket: ask.ticket, outcome: { kind: "timeout" } });
   }
-  private answerTo(ask: Ask): unknown {
+  /** What this node answers to `ask` of another. */
+  answerTo(ask: Ask): unknown {
     const reply = this.replies.size + 1;
     this.tell({ kind: "peer", request: must(decodePeerRequest(ask.body)), from: { reply } });
     const body = this.replies.get(reply);
@@ -335,6 +339,15 @@ export class Node implements World {
   }
   is(state: string): boolean {
     return this.state === state;
+  }
+  /** Pieces of the key space that the stored replica lacks. */
+  get missingRanges(): number {
+    const kept = this.store.get(bookkeepingKey(fragment));
+    return (kept === undefined ? undefined : readBookkeeping(fragment, kept))?.missing.length ?? 0;
+  }
+  /** Whether rows are missing here. */
+  get sparse(): boolean | undefined {
+    return this.board.statuses.get(fragment)?.sparse;
   }
   get lsn(): number | undefined {
     return this.board.statuses.get(fragment)?.lsn;
