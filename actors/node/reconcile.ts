@@ -16,6 +16,7 @@ import { readBookkeeping } from "../../src/fragment/replica.js";
 import type { Effect, Effects } from "../../src/kernel/effect.js";
 import { fault } from "../../src/kernel/fault.js";
 import { replicasOn } from "../../src/ledger/lookup.js";
+import type { MovePhase } from "../../src/ledger/move.js";
 import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
 import { pack, unpack } from "../../src/protocol/codec.js";
 import { type FragmentId, partitionOfFragment, streams } from "../../src/protocol/subjects.js";
@@ -27,6 +28,7 @@ import type { NodeState, Seen, ShardSlot } from "./state.js";
 const clusterRoom = 0x04;
 const respawnMs = 200;
 const respawnsAtMost = 8;
+const sparsePhases: ReadonlySet<MovePhase> = new Set(["copying", "handingOver", "pulling"]);
 
 /** First free shelf: beyond every shelf that rows or bookkeeping use. */
 export function firstFreeShelf(state: Pick<NodeState, "wiring">): number {
@@ -98,7 +100,18 @@ function assignmentOf(state: NodeState, view: ClusterView, fragment: FragmentVie
     activatedLsn: fragment.activatedLsn,
     peers,
     livePeers: peers.filter((node) => view.nodes.get(node)?.state === "up"),
+    sparse: sparseOf(state, view, fragment),
   };
+}
+
+/** The destination of a move by copy-on-write starts without rows. The source is asked last: it is the one that is to be relieved. */
+function sparseOf(state: NodeState, view: ClusterView, fragment: FragmentView): Assignment["sparse"] {
+  const move = view.moves.get(view.moving.get(fragment.id) ?? 0);
+  if (move?.strategy !== "copy-on-write" || move.to !== state.config.id || !sparsePhases.has(move.phase))
+    return undefined;
+  const ready = fragment.replicas.filter(({ node, state: is }) => is === "ready" && node !== move.to);
+  const sources = ready.map(({ node }) => node).sort((a, b) => Number(a === move.from) - Number(b === move.from));
+  return { sources };
 }
 
 function sameAssignment(a: Assignment, b: Assignment): boolean {
@@ -107,7 +120,8 @@ function sameAssignment(a: Assignment, b: Assignment): boolean {
     a.primary === b.primary &&
     a.activatedLsn === b.activatedLsn &&
     a.peers.join() === b.peers.join() &&
-    a.livePeers.join() === b.livePeers.join()
+    a.livePeers.join() === b.livePeers.join() &&
+    a.sparse?.sources.join() === b.sparse?.sources.join()
   );
 }
 

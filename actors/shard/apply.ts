@@ -9,7 +9,7 @@ import { createWindow, decodeWindowEntry } from "../../src/fragment/window.js";
 import type { Effect, Effects, LogRecord } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Incident, IncidentKind } from "../../src/ledger/event.js";
-import type { ReplicaStatus } from "../../src/protocol/control.js";
+import type { CopyProgress, ReplicaStatus } from "../../src/protocol/control.js";
 import { serveWatchers } from "./changes.js";
 import type { ShardState } from "./state.js";
 
@@ -115,6 +115,7 @@ export function publishStatus(state: ShardState): void {
     durableSeq: isSettled(replica) ? state.durableSeq : 0,
     rows: replica.rows,
     bytes: replica.bytes,
+    progress: isSparse(replica) ? pullProgress(state) : undefined,
   };
   if (isUrgent(board.statuses.get(config.fragment), status)) board.urgent = true;
   board.statuses.set(config.fragment, status);
@@ -123,7 +124,24 @@ export function publishStatus(state: ShardState): void {
 
 /** A step that moves, openings and repairs wait for. */
 function isUrgent(before: ReplicaStatus | undefined, now: ReplicaStatus): boolean {
-  return before?.state !== now.state || before.epoch !== now.epoch || before.verified?.lsn !== now.verified?.lsn;
+  return (
+    before?.state !== now.state ||
+    before.sparse !== now.sparse ||
+    before.epoch !== now.epoch ||
+    before.verified?.lsn !== now.verified?.lsn
+  );
+}
+
+function pullProgress({ replica, pulls, stepAtMs }: ShardState): CopyProgress {
+  const spentMs = pulls.startedAtMs === 0 ? 0 : stepAtMs - pulls.startedAtMs;
+  return {
+    rows: pulls.rows,
+    bytes: pulls.bytes,
+    totalRows: Math.max(0, replica.rows),
+    totalBytes: Math.max(0, replica.bytes),
+    lagLsn: 0,
+    bytesPerSecond: spentMs <= 0 ? 0 : Math.round((pulls.bytes / spentMs) * 1000),
+  };
 }
 
 function statusName(state: ShardState): ReplicaStatus["state"] {

@@ -79,7 +79,6 @@ export function pullOn(state: ShardState): Effects {
   const effects = armBackground(state);
   if (!pulls.wanted || pulls.retryArmed) return effects;
   pulls.wanted = false;
-  if (pulls.startedAtMs === 0) pulls.startedAtMs = state.stepAtMs;
   return [...effects, ...pullPositions(state), ...pullForScans(state)];
 }
 
@@ -168,6 +167,7 @@ function send(state: ShardState, what: Omit<PullRun, "source">): Effects {
   const { pulls, config, replica, tickets } = state;
   const source = sourceOf(state);
   if (source === undefined) return failed(state, what.background, "no other replica is up");
+  if (pulls.startedAtMs === 0) pulls.startedAtMs = state.stepAtMs;
   const ticket = tickets.next();
   pulls.runs.set(ticket, { ...what, source });
   const body: PeerRequest = {
