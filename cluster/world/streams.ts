@@ -7,7 +7,7 @@
 import { type Fault, fail, fault, ok, type Result } from "../../src/kernel/fault.js";
 import { streams, subjects } from "../../src/protocol/subjects.js";
 import type { Inbox } from "./inbox.js";
-import { callApiLater, type Fields, fieldsOf, jsErrors } from "./jetstream.js";
+import { type ApiError, callApiLater, type Fields, fieldsOf, jsErrors } from "./jetstream.js";
 
 export interface StreamsWish {
   readonly partitions: number;
@@ -133,7 +133,7 @@ export async function ensureStream(
     if (created.kind === "ok") return ok("made");
     if (created.kind === "error") {
       why = created.error.words;
-      const smaller = smallerThan(spec, created.error.errCode);
+      const smaller = smallerThan(spec, created.error);
       if (smaller !== undefined) return ensureStream(inbox, smaller, replicas);
       if (!mayPass(created.error.errCode, created.error.code)) return fail("ENGINE", refusalWords(spec.name, why));
     }
@@ -142,10 +142,15 @@ export async function ensureStream(
 }
 
 /** A history that finds no room is kept shorter. */
-function smallerThan(spec: StreamSpec, errCode: number): StreamSpec | undefined {
-  const noRoom: readonly number[] = [jsErrors.storageResources, jsErrors.insufficientResources];
-  if (spec.maxAgeMs === undefined || !noRoom.includes(errCode) || spec.maxBytes <= leastLoadBytes) return undefined;
+function smallerThan(spec: StreamSpec, error: ApiError): StreamSpec | undefined {
+  if (spec.maxAgeMs === undefined || !lacksRoom(error) || spec.maxBytes <= leastLoadBytes) return undefined;
   return { ...spec, maxBytes: Math.max(leastLoadBytes, Math.floor(spec.maxBytes / 4)) };
+}
+
+/** One of several servers says it only in words. */
+export function lacksRoom({ errCode, words }: Pick<ApiError, "errCode" | "words">): boolean {
+  if (errCode === jsErrors.noSuitablePeers) return words.includes("insufficient storage");
+  return errCode === jsErrors.storageResources || errCode === jsErrors.insufficientResources;
 }
 
 /** A refusal that another try may overcome: somebody else made it first, or the cluster has no leader or not all its servers yet. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Engine } from "../../cluster/engine/nats-server.js";
 import { until } from "../../cluster/engine/until.js";
 import { appendOutcome } from "../../cluster/world/log.js";
-import { ensureStream, ensureStreams, mayPass, wantedStreams } from "../../cluster/world/streams.js";
+import { ensureStream, ensureStreams, lacksRoom, mayPass, wantedStreams } from "../../cluster/world/streams.js";
 import type { AppendOutcome } from "../../src/kernel/effect.js";
 import { streams } from "../../src/protocol/subjects.js";
 import { type Calls, group0, unwrap, WorldBench, wish, wordsOf } from "./support.js";
@@ -180,6 +180,13 @@ describe("world: streams and log", () => {
       [mayPass(10008, 503), mayPass(10005, 400), mayPass(10058, 400), mayPass(10074, 500)],
       [true, true, true, false],
     );
+  });
+
+  it("knows a lack of room from a lack of servers", () => {
+    const words = "no suitable peers for placement";
+    assert.ok(lacksRoom({ errCode: 10005, words: `${words}, insufficient storage` }));
+    assert.ok(!lacksRoom({ errCode: 10005, words: `${words}, peer offline` }));
+    assert.ok(lacksRoom({ errCode: 10047, words: "insufficient storage resources available" }));
   });
 
   it("appends on many fragments at once", async () => {
