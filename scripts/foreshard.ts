@@ -8,6 +8,7 @@ import { addExportCommand } from "./cli/export.js";
 import { exitCodes, report } from "./cli/failure.js";
 import { addForecastCommand } from "./cli/forecast.js";
 import { addImportCommand } from "./cli/import.js";
+import { addMoveCommands } from "./cli/moves.js";
 import { endCalmlyOnClosedPipe } from "./cli/output.js";
 import { addRowCommands } from "./cli/rows.js";
 import { withCommon } from "./cli/session.js";
@@ -23,6 +24,7 @@ Examples:
   $ foreshard import load series.csv --key series,timestamp --types value:number
   $ foreshard aggregate load count sum:value --by series
   $ foreshard watch users
+  $ foreshard move users/16 --to n4 --watch
   $ foreshard forecast users
 
 A key is JSON when it reads as an array, number or object, else text; ["a", "b"] is a partition and a sort key.
@@ -38,6 +40,7 @@ function program(): Command {
   addImportCommand(command);
   addExportCommand(command);
   addClusterCommands(command);
+  addMoveCommands(command);
   addForecastCommand(command);
   return command;
 }

@@ -8,7 +8,8 @@ import { type Fault, fail, fault, type Result, retryOf } from "../../src/kernel/
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
-import type { AdminRequest } from "../../src/protocol/control.js";
+import { partitionOfMove } from "../../src/ledger/move.js";
+import type { AdminAnswer, AdminRequest } from "../../src/protocol/control.js";
 import { decodeAdminAnswer } from "../../src/protocol/control-codec.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import type { RouterConfig } from "../router.js";
@@ -17,6 +18,7 @@ import { createTableRequest, nameIn } from "./create-table.js";
 import type { Desk, Inquiry } from "./desk.js";
 import { faultIn } from "./faults.js";
 import type { Locations } from "./locations.js";
+import { listRequest, moveRequest, namedMove, replicasRequest } from "./move-requests.js";
 import { unknownTable } from "./refusals.js";
 
 export interface Admin {
@@ -24,6 +26,11 @@ export interface Admin {
   dropTable(inquiry: Inquiry, body: Fields, context: Context): Effects;
   drainNode(inquiry: Inquiry, body: Fields, draining: boolean, context: Context): Effects;
   removeNode(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  move(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  /** `cancel` before the hand-over, roll back after it. */
+  endMove(inquiry: Inquiry, body: Fields, cancel: boolean, context: Context): Effects;
+  moves(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  setReplicas(inquiry: Inquiry, body: Fields, context: Context): Effects;
   answered(ticket: Ticket, outcome: AskOutcome, context: Context): Effects | undefined;
   /** The pause of a refused order is over. */
   retry(context: Context): Effects;
@@ -37,8 +44,10 @@ interface Order {
   readonly request: AdminRequest;
   tries: number;
   maybeDone: boolean;
-  done(viewSeq: number): Effects;
+  done(answer: Done): Effects;
 }
+
+type Done = Extract<AdminAnswer, { done: true }>;
 
 export const adminTimer = "router/admin";
 const mostOrders = 256;
@@ -98,14 +107,14 @@ export function createAdmin(
     if (carried !== undefined) return onRefusal(order, carried);
     const answer = decodeAdminAnswer(outcome.body);
     if (!answer.ok) return desk.refuse(order.inquiry, answer.fault);
-    return "fault" in answer.value ? onRefusal(order, answer.value.fault) : order.done(answer.value.viewSeq);
+    return "fault" in answer.value ? onRefusal(order, answer.value.fault) : order.done(answer.value);
   }
 
   function onRefusal(order: Order, why: Fault): Effects {
     const retry = retryOf(why.code);
     if (retry === "ask") order.maybeDone = true;
     if (retry !== "no") return pause(order, why.message);
-    if (order.maybeDone && sameOutcome(order, why)) return order.done(0);
+    if (order.maybeDone && sameOutcome(order, why)) return order.done(doneBefore(why));
     return desk.refuse(order.inquiry, why);
   }
 
@@ -113,6 +122,9 @@ export function createAdmin(
   function sameOutcome({ request }: Order, why: Fault): boolean {
     if (request.kind === "dropTable") return why.code === "UNKNOWN_TABLE";
     if (request.kind === "removeNode") return why.code === "UNKNOWN_NODE";
+    if (request.kind === "moveFragment") return why.detail?.to === request.to;
+    if (request.kind === "cancelMove") return why.detail?.outcome === "cancelled";
+    if (request.kind === "rollbackMove") return why.detail?.outcome === "rolledBack";
     if (request.kind !== "createTable" || why.code !== "TABLE_EXISTS") return false;
     const found = locations.table(request.name)?.def;
     return (
@@ -131,19 +143,38 @@ export function createAdmin(
     return none;
   }
 
-  /** The node's request to every partition; answers when all have done it. */
-  function everywhere(inquiry: Inquiry, request: AdminRequest, context: Context): Effects {
+  /** A request to every partition; answers when all have done it. */
+  function everywhere(
+    inquiry: Inquiry,
+    request: AdminRequest,
+    context: Context,
+    summary: (answers: readonly Done[]) => object = () => ({ done: true }),
+  ): Effects {
     const views = locations.views();
-    let left = views.length;
+    const answers: Done[] = [];
     const effects: Effect[] = [];
     for (const { partition } of views) {
-      const done = (): Effects => {
-        left--;
-        return left === 0 ? desk.answer(inquiry, { done: true }) : none;
+      const done = (answer: Done): Effects => {
+        answers.push(answer);
+        return answers.length === views.length ? desk.answer(inquiry, summary(answers)) : none;
       };
       effects.push(...submit({ inquiry, partition, request, tries: 0, maybeDone: false, done }, context));
     }
     return effects;
+  }
+
+  /** To the leader of a table's partition. */
+  function toTable(
+    inquiry: Inquiry,
+    table: string,
+    request: AdminRequest,
+    context: Context,
+    summary: (answer: Done) => object,
+  ): Effects {
+    if (locations.table(table) === undefined) return desk.refuse(inquiry, unknownTable(table));
+    const done = (answer: Done): Effects => desk.answer(inquiry, summary(answer));
+    const partition = locations.partitionOf(table);
+    return submit({ inquiry, partition, request, tries: 0, maybeDone: false, done }, context);
   }
 
   function nodeIn(body: Fields): Result<string> {
@@ -195,6 +226,34 @@ export function createAdmin(
       if (!node.ok) return desk.refuse(inquiry, node.fault);
       return everywhere(inquiry, { kind: "removeNode", node: node.value }, context);
     },
+    move(inquiry, body, context) {
+      const request = moveRequest(body, inquiry.group);
+      if (!request.ok) return desk.refuse(inquiry, request.fault);
+      return toTable(inquiry, request.value.table, request.value, context, ({ move }) => ({ move: move ?? null }));
+    },
+    endMove(inquiry, body, cancel, context) {
+      const move = namedMove(body, cancel ? "cancelMove" : "rollbackMove");
+      if (!move.ok) return desk.refuse(inquiry, move.fault);
+      const by = inquiry.group;
+      const request: AdminRequest = { kind: cancel ? "cancelMove" : "rollbackMove", move: move.value, by };
+      const partition = partitionOfMove(move.value, Math.max(1, locations.views().length));
+      const done = (): Effects =>
+        desk.answer(inquiry, cancel ? { cancelled: move.value } : { rollingBack: move.value });
+      return submit({ inquiry, partition, request, tries: 0, maybeDone: false, done }, context);
+    },
+    moves(inquiry, body, context) {
+      const request = listRequest(body);
+      if (!request.ok) return desk.refuse(inquiry, request.fault);
+      return everywhere(inquiry, request.value, context, (answers) => ({
+        moves: answers.flatMap(({ moves }) => moves ?? []).sort((a, b) => a.startedMs - b.startedMs),
+      }));
+    },
+    setReplicas(inquiry, body, context) {
+      const request = replicasRequest(body);
+      if (!request.ok) return desk.refuse(inquiry, request.fault);
+      const { table, fragment, count } = request.value;
+      return toTable(inquiry, table, request.value, context, () => ({ table, fragment, replicas: count }));
+    },
     answered(ticket, outcome) {
       const order = asked.get(ticket);
       if (order === undefined) return undefined;
@@ -220,4 +279,9 @@ export function createAdmin(
       return effects;
     },
   };
+}
+
+/** What an earlier try did, as the refusal of the next one tells it. */
+function doneBefore({ detail }: Fault): Done {
+  return { done: true, viewSeq: 0, ...(typeof detail?.move === "number" ? { move: detail.move } : {}) };
 }

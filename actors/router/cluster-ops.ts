@@ -39,6 +39,11 @@ export const clusterOps: Readonly<Record<string, ClusterOp>> = {
   drain: (_kit, admin, inquiry, body, context) => admin.drainNode(inquiry, body, true, context),
   undrain: (_kit, admin, inquiry, body, context) => admin.drainNode(inquiry, body, false, context),
   removeNode: (_kit, admin, inquiry, body, context) => admin.removeNode(inquiry, body, context),
+  move: (_kit, admin, inquiry, body, context) => admin.move(inquiry, body, context),
+  cancelMove: (_kit, admin, inquiry, body, context) => admin.endMove(inquiry, body, true, context),
+  rollbackMove: (_kit, admin, inquiry, body, context) => admin.endMove(inquiry, body, false, context),
+  moves: (_kit, admin, inquiry, body, context) => admin.moves(inquiry, body, context),
+  replicas: (_kit, admin, inquiry, body, context) => admin.setReplicas(inquiry, body, context),
   /** Asked of a forecaster by the intake, which knows how to pass on. */
   forecast: (kit, _admin, inquiry) => kit.desk.refuse(inquiry, fault("INTERNAL", "forecasts are passed on")),
 };

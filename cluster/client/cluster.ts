@@ -52,6 +52,53 @@ export interface IncidentInfo {
   readonly fragments: readonly number[];
   readonly note: string;
 }
+export type MoveStrategy = "log-shipping" | "copy-on-write" | "leader-only";
+export interface MoveInfo {
+  readonly move: number;
+  readonly table: string;
+  readonly fragment: number;
+  readonly strategy: MoveStrategy;
+  readonly from: string;
+  readonly to: string;
+  /** The primary role moves along. */
+  readonly role: boolean;
+  readonly cause: string;
+  readonly by: string;
+  readonly why: string;
+  readonly phase: string;
+  readonly phases: readonly { readonly phase: string; readonly atMs: number; readonly note: string }[];
+  readonly startedMs: number;
+  /** When the copy should be there, 0 = no hurry. */
+  readonly deadlineMs: number;
+  readonly waitsFor: string;
+  readonly progress?: {
+    readonly rows: number;
+    readonly bytes: number;
+    readonly totalRows: number;
+    readonly totalBytes: number;
+    readonly lagLsn: number;
+    readonly bytesPerSecond: number;
+  };
+  /** Of a move that ended. */
+  readonly outcome?: "done" | "cancelled" | "rolledBack" | "failed";
+  readonly endedMs?: number;
+  readonly end?: string;
+}
+export interface MoveWish extends Deadline {
+  readonly table: string;
+  readonly fragment: number;
+  readonly to: string;
+  /** Whose replica goes (default: the primary's). */
+  readonly from?: string;
+  /** Default: leader-only where `to` holds a replica, else log-shipping. */
+  readonly strategy?: MoveStrategy;
+  /** Give the primary role to `to` although `from` is not primary. */
+  readonly role?: boolean;
+  /** The copy should be there by then. */
+  readonly withinMs?: number;
+  readonly why?: string;
+}
+
 export interface TableWish extends Deadline {
   readonly name: string;
   /** `hash` (default) spreads rows evenly; `range` keeps them in key order. */
@@ -108,6 +155,12 @@ export class Cluster {
     return (await this.ask("forecast", wish)) as unknown as ForecastAnswer;
   }
 
+  /** Moves under way, or those that ended, oldest first. */
+  async moves(history = false): Promise<readonly MoveInfo[]> {
+    const { moves } = await this.ask("moves", { history });
+    return moves as readonly MoveInfo[];
+  }
+
   private ask(op: string, body: object = {}): Promise<Fields> {
     return this.call(`foreshard.query._cluster.${op}`, given(body));
   }
@@ -136,6 +189,24 @@ export class Admin {
   /** Forgets a node that is down for good. */
   async removeNode(node: string): Promise<void> {
     await this.ask("removeNode", { node });
+  }
+
+  /** Answers when the move has begun, with its number. */
+  async move(wish: MoveWish): Promise<number> {
+    const { move } = await this.ask("move", wish);
+    return Number(move);
+  }
+  /** Before the hand-over. */
+  async cancelMove(move: number): Promise<void> {
+    await this.ask("cancelMove", { move });
+  }
+  /** After the hand-over, until the second verification has passed. */
+  async rollbackMove(move: number): Promise<void> {
+    await this.ask("rollbackMove", { move });
+  }
+  /** 0 = as the table says. */
+  async setReplicas(table: string, fragment: number, replicas: number): Promise<void> {
+    await this.ask("replicas", { table, fragment, replicas });
   }
 
   private ask(op: string, body: object): Promise<Fields> {

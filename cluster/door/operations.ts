@@ -96,4 +96,17 @@ export const clusterOperations: Readonly<Record<string, OperationInfo>> = {
   drain: { description: "move everything away from a node", body: "{node}", answer: "{done}" },
   undrain: { description: "let a drained node hold data again", body: "{node}", answer: "{done}" },
   removeNode: { description: "forget a node that is down", body: "{node}", answer: "{done}" },
+  move: {
+    description: "move a fragment's replica, or its primary role, to another node",
+    body: "{table, fragment, to, from?, strategy?, role?, withinMs?, why?}",
+    answer: "{move}",
+  },
+  cancelMove: { description: "end a move before its hand-over", body: "{move}", answer: "{cancelled}" },
+  rollbackMove: { description: "take a move back after its hand-over", body: "{move}", answer: "{rollingBack}" },
+  moves: { description: "moves under way, or past ones", body: "{history?}", answer: "{moves}" },
+  replicas: {
+    description: "give a fragment another number of replicas than its table; 0 takes that back",
+    body: "{table, fragment, replicas}",
+    answer: "{table, fragment, replicas}",
+  },
 };

@@ -1,4 +1,4 @@
-// Cluster commands. Owns `foreshard nodes|ring|fragments|incidents|drain|undrain|remove`.
+// Cluster commands. Owns `foreshard nodes|ring|fragments|incidents|undrain|remove`.
 
 import type { Command } from "commander";
 import type { Client } from "../../cluster/client/index.js";
@@ -21,7 +21,6 @@ export function addClusterCommands(program: Command): void {
   withCommon(program.command("incidents"))
     .description("what was found wrong, and what became of it")
     .action(async (_options: CommonOptions, command: Command) => incidents(common(command)));
-  addOrder(program, "drain", "move everything away from a node", (client, node) => client.admin.drain(node));
   addOrder(program, "undrain", "let a drained node hold data again", (client, node) => client.admin.undrain(node));
   addOrder(program, "remove", "forget a node that is down for good", (client, node) => client.admin.removeNode(node));
 }
