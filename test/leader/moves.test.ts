@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { MovePhase, Strategy } from "../../src/ledger/move.js";
 import type { FragmentView } from "../../src/ledger/view.js";
-import type { AdminAnswer, AdminRequest, MoveLine } from "../../src/protocol/control.js";
+import type { AdminAnswer, AdminRequest, MoveLine, ReplicaStatus } from "../../src/protocol/control.js";
 import { createTable, type ScriptedNode, Sim, timing } from "./world.js";
 
 interface Stage {
@@ -65,15 +65,18 @@ function phaseOf({ sim }: Stage): MovePhase | undefined {
 }
 
 /** Holds a move in `phase`: what it waits for does not come. Returns what lets it go on. */
-function hold(at: Stage, phase: MovePhase): () => void {
+function hold(at: Stage, phase: MovePhase, strategy: Strategy = "log-shipping"): () => void {
   const { sim, id } = at;
   const all = [...sim.nodes.values()];
+  const lacks = { sparse: strategy === "copy-on-write" };
   const away: Partial<Record<MovePhase, () => void>> = {
-    copying: () => node(at, at.to).odd.set(id, { state: "copying" }),
+    copying: () => node(at, at.to).odd.set(id, { state: "copying", ...lacks }),
     verifying: () => {
       for (const one of all) one.compare = () => undefined;
     },
-    handingOver: () => node(at, at.to).odd.set(id, { markerLsn: 0 }),
+    handingOver: () =>
+      node(at, at.to).odd.set(id, strategy === "copy-on-write" ? { ...lacks, state: "attached" } : { markerLsn: 0 }),
+    pulling: () => node(at, at.to).odd.set(id, lacks),
     verifyingAgain: () => {
       for (const one of all) {
         const { compare } = one;
@@ -105,6 +108,7 @@ const shippingPhases: readonly MovePhase[] = [
   "verifyingAgain",
   "decommissioning",
 ];
+const writingPhases: readonly MovePhase[] = ["copying", "handingOver", "pulling", "verifying", "decommissioning"];
 
 describe("moves", () => {
   it("ships a fragment with its primary role: every phase is in the ledger, the source goes last", () => {
@@ -231,80 +235,100 @@ describe("moves", () => {
   });
 });
 
+const phasesOf: Readonly<Record<string, readonly MovePhase[]>> = {
+  "log-shipping": shippingPhases,
+  "copy-on-write": writingPhases,
+};
+
+describe("moves by copy-on-write", () => {
+  const strategy = "copy-on-write";
+
+  it("gives the role to a destination that only follows the log; it counts as a copy once it has the rows", () => {
+    const at = stage();
+    const release = hold(at, "pulling", strategy);
+    start(at, { strategy });
+    at.sim.until("pulling", () => phaseOf(at) === "pulling");
+    at.sim.pass(30_000);
+    assert.equal(phaseOf(at), "pulling");
+    assert.equal(fragmentOf(at).primary, at.to);
+    assert.deepEqual(replicasOf(at), [at.from, at.other, `${at.to}?`].sort());
+    assert.match(lines(at)[0]?.waitsFor ?? "", /to pull what it lacks/);
+    release();
+    const { outcome, phases } = ended(at);
+    assert.equal(outcome, "done");
+    assert.deepEqual(phases, writingPhases);
+    assert.deepEqual([replicasOf(at), fragmentOf(at).primary], [[at.other, at.to].sort(), at.to]);
+  });
+
+  it("hands over again when the role was lost to a whole replica", () => {
+    const at = stage();
+    hold(at, "pulling", strategy);
+    start(at, { strategy });
+    at.sim.until("pulling", () => phaseOf(at) === "pulling");
+    restart(at, at.to, { sparse: true });
+    const times = (phase: MovePhase): number =>
+      [...at.sim.view().moves.values()].flatMap(({ phases }) => phases).filter((entry) => entry.phase === phase).length;
+    at.sim.until("handed over again", () => times("pulling") === 2);
+    assert.equal(fragmentOf(at).primary, at.to);
+    node(at, at.to).odd.delete(at.id);
+    const { outcome, phases } = ended(at);
+    assert.equal(outcome, "done");
+    assert.deepEqual(phases, [
+      "copying",
+      "handingOver",
+      "pulling",
+      "handingOver",
+      "pulling",
+      "verifying",
+      "decommissioning",
+    ]);
+  });
+
+  it("is rolled back while rows are missing at the destination, and refuses to be cancelled by then", () => {
+    const at = stage();
+    hold(at, "pulling", strategy);
+    const move = start(at, { strategy });
+    at.sim.until("pulling", () => phaseOf(at) === "pulling");
+    assert.match(said(at.sim.admin({ kind: "cancelMove", move, by: "tester" })), /NOT_POSSIBLE.*use rollback/);
+    assert.ok("done" in at.sim.admin({ kind: "rollbackMove", move, by: "tester" }));
+    assert.equal(ended(at).outcome, "rolledBack");
+    assert.deepEqual([replicasOf(at), fragmentOf(at).primary], [[at.from, at.other].sort(), at.from]);
+  });
+
+  it("goes back when the digests differ once all rows are there", () => {
+    const at = stage();
+    for (const one of at.sim.nodes.values())
+      one.compare = (_fragment, lsn) => ({
+        lsn,
+        agree: [at.from, at.other],
+        differ: [{ node: at.to, from: "k", to: "m" }],
+      });
+    start(at, { strategy });
+    const { outcome, end } = ended(at);
+    assert.equal(outcome, "rolledBack");
+    assert.match(end, /differs in keys from k to m/);
+    assert.deepEqual([replicasOf(at), fragmentOf(at).primary], [[at.from, at.other].sort(), at.from]);
+  });
+
+  it("gives a destination up that cannot open without what others hold", () => {
+    const at = stage();
+    hold(at, "handingOver", strategy);
+    start(at, { strategy });
+    at.sim.until("handingOver", () => phaseOf(at) === "handingOver");
+    node(at, at.to).odd.set(at.id, { state: "faulted", sparse: true });
+    assert.equal(ended(at).outcome, "failed");
+    assert.deepEqual(replicasOf(at), [at.from, at.other].sort());
+  });
+
+  it("relieves the primary only", () => {
+    const at = stage();
+    const refused = said(at.sim.admin(order(at, { strategy, from: at.other })));
+    assert.match(refused, /NOT_POSSIBLE.*relieves the primary, which is n\d/);
+  });
+});
+
 describe("moves under failures", () => {
-  for (const phase of shippingPhases) {
-    it(`goes on under the next leader: ${phase}`, () => {
-      const at = stage();
-      const release = hold(at, phase);
-      start(at);
-      at.sim.until(
-        phase,
-        () => phaseOf(at) === phase || (phase === "decommissioning" && at.sim.view().moves.size === 0),
-      );
-      at.sim.kill(at.sim.elected().at(-1) ?? "");
-      at.sim.until("another leader", () => at.sim.elected().length === 2);
-      release();
-      const { outcome, phases } = ended(at);
-      assert.equal(outcome, "done");
-      assert.deepEqual(phases, shippingPhases);
-      assert.deepEqual(replicasOf(at), [at.other, at.to].sort());
-    });
-  }
-
-  for (const phase of shippingPhases.slice(0, 4)) {
-    it(`leaves the fragment whole when the destination dies for good: ${phase}`, () => {
-      const at = stage();
-      hold(at, phase);
-      start(at);
-      at.sim.until(phase, () => phaseOf(at) === phase);
-      const lost = node(at, at.to);
-      lost.alive = false;
-      at.sim.hostDied(at.to, lost.incarnation);
-      const { outcome } = ended(at, timing.rebuildAfterMs + 10_000);
-      assert.equal(outcome, "failed");
-      assert.deepEqual(replicasOf(at), [at.from, at.other].sort());
-      at.sim.until("it serves", () => fragmentOf(at).activatedEpoch === fragmentOf(at).epoch);
-    });
-
-    it(`ends well when the destination comes back soon: ${phase}`, () => {
-      const at = stage();
-      const release = hold(at, phase);
-      start(at);
-      at.sim.until(phase, () => phaseOf(at) === phase);
-      restart(at, at.to);
-      release();
-      assert.equal(ended(at).outcome, "done");
-      assert.deepEqual(replicasOf(at), [at.other, at.to].sort());
-      assert.equal(fragmentOf(at).primary, at.to);
-    });
-
-    it(`goes on without the source: ${phase}`, () => {
-      const at = stage();
-      const release = hold(at, phase);
-      start(at);
-      at.sim.until(phase, () => phaseOf(at) === phase);
-      const lost = node(at, at.from);
-      lost.alive = false;
-      at.sim.hostDied(at.from, lost.incarnation);
-      at.sim.pass(1000);
-      release();
-      const { outcome } = ended(at, timing.rebuildAfterMs + 20_000);
-      assert.equal(outcome, "done");
-      assert.ok(replicasOf(at).includes(at.to) && replicasOf(at).includes(at.other), replicasOf(at).join());
-      assert.ok(!replicasOf(at).includes(at.from));
-    });
-
-    it(`ends well when the source comes back soon: ${phase}`, () => {
-      const at = stage();
-      const release = hold(at, phase);
-      start(at);
-      at.sim.until(phase, () => phaseOf(at) === phase);
-      restart(at, at.from);
-      release();
-      assert.equal(ended(at).outcome, "done");
-      assert.deepEqual(replicasOf(at), [at.other, at.to].sort());
-    });
-  }
+  for (const strategy of ["log-shipping", "copy-on-write"] as const) failEverywhere(strategy, phasesOf[strategy] ?? []);
 
   it("lets nothing go while the source of a finished move is down, and is done without it", () => {
     const at = stage();
@@ -317,13 +341,90 @@ describe("moves under failures", () => {
   });
 });
 
-function restart(at: Stage, id: string): void {
+function failEverywhere(strategy: Strategy, expected: readonly MovePhase[]): void {
+  for (const phase of expected) {
+    it(`goes on under the next leader: ${strategy}, ${phase}`, () => {
+      const at = stage();
+      const release = hold(at, phase, strategy);
+      start(at, { strategy });
+      at.sim.until(
+        phase,
+        () => phaseOf(at) === phase || (phase === "decommissioning" && at.sim.view().moves.size === 0),
+      );
+      at.sim.kill(at.sim.elected().at(-1) ?? "");
+      at.sim.until("another leader", () => at.sim.elected().length === 2);
+      release();
+      const { outcome, phases } = ended(at);
+      assert.equal(outcome, "done");
+      assert.deepEqual(phases, expected);
+      assert.deepEqual(replicasOf(at), [at.other, at.to].sort());
+    });
+  }
+
+  for (const phase of expected.slice(0, 4)) {
+    it(`leaves the fragment whole when the destination dies for good: ${strategy}, ${phase}`, () => {
+      const at = stage();
+      hold(at, phase, strategy);
+      start(at, { strategy });
+      at.sim.until(phase, () => phaseOf(at) === phase);
+      const lost = node(at, at.to);
+      lost.alive = false;
+      at.sim.hostDied(at.to, lost.incarnation);
+      const { outcome } = ended(at, timing.rebuildAfterMs + 10_000);
+      assert.equal(outcome, "failed");
+      assert.deepEqual(replicasOf(at), [at.from, at.other].sort());
+      at.sim.until("it serves", () => fragmentOf(at).activatedEpoch === fragmentOf(at).epoch);
+    });
+
+    it(`ends well when the destination comes back soon: ${strategy}, ${phase}`, () => {
+      const at = stage();
+      const release = hold(at, phase, strategy);
+      start(at, { strategy });
+      at.sim.until(phase, () => phaseOf(at) === phase);
+      restart(at, at.to);
+      release();
+      assert.equal(ended(at).outcome, "done");
+      assert.deepEqual(replicasOf(at), [at.other, at.to].sort());
+      assert.equal(fragmentOf(at).primary, at.to);
+    });
+
+    it(`goes on without the source: ${strategy}, ${phase}`, () => {
+      const at = stage();
+      const release = hold(at, phase, strategy);
+      start(at, { strategy });
+      at.sim.until(phase, () => phaseOf(at) === phase);
+      const lost = node(at, at.from);
+      lost.alive = false;
+      at.sim.hostDied(at.from, lost.incarnation);
+      at.sim.pass(1000);
+      release();
+      const { outcome } = ended(at, timing.rebuildAfterMs + 20_000);
+      assert.equal(outcome, "done");
+      assert.ok(replicasOf(at).includes(at.to) && replicasOf(at).includes(at.other), replicasOf(at).join());
+      assert.ok(!replicasOf(at).includes(at.from));
+    });
+
+    it(`ends well when the source comes back soon: ${strategy}, ${phase}`, () => {
+      const at = stage();
+      const release = hold(at, phase, strategy);
+      start(at, { strategy });
+      at.sim.until(phase, () => phaseOf(at) === phase);
+      restart(at, at.from);
+      release();
+      assert.equal(ended(at).outcome, "done");
+      assert.deepEqual(replicasOf(at), [at.other, at.to].sort());
+    });
+  }
+}
+
+function restart(at: Stage, id: string, odd?: Partial<ReplicaStatus>): void {
   const before = node(at, id);
   before.alive = false;
   at.sim.hostDied(id, before.incarnation);
   at.sim.until("down", () => at.sim.view().nodes.get(id)?.state === "down");
   const again = at.sim.startNode(id, { bootCount: before.shape.bootCount + 1 });
   again.compare = before.compare;
+  if (odd !== undefined) again.odd.set(at.id, odd);
   at.sim.until("up", () => again.holdsLease());
 }
 

@@ -150,8 +150,11 @@ function strategyRefusal(state: LeaderState, draft: Draft, fragment: FragmentVie
   const replica = replicaOn(fragment, to);
   if (to === fragment.primary)
     return fail("NOT_POSSIBLE", `${to} is the primary of fragment ${fragment.id} already; choose another node`);
-  if (strategy === "copy-on-write")
-    return fail("NOT_POSSIBLE", "this version moves by log-shipping and leader-only; choose one of these");
+  if (strategy === "copy-on-write" && from !== fragment.primary)
+    return fail(
+      "NOT_POSSIBLE",
+      `copy-on-write relieves the primary, which is ${fragment.primary}; move a backup with log-shipping`,
+    );
   if (strategy === "leader-only") {
     if (replica?.state === "ready") return undefined;
     const ready = fragment.replicas.filter(({ node, state: is }) => is === "ready" && node !== fragment.primary);

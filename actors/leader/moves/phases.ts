@@ -5,6 +5,7 @@
 
 import type { LedgerEvent } from "../../../src/ledger/event.js";
 import type { MovePhase } from "../../../src/ledger/move.js";
+import { isAttached, onAttaching, onPulling, roleLostEarly } from "./copy-on-write.js";
 import { digestsOf } from "./digests.js";
 import {
   advance,
@@ -26,10 +27,10 @@ import {
 const handOversAtMost = 4;
 
 export const phases: { readonly [P in MovePhase]: (sight: Sight) => Verdict } = {
-  copying: onCopying,
+  copying: (sight) => (sight.move.strategy === "copy-on-write" ? onAttaching(sight) : onCopying(sight)),
   verifying: (sight) => (sight.move.strategy === "copy-on-write" ? onVerifyingAgain(sight) : onVerifying(sight)),
   handingOver: onHandingOver,
-  pulling: () => wait("the destination to pull what it lacks"),
+  pulling: onPulling,
   verifyingAgain: onVerifyingAgain,
   decommissioning: onDecommissioning,
   rollingBack: onRollingBack,
@@ -72,13 +73,17 @@ export function handOver(sight: Sight, note: string): Verdict {
 
 function isAble(sight: Sight, node: string): boolean {
   const state = statusOf(sight, node)?.state;
-  return isUp(sight, node) && sight.state.sessions.get(node)?.leaving !== true && state === "following";
+  const leaving = sight.state.sessions.get(node)?.leaving === true;
+  if (!isUp(sight, node) || leaving) return false;
+  return (
+    state === "following" || (sight.move.strategy === "copy-on-write" && node === sight.move.to && isAttached(sight))
+  );
 }
 
 function onHandingOver(sight: Sight): Verdict {
   const { move, fragment } = sight;
   if (!isActivated(sight)) return wait(`${fragment.primary} to serve`);
-  if (fragment.primary !== move.to) return roleLost(sight);
+  if (fragment.primary !== move.to) return move.strategy === "copy-on-write" ? roleLostEarly(sight) : roleLost(sight);
   if (move.strategy === "leader-only") return end("done", `${move.to} serves`);
   const next = move.strategy === "copy-on-write" ? "pulling" : "verifyingAgain";
   return advance(next, fragment.activatedLsn, `${move.to} serves from LSN ${fragment.activatedLsn}`);
@@ -140,7 +145,7 @@ function onRollingBack(sight: Sight): Verdict {
 }
 
 /** Ends a move whose destination cannot be used; nothing when it can. */
-function destinationBroken(sight: Sight): Verdict | undefined {
+export function destinationBroken(sight: Sight): Verdict | undefined {
   const { move, draft } = sight;
   if (isLost(sight, move.to)) return fail(sight, `${move.to} was lost`);
   if (!hasReplica(sight, move.to)) return fail(sight, `${move.to} has no replica any more`);
