@@ -55,8 +55,8 @@ interface Parts {
 }
 
 /** Messages between two looks at the clock. */
-const stride = 16;
-const turnMs = 4;
+export const turnStride = 16;
+export const turnMs = 4;
 /** Past this many waiting messages the followed streams are made to wait. */
 const pressedMessages = 4096;
 const restoreEveryMs = 1000;
@@ -71,7 +71,7 @@ export function createWorld(spec: WorldSpec): HostWorld {
     if (closed) return;
     const endMs = performance.now() + turnMs;
     let left = 1;
-    while (left > 0 && performance.now() < endMs) left = kernel.run(stride);
+    while (left > 0 && performance.now() < endMs) left = kernel.run(turnStride);
     if (left > 0) scheduled();
   }
   function scheduled(): void {

@@ -3,7 +3,7 @@
 // J1 the paths of one series have its quantiles (each path takes one of `pathCount` equal strata per step).
 // J2 adding or removing a series costs paths × steps additions. J3 same input and seed, same paths.
 
-import { seededRandom } from "../kernel/random.js";
+import { type Random, seededRandom } from "../kernel/random.js";
 import { quantileCount, quantileLevels } from "./quantiles.js";
 import { pathCount } from "./ranks.js";
 
@@ -21,6 +21,11 @@ export interface PathSum {
 
 /** How much of its rank a path keeps from step to step where nothing is known of the series' past. */
 const persistence = 0.7;
+/** How much of such a draw all series have in common. */
+const shared = 0.5;
+const commonSeed = 0x51ed;
+/** Prime to `pathCount`, so that every row is tried. */
+const strides = [3, 7, 11, 13, 17, 19, 23, 27, 29, 31] as const;
 
 /**
  * Paths of one series: `quantiles` is steps × levels, `cells` its ranks (see `RankRing`), possibly all unknown.
@@ -48,19 +53,55 @@ export function drawPaths(
   return { steps, values };
 }
 
-/** Ranks of all paths; those unknown are drawn, with some persistence along the horizon. */
+/**
+ * Ranks of all paths. A path of which nothing is known yet borrows the ranks of another moment, the same one in all series that know it, so that
+ * they still rise together. Where no moment is known ranks are drawn, half of each draw in common: to believe in independence would be to
+ * believe in small peaks.
+ */
 function guessed(steps: number, cells: Uint8Array | undefined, seed: number): Float64Array {
   const ranks = new Float64Array(pathCount * steps);
-  const random = seededRandom(seed);
+  const known = wholeRows(steps, cells);
+  const common = seededRandom(commonSeed);
+  const own = seededRandom(seed);
   for (let path = 0; path < pathCount; path++) {
-    let drift = Math.sqrt(3) * (2 * random.next() - 1);
+    const lender = known.length === 0 ? -1 : lenderOf(path, known);
+    const drawn = drift(steps, common, own);
     for (let step = 0; step < steps; step++) {
-      drift = persistence * drift + Math.sqrt(1 - persistence ** 2) * Math.sqrt(3) * (2 * random.next() - 1);
-      const cell = cells?.[path * steps + step] ?? 0;
-      ranks[path * steps + step] = cell > 0 ? (cell - 1) / 254 : 1 / (1 + Math.exp(-1.702 * drift));
+      const cell = cells?.[path * steps + step] || (lender < 0 ? 0 : (cells?.[lender * steps + step] ?? 0));
+      ranks[path * steps + step] = cell > 0 ? (cell - 1) / 254 : (drawn[step] ?? 0.5);
     }
   }
   return ranks;
+}
+
+/** Rows all of whose steps are known, as flags; empty when none is. */
+function wholeRows(steps: number, cells: Uint8Array | undefined): readonly boolean[] {
+  if (cells === undefined) return [];
+  const rows = Array.from({ length: pathCount }, (_, path) => {
+    for (let step = 0; step < steps; step++) if (cells[path * steps + step] === 0) return false;
+    return true;
+  });
+  return rows.includes(true) ? rows : [];
+}
+
+/** The first known row in an order that belongs to the path and not to the series. */
+function lenderOf(path: number, known: readonly boolean[]): number {
+  for (let tried = 0; tried < pathCount; tried++) {
+    const row = (path * 83 + tried * (strides[path % strides.length] ?? 1)) % pathCount;
+    if (known[row] === true) return row;
+  }
+  return -1;
+}
+
+/** Ranks along the horizon that keep some of themselves from step to step. */
+function drift(steps: number, common: Random, own: Random): readonly number[] {
+  const draw = (): number =>
+    Math.sqrt(3) * (Math.sqrt(shared) * (2 * common.next() - 1) + Math.sqrt(1 - shared) * (2 * own.next() - 1));
+  let level = draw();
+  return Array.from({ length: steps }, () => {
+    level = persistence * level + Math.sqrt(1 - persistence ** 2) * draw();
+    return 1 / (1 + Math.exp(-1.702 * level));
+  });
 }
 
 /** Breaks ties alike in all series, and in no order that means anything. */

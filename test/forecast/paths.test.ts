@@ -115,6 +115,27 @@ describe("joint paths", () => {
     near(exceedance(total, 1600 + 1.2816 * 160).steps[0], 0.1, 0.2);
   });
 
+  it("hold to what they know when they know only a few moments", () => {
+    const random = seededRandom(16);
+    const values = Array.from({ length: 40 }, () => 100 + 10 * normal(random));
+    const together = emptySum(steps);
+    const apart = emptySum(steps);
+    for (let series = 0; series < 16; series++) {
+      addPaths(together, drawPaths(steps, rows(10), seen(values, 10).cells, series));
+      const alone = Array.from({ length: 40 }, () => 100 + 10 * normal(random));
+      addPaths(apart, drawPaths(steps, rows(10), seen(alone, 10).cells, series));
+    }
+    near((sumQuantiles(together)[6] ?? 0) - 1600, 1.645 * 160, 0.1);
+    near((sumQuantiles(apart)[6] ?? 0) - 1600, 1.645 * 40, 0.6);
+  });
+
+  it("take it for likely that series rise together when nothing is known", () => {
+    const total = emptySum(steps);
+    for (let series = 0; series < 16; series++) addPaths(total, drawPaths(steps, rows(10), undefined, series));
+    const width = (sumQuantiles(total)[6] ?? 0) - 1600;
+    ok(width > 1.645 * 80 && width < 1.645 * 160, `${width}`);
+  });
+
   it("know that series which rise by turns never peak together", () => {
     const random = seededRandom(7);
     const swings = Array.from({ length: long }, () => 10 * normal(random));
