@@ -3,6 +3,7 @@
 
 import { closeSync, existsSync, openSync, readSync, statSync, truncateSync } from "node:fs";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { damageWords } from "./damage.js";
 
 const magic = 0xbeefc0de;
 const metaBytes = 256;
@@ -35,10 +36,7 @@ export function checkLmdbFile(path: string): Result<"new" | "whole"> {
 }
 
 function damaged(path: string, why: string): Result<never> {
-  return fail(
-    "DATA_DIR",
-    `${path} is damaged: ${why}. Move the node's folder away and start again: the node is rebuilt from the other replicas`,
-  );
+  return fail("DATA_DIR", damageWords(path, why));
 }
 
 function readMeta(path: string, at: number): Meta | undefined {

@@ -13,7 +13,7 @@ export const bookkeeping = {
 } as const;
 
 /** Grows when the layout of a store changes so that older code must not read it. */
-export const storeFormat = 1;
+export const storeFormat = 2;
 
 export interface Identity {
   readonly storeId: string;

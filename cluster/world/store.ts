@@ -4,18 +4,22 @@
 // D3 after one failed transaction the store is closed to commits: what is on disk is a prefix of what was committed.
 // D4 a transaction is put together before it begins: nothing throws inside one (lmdb would commit the half).
 // D5 large clears are spread over several transactions behind a redo record, so that a crash leaves all of the commit or none of it.
+// D6 every value but the store's own carries a seal; one that does not fit ends the node at once (see damage.ts).
 // Keys that begin with 0x01 are the store's own.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { open, type RootDatabase } from "lmdb";
+import { open } from "lmdb";
 import type { Store, StoreEntry } from "../../src/fragment/store.js";
 import type { Bytes } from "../../src/kernel/bytes.js";
 import type { StoreClear, StoreWrite } from "../../src/kernel/effect.js";
 import { type Fault, fail, fault, ok, type Result } from "../../src/kernel/fault.js";
+import { checkMark } from "./damage.js";
+import { type Database, Disk } from "./disk.js";
 import { freeSpaceOf } from "./free-space.js";
 import { checkLmdbFile } from "./lmdb-file.js";
 import { type DiskEntry, type KeyRange, keyBytes, keyText, Layer, lookUp, merge, untouched } from "./overlay.js";
+import { seal } from "./seal.js";
 import { bookkeeping, packRedo, readIdentity, unpackRedo } from "./store-identity.js";
 
 export interface NodeStore {
@@ -29,13 +33,11 @@ export interface NodeStore {
   waitingBytes(): number;
   /** True while so much waits that nothing new should be taken in. */
   pressed(): boolean;
-  /** Called once, when a transaction failed. */
+  /** Called once, when a transaction failed or what was read is not what was written. */
   onFailure(listener: (fault: Fault) => void): void;
   /** Closes, after writing what waits (within a limit); without `flush` what waits is lost, as in a crash. */
   close(flush: boolean): Promise<void>;
 }
-
-type Database = RootDatabase<Buffer, Buffer>;
 
 const commitEveryMs = 10;
 /** Entries of one transaction, so that putting it together does not hold the event loop. */
@@ -52,6 +54,8 @@ export async function openStore(dir: string, drawId: () => string): Promise<Resu
     mkdirSync(dir, { recursive: true });
     const checked = checkLmdbFile(join(dir, "data.mdb"));
     if (!checked.ok) return checked;
+    const unmarked = checkMark(dir);
+    if (!unmarked.ok) return unmarked;
     return await prepare(openDatabase(dir), dir, drawId);
   } catch (error) {
     return fail("DATA_DIR", `the store in ${dir} cannot be opened: ${wordsOf(error)}`);
@@ -81,11 +85,12 @@ async function prepare(db: Database, dir: string, drawId: () => string): Promise
   await write(db, () => {
     for (const [key, value] of identity.value.entries) db.put(key, value);
   });
-  const opened = run(db, identity.value.storeId, identity.value.bootCount);
+  const opened = run(new Disk(db, dir), identity.value.storeId, identity.value.bootCount);
   return ok({ ...opened, store: { ...opened.store, freeBytes: freeSpaceOf(dir) } });
 }
 
-function run(db: Database, storeId: string, bootCount: number): NodeStore {
+function run(disk: Disk, storeId: string, bootCount: number): NodeStore {
+  const { db } = disk;
   /** Old to new; the last takes new commits, the first is on its way to the disk while `writing`. */
   const layers: Layer[] = [new Layer()];
   const waiting = new Map<Layer, ((fault?: Fault) => void)[]>();
@@ -137,19 +142,25 @@ function run(db: Database, storeId: string, bootCount: number): NodeStore {
     for (const done of dones) done(why);
   }
   function breakDown(error: unknown): void {
-    const why = fault(
-      "DATA_DIR",
-      `the store could not write to disk (${wordsOf(error)}); the node stops until there is room and the disk is sound`,
+    giveUp(
+      fault(
+        "DATA_DIR",
+        `the store could not write to disk (${wordsOf(error)}); the node stops until there is room and the disk is sound`,
+      ),
     );
+  }
+  function giveUp(why: Fault): void {
+    if (failure !== undefined) return;
     failure = why;
     for (const layer of layers) settle(layer, why);
     for (const listener of listeners) listener(why);
   }
 
+  disk.onDamage = giveUp;
   return {
     store: {
-      get: (key) => getIn(db, layers, key),
-      range: (from, to, reverse) => rangeIn(db, layers, from, to, reverse),
+      get: (key) => getIn(disk, layers, key),
+      range: (from, to, reverse) => rangeIn(disk, layers, from, to, reverse),
     },
     storeId,
     bootCount,
@@ -189,26 +200,20 @@ function run(db: Database, storeId: string, bootCount: number): NodeStore {
 
 // Reading.
 
-function getIn(db: Database, layers: readonly Layer[], key: Bytes): Bytes | undefined {
+function getIn(disk: Disk, layers: readonly Layer[], key: Bytes): Bytes | undefined {
   const held = lookUp(layers, keyText(key));
-  return held === undefined ? db.get(bufferOf(key)) : held.value;
+  return held === undefined ? disk.get(bufferOf(key)) : held.value;
 }
 
-function rangeIn(
-  db: Database,
-  layers: readonly Layer[],
-  from: Bytes,
-  to: Bytes,
-  reverse: boolean,
-): Iterable<StoreEntry> {
+function rangeIn(disk: Disk, layers: readonly Layer[], from: Bytes, to: Bytes, reverse: boolean): Iterable<StoreEntry> {
   const range: KeyRange = { from: keyText(from), to: keyText(to) };
   if (range.from >= range.to) return [];
   const bounds = reverse
     ? { start: bufferOf(to), exclusiveStart: true, end: bufferOf(from), inclusiveEnd: true, reverse: true }
     : { start: bufferOf(from), end: bufferOf(to) };
-  const disk = db.getRange(bounds);
-  if (untouched(layers, range)) return disk;
-  return merge(layers, withText(disk), range, reverse);
+  const entries = disk.range(bounds);
+  if (untouched(layers, range)) return entries;
+  return merge(layers, withText(entries), range, reverse);
 }
 
 function* withText(entries: Iterable<StoreEntry>): Generator<DiskEntry> {
@@ -248,8 +253,9 @@ function writeAtOnce(db: Database, doomed: readonly Buffer[], layer: Layer): Pro
   return write(db, () => {
     for (const key of doomed) db.remove(key);
     for (const [text, { value }] of layer.writes) {
-      if (value === undefined) db.remove(keyBytes(text));
-      else db.put(keyBytes(text), bufferOf(value));
+      const key = keyBytes(text);
+      if (value === undefined) db.remove(key);
+      else db.put(key, seal(key, value));
     }
   });
 }

@@ -1,13 +1,20 @@
 // Catalogue. Owns the list of everything a chaos run can do to a cluster, and which of it a word of `--faults` means.
 // A new kind of fault or of action (a move of a fragment, for example) is one more entry of one of these lists.
 
+import { copyFaults } from "./copies.js";
 import { endFaults } from "./ends.js";
 import type { FaultKind, Need } from "./fault.js";
-import { fileFaults } from "./files.js";
+import { flipFaults } from "./flips.js";
 import { networkFaults } from "./network.js";
 import { pressureFaults } from "./pressure.js";
 
-export const catalogue: readonly FaultKind[] = [...endFaults, ...networkFaults, ...fileFaults, ...pressureFaults];
+export const catalogue: readonly FaultKind[] = [
+  ...endFaults,
+  ...networkFaults,
+  ...copyFaults,
+  ...flipFaults,
+  ...pressureFaults,
+];
 
 /** What is done when nobody says what. */
 export const usualFaults = "node,leader,router,nats,pause";

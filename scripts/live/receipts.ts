@@ -67,6 +67,14 @@ export class Receipts {
     this.loops = [];
   }
 
+  /** One of the rows that were acknowledged until now; undefined: there is none. */
+  someAcknowledged(which: number): { readonly key: readonly [string, number]; readonly text: string } | undefined {
+    const writer = which % this.endings.length;
+    const requests = (this.endings[writer] ?? []).flatMap((ending, request) => (ending === "ok" ? [request] : []));
+    const request = requests[Math.floor(which / this.endings.length) % Math.max(1, requests.length)];
+    return request === undefined ? undefined : this.rowsOf(writer, request)[0];
+  }
+
   /** Rows acknowledged so far. */
   acknowledged(): number {
     return this.count("ok");

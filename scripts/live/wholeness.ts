@@ -7,34 +7,35 @@ import { streamInfos, withStreams } from "./engine-room.js";
 import { readViews, underReplicated } from "./locations.js";
 import type { TrialCluster } from "./trial-cluster.js";
 
-export function untilWhole(cluster: TrialCluster, door: Door, limitMs: number): Promise<boolean> {
-  return until(
-    async () => {
-      const isWhole = async () => (await fragmentsShort(door)) === 0 && (await streamsShort(cluster)) === 0;
-      return isWhole().catch(() => false);
-    },
-    limitMs,
-    250,
-  );
+/** What is still lacking after `limitMs`, or undefined: nothing. */
+export async function untilWhole(cluster: TrialCluster, door: Door, limitMs: number): Promise<string | undefined> {
+  let lacks: string | undefined;
+  const isWhole = async (): Promise<boolean> => {
+    lacks = await lacking(cluster, door).catch((error: unknown) => `nobody tells (${String(error)})`);
+    return lacks === undefined;
+  };
+  await until(isWhole, limitMs, 250);
+  return lacks;
 }
 
-async function fragmentsShort(door: Door): Promise<number> {
+async function lacking(cluster: TrialCluster, door: Door): Promise<string | undefined> {
   const views = await readViews(door);
-  const isDown = views.some(({ nodes }) => [...nodes.values()].some(({ state }) => state === "down"));
-  return isDown ? 1 : underReplicated(views);
+  const down = views.flatMap(({ nodes }) => [...nodes.values()].filter(({ state }) => state === "down"));
+  if (down.length > 0) return `${down.map(({ id }) => id).join(", ")} is down`;
+  const fragments = underReplicated(views);
+  if (fragments > 0) return `${fragments} fragments have too few copies`;
+  const streams = await streamsBehind(cluster);
+  return streams.length === 0 ? undefined : `the copies of ${streams.join(", ")} are not whole`;
 }
 
 /** Streams with a copy that is away or behind; none of a single server. */
-async function streamsShort(cluster: TrialCluster): Promise<number> {
-  if (cluster.ready.natsServers.length === 1) return 0;
+async function streamsBehind(cluster: TrialCluster): Promise<readonly string[]> {
+  if (cluster.ready.natsServers.length === 1) return [];
   const infos = await withStreams(cluster, streamInfos);
-  const isShort = infos.filter(({ cluster: group }) => {
+  const behind = infos.filter(({ cluster: group }) => {
     const replicas = group?.replicas ?? [];
-    return (
-      group?.leader === undefined ||
-      replicas.length < 2 ||
-      !replicas.every(({ current, offline }) => current && offline !== true)
-    );
+    const isThere = replicas.every(({ current, offline }) => current && offline !== true);
+    return group?.leader === undefined || replicas.length < 2 || !isThere;
   });
-  return isShort.length;
+  return behind.map(({ config }) => config.name);
 }

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { open } from "lmdb";
 import { Layer } from "../../cluster/world/overlay.js";
+import { seal, unseal } from "../../cluster/world/seal.js";
 import { type NodeStore, openStore } from "../../cluster/world/store.js";
 import { bookkeeping, packRedo } from "../../cluster/world/store-identity.js";
 import type { Fault } from "../../src/kernel/fault.js";
@@ -90,8 +91,9 @@ describe("store on LMDB", () => {
     layer.add([{ key: key(9), value: Uint8Array.of(5) }], [{ from: key(1), to: key(2) }]);
     await db.batch(() => {
       // What a crash leaves: the redo record, and of the cleared range the rows that no slice had reached.
-      for (let n = 0; n < 4000; n++) db.put(Buffer.from(key(1, n >> 8, n & 255)), Buffer.from([1]));
-      db.put(Buffer.from(key(8)), Buffer.from([4]));
+      const put = (name: Uint8Array, value: number) => db.put(Buffer.from(name), seal(name, Uint8Array.of(value)));
+      for (let n = 0; n < 4000; n++) put(key(1, n >> 8, n & 255), 1);
+      put(key(8), 4);
       db.put(bookkeeping.redo, packRedo(layer));
     });
     await db.close();
@@ -220,6 +222,58 @@ describe("store on LMDB", () => {
     assert.equal(again.store.get(key(2))?.[0], last);
     assert.equal([...again.store.range(key(3), key(4), false)].length, last);
     await again.close(true);
+  });
+
+  it("knows every changed bit of a value, and a value that lies under another key", () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 1, maxLength: 40 }),
+        fc.uint8Array({ maxLength: 60 }),
+        fc.nat(),
+        (name, value, at) => {
+          const sealed = seal(name, value);
+          assert.deepEqual(Buffer.from(unseal(name, sealed) ?? []), Buffer.from(value));
+          assert.equal(unseal(Buffer.concat([name, Uint8Array.of(0)]), sealed), undefined);
+          const byte = at % sealed.length;
+          sealed[byte] = (sealed[byte] ?? 0) ^ (1 << (at & 7));
+          assert.equal(unseal(name, sealed), undefined);
+        },
+      ),
+    );
+    assert.equal(unseal(key(1), Buffer.from([1, 2])), undefined);
+  });
+
+  it("never shows a value that is not what was written, and is not opened again after it found one", async () => {
+    const dir = await folder();
+    const store = await opened(dir);
+    const text = Buffer.from("the words of a row");
+    store.commit([{ key: key(1), value: text }], []);
+    store.commit([{ key: key(2), value: Uint8Array.of(2) }], []);
+    await store.close(true);
+    const file = join(dir, "data.mdb");
+    const bytes = await readFile(file);
+    const found = bytes.indexOf(text);
+    assert.ok(found > 0, "the row is not in the file");
+    for (let at = found; at > 0; at = bytes.indexOf(text, at + 1)) bytes[at] = (bytes[at] ?? 0) ^ 4;
+    await writeFile(file, bytes);
+    const hurt = await opened(dir);
+    const told: Fault[] = [];
+    hurt.onFailure((why) => told.push(why));
+    assert.deepEqual([...(hurt.store.get(key(2)) ?? [])], [2]);
+    assert.throws(
+      () => hurt.store.get(key(1)),
+      /data\.mdb is damaged: the value at key 0201 .*Move the node's folder away/,
+    );
+    assert.throws(() => everything(hurt), /is damaged/);
+    assert.deepEqual(
+      told.map(({ code }) => code),
+      ["DATA_DIR"],
+    );
+    assert.equal((await flushed(hurt))?.code, "DATA_DIR");
+    await hurt.close(true);
+    const refused = await openStore(dir, () => "drawn");
+    assert.equal(refused.ok ? "opened" : refused.fault.code, "DATA_DIR");
+    assert.match(refused.ok ? "" : refused.fault.message, /the value at key 0201 .*Move the node's folder away/);
   });
 
   it("refuses a file that is not LMDB's, and one cut short, with a fault", async () => {
