@@ -11,6 +11,7 @@ import { fragmentOfSubject, streams, subjects } from "../../src/protocol/subject
 import type { Plan } from "../../src/verify/workload.js";
 import { calmHost } from "./host.js";
 import { logServer } from "./log.js";
+import { Moving } from "./moving.js";
 import type { FaultKind, Profile } from "./profile.js";
 import type { HostKind, Seat, World } from "./world.js";
 
@@ -51,6 +52,7 @@ export class Faults {
   private extraTables = 0;
   /** Nodes that are drained, each with what ends it. */
   private readonly drains = new Map<string, () => void>();
+  private readonly moving: Moving;
   /** Requests of bursts that were refused for want of room, and refusals that do not say when to come back. */
   turnedAway = 0;
   readonly strange: string[] = [];
@@ -64,7 +66,9 @@ export class Faults {
     private readonly profile: Profile,
     private readonly random: Random,
     private readonly burst: readonly Plan[],
-  ) {}
+  ) {
+    this.moving = new Moving(world);
+  }
 
   start(): void {
     const { world, profile } = this;
@@ -81,6 +85,7 @@ export class Faults {
     this.stopped = true;
     for (const seat of this.world.seats) seat.diskFullUntilMs = 0;
     for (const undo of this.drains.values()) undo();
+    this.moving.stop();
     this.world.supervision = { restartMinMs: 100, restartMaxMs: 300, tellsDeath: 0.5 };
     this.world.heal();
   }
@@ -192,6 +197,8 @@ export class Faults {
         return this.fillDisk(random);
       case "overload":
         return this.overload(random);
+      case "copyOnWrite":
+        return this.moveEarly(random);
       case "flipBit":
         return this.flipBit(random);
     }
@@ -385,6 +392,22 @@ export class Faults {
         }),
       );
     }
+    return true;
+  }
+
+  /** A fragment moves to a node that leads before it has the rows; often one of the two dies soon after, in whatever phase that is. */
+  private moveEarly(random: Random): boolean {
+    const ordered = this.moving.order("copy-on-write", 300 + random.next() * 8000, random);
+    if (ordered === undefined) return false;
+    const { fragment, from, to } = ordered;
+    this.note("copyOnWrite", `fragment ${fragment} from ${from} to ${to}`);
+    const victim = [from, to, undefined][random.below(3)];
+    const seat = this.world.seats.find(({ name }) => name === victim);
+    const afterMs = random.next() * (random.next() < 0.5 ? 60 : 1000);
+    if (seat !== undefined && this.profile.everyS.has("crashNode"))
+      this.world.clock.after(afterMs, () => {
+        if (!this.stopped) this.world.crash(seat, "while a fragment moves");
+      });
     return true;
   }
 

@@ -38,6 +38,7 @@ export const allFaults = [
   "leaderCrashAtEvent",
   "fullDisk",
   "overload",
+  "copyOnWrite",
   "flipBit",
 ] as const;
 export type FaultKind = (typeof allFaults)[number];
@@ -97,6 +98,7 @@ const directed: readonly (readonly [FaultKind, number, number])[] = [
   ["leaderCrashAtEvent", 0.35, 4],
   ["fullDisk", 0.25, 15],
   ["overload", 0.25, 12],
+  ["copyOnWrite", 0.35, 3],
 ];
 
 /** Never drawn: nothing in the product looks for it yet. They happen only where a run names them. */

@@ -1,0 +1,100 @@
+// Moving. Owns the moves that an administrator orders during a run, and takes back before its end; it knows fragments and nodes from the ledger, as stored.
+
+import type { Random } from "../../src/kernel/random.js";
+import { emptyView, fold } from "../../src/ledger/fold.js";
+import type { Strategy } from "../../src/ledger/move.js";
+import { decodeLedgerRecord } from "../../src/ledger/record.js";
+import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
+import { streams, subjects } from "../../src/protocol/subjects.js";
+import type { World } from "./world.js";
+
+export interface Ordered {
+  readonly fragment: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+const againMs = 400;
+
+export class Moving {
+  private readonly views: ClusterView[] = [];
+  /** Moves that were begun and not taken back. */
+  private readonly begun = new Set<number>();
+  private stopped = false;
+
+  constructor(private readonly world: World) {
+    const names = new Map<string, ClusterView>();
+    for (let partition = 0; partition < world.options.shape.partitions; partition++) {
+      const view = emptyView(partition);
+      this.views.push(view);
+      names.set(streams.ledger(partition), view);
+    }
+    world.log.onStored.push((stream, { seq, bytes }) => {
+      const view = names.get(stream);
+      const record = view === undefined ? undefined : decodeLedgerRecord(bytes);
+      if (view !== undefined && record?.ok === true) fold(view, seq, record.value);
+    });
+  }
+
+  /** Orders a move of some fragment to some node without a replica; after `forMs` it is taken back, unless it has ended. */
+  order(strategy: Strategy, forMs: number, random: Random): Ordered | undefined {
+    const { view, fragment } = this.anyFragment(random) ?? {};
+    if (view === undefined || fragment === undefined || view.moving.has(fragment.id)) return undefined;
+    const to = this.destinationFor(view, fragment, random);
+    const table = view.tables.get(fragment.table)?.name;
+    if (to === undefined || table === undefined) return undefined;
+    this.ask("move", { table, fragment: fragment.id, to, strategy }, (body) => {
+      const { move } = body as { move?: unknown };
+      if (typeof move !== "number") return;
+      this.begun.add(move);
+      this.world.clock.after(this.stopped ? 0 : forMs, () => this.takeBack(move));
+    });
+    return { fragment: fragment.id, from: fragment.primary, to };
+  }
+
+  /** Nothing moves any more once what is under way was taken back. */
+  stop(): void {
+    this.stopped = true;
+    for (const move of this.begun) this.takeBack(move);
+  }
+
+  private takeBack(move: number): void {
+    if (!this.begun.has(move)) return;
+    this.ask("rollbackMove", { move }, (body) => {
+      const text = JSON.stringify(body);
+      if (text.includes("use cancel")) return this.ask("cancelMove", { move }, () => this.begun.delete(move));
+      if (text.includes("NOT_POSSIBLE") && text.includes("to take fragment"))
+        return this.world.clock.after(againMs, () => this.takeBack(move));
+      this.begun.delete(move);
+    });
+  }
+
+  /** Asks until there is an answer that settles it. */
+  private ask(op: string, body: object, done: (body: unknown) => void): void {
+    const { network, clock } = this.world;
+    network.ask("u0", subjects.cluster(op), { ...body, deadlineMs: 3000 }, 3500, (outcome) => {
+      const text = outcome.kind === "answer" ? JSON.stringify(outcome.body) : "";
+      const settled = text !== "" && (!text.includes('"fault"') || /NOT_POSSIBLE|NOT_FOUND|UNKNOWN_[A-Z]+"/.test(text));
+      const unknown = text.includes("UNKNOWN_OUTCOME");
+      if (settled && !unknown) done(outcome.kind === "answer" ? outcome.body : undefined);
+      else clock.after(againMs, () => this.ask(op, body, done));
+    });
+  }
+
+  private anyFragment(random: Random): { view: ClusterView; fragment: FragmentView } | undefined {
+    const all = this.views.flatMap((view) => [...view.fragments.values()].map((fragment) => ({ view, fragment })));
+    return all[random.below(Math.max(1, all.length))];
+  }
+
+  private destinationFor(view: ClusterView, fragment: FragmentView, random: Random): string | undefined {
+    const held = new Set(fragment.replicas.map(({ node }) => node));
+    const zones = new Set(
+      fragment.replicas.filter(({ node }) => node !== fragment.primary).map(({ node }) => view.nodes.get(node)?.zone),
+    );
+    const free = [...view.nodes.values()]
+      .filter(({ id, zone, state, draining }) => !held.has(id) && state === "up" && !draining && !zones.has(zone))
+      .map(({ id }) => id)
+      .sort();
+    return free[random.below(Math.max(1, free.length))];
+  }
+}
