@@ -17,11 +17,12 @@ import { decodeAlive, decodeNews } from "../src/protocol/forecast-codec.js";
 import { streams, subjects } from "../src/protocol/subjects.js";
 import { drawSums, onAsked, type SumJob, sumTimer } from "./forecaster/answers.js";
 import { createBoard } from "./forecaster/board.js";
+import { createDrip } from "./forecaster/drip.js";
 import { onComputed, pump } from "./forecaster/fits.js";
 import { closeSlots, divide, forgetOld, onReplayed, onSample } from "./forecaster/intake.js";
-import { onTurn, turnTimer } from "./forecaster/learn.js";
 import { aliveEveryMs, createMembers } from "./forecaster/members.js";
 import type { ForecasterConfig, ForecasterMessage, ForecasterState } from "./forecaster/state.js";
+import { armTurn, onTurn, turnTimer } from "./forecaster/turn.js";
 
 export type { ForecasterConfig, ForecasterMessage } from "./forecaster/state.js";
 
@@ -67,8 +68,8 @@ function initialState(config: ForecasterConfig, hash: Hash): ForecasterState {
     board: createBoard(limits.forecastsKnown),
     entries: new Map(),
     seen: new Map(),
-    lessons: [],
-    nextLesson: 0,
+    drip: createDrip(),
+    chores: { adoptions: [], mended: [], slots: [] },
     turnArmed: false,
     outgoing: [],
     fits: { rebuilds: [], refits: [], running: new Map(), failed: 0 },
@@ -92,10 +93,11 @@ const handlers: Handlers<Own, ForecasterMessage> = {
   ],
   stop: ({ state }) => [...sayAlive(state, true), { kind: "stop", id: forecasterActorId }],
   request: (own, request, context) => onRequest(own, request, context),
-  replayed: ({ state }, message, context) => onReplayed(state, message, context),
+  replayed: ({ state }, message, context) => [...onReplayed(state, message, context), ...armTurn(state)],
   followed({ state }, message, context) {
-    if (message.stream === streams.load) return onSample(state, message.record, context);
-    return onTail(state, message);
+    if (message.stream !== streams.load) return onTail(state, message);
+    onSample(state, message.record, context);
+    return armTurn(state);
   },
   followNews: ({ state }, message) => (message.stream === streams.load ? none : onTail(state, message)),
   logRead: ({ state }, message) => onTail(state, message),
@@ -105,7 +107,7 @@ const handlers: Handlers<Own, ForecasterMessage> = {
   childFailed({ state }, { id, error }, context) {
     const effects: Effect[] = [{ kind: "log", level: "error", event: "replayFailed", fields: { id, error } }];
     // Without its past a series begins with what comes.
-    return [...effects, ...onReplayed(state, { kind: "replayed", pasts: [], records: 0 }, context)];
+    return [...effects, ...onReplayed(state, { kind: "replayed", pasts: [], records: 0 }, context), ...armTurn(state)];
   },
   answered: () => none,
   appended: () => none,
@@ -137,12 +139,13 @@ function onWoke(own: Own, { name }: Extract<WorldMessage, { kind: "woke" }>, con
     case sumTimer:
       return drawSums(state, own.sums, context);
     case closeTimer:
-      return [...closeSlots(state, context), ...pump(state, context), wake(closeTimer, closeEveryMs(state))];
+      closeSlots(state, context);
+      return [...armTurn(state), ...pump(state, context), wake(closeTimer, closeEveryMs(state))];
     case aliveTimer:
       return [...sayAlive(state, false), ...lookAround(state, context)];
     case settleTimer:
       state.members.changed(context.nowMs);
-      return divide(state);
+      return [...divide(state), ...armTurn(state)];
     case streamTimer:
       return findStream(state);
     case sweepTimer:
@@ -156,7 +159,7 @@ function onWoke(own: Own, { name }: Extract<WorldMessage, { kind: "woke" }>, con
 function lookAround(state: ForecasterState, { nowMs }: Context): Effects {
   if (!state.settled || !state.members.changed(nowMs)) return none;
   const fields = { members: state.members.ids() };
-  return [{ kind: "log", level: "info", event: "forecastersChanged", fields }, ...divide(state)];
+  return [{ kind: "log", level: "info", event: "forecastersChanged", fields }, ...divide(state), ...armTurn(state)];
 }
 
 function sayAlive(state: ForecasterState, leaving: boolean): Effects {

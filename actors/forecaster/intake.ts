@@ -3,24 +3,26 @@
 // I3 series of fragments that are gone, and series nobody has asked for as long as history reaches, are forgotten.
 
 import { limits } from "../../src/config/limits.js";
-import { createRanks } from "../../src/forecast/ranks.js";
-import { createSeries } from "../../src/forecast/series.js";
 import type { Effect, Effects, LogRecord } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
 import { partsOfKey, type SeriesKey, type Slot, seriesKey } from "../../src/load/book.js";
 import { decodeSample } from "../../src/load/sample.js";
 import { partitionOfFragment } from "../../src/protocol/subjects.js";
-import { order, pump, shapeOf } from "./fits.js";
-import { armTurn, onSlot, rateOf } from "./learn.js";
+import { rateOf } from "./learn.js";
 import { createReplay, type Replayed } from "./replay.js";
-import type { ForecasterState, Lane } from "./state.js";
+import type { ForecasterState } from "./state.js";
 
-export function onSample(state: ForecasterState, { bytes }: LogRecord, { wallMs }: Context): Effects {
+/** A record of the stream: read at once, or in a later turn when there is much of it. */
+export function onSample(state: ForecasterState, record: LogRecord, context: Context): void {
+  if (state.drip.offer(record)) readSample(state, record, context);
+}
+
+export function readSample(state: ForecasterState, { bytes }: LogRecord, { wallMs }: Context): void {
   const sample = decodeSample(bytes);
   if (!sample.ok) {
     state.counts.foreign++;
-    return none;
+    return;
   }
   for (const { fragment, table, group } of sample.value.cells) sight(state, seriesKey(fragment, group), table, wallMs);
   for (const [index, book] of state.books.entries()) {
@@ -30,7 +32,6 @@ export function onSample(state: ForecasterState, { bytes }: LogRecord, { wallMs 
     if (taken.kind === "duplicate") state.counts.duplicates++;
     else state.counts.strays++;
   }
-  return armTurn(state);
 }
 
 /** Gaps of a slot that is over get their values after all. */
@@ -39,7 +40,7 @@ function mend(state: ForecasterState, index: number, slot: Slot): void {
     const entry = state.entries.get(key);
     const lane = entry?.lanes[index];
     if (entry === undefined || lane === undefined) continue;
-    state.lessons.push({ entry, lane, slot: slot.slot, value: rateOf(state, entry, lane, slot) });
+    state.chores.mended.push({ entry, lane, slot: slot.slot, value: rateOf(state, entry, lane, slot) });
   }
 }
 
@@ -51,33 +52,9 @@ function sight(state: ForecasterState, key: SeriesKey, table: number, wallMs: nu
   }
   if (state.seen.size >= limits.forecastsKnown) return;
   state.seen.set(key, { table, atMs: wallMs });
-  // Nobody asked before: there is no past to be read.
-  if (state.settled && state.members.owns(key)) adopt(state, key, table, state.replay === undefined);
-}
-
-/** Makes a series ours. `isNew`: without a past; otherwise its past is read first. */
-function adopt(state: ForecasterState, key: SeriesKey, table: number, isNew: boolean): void {
-  if (state.entries.size >= limits.forecastSeries) {
-    state.counts.refused++;
-    return;
-  }
-  const { fragment, group } = partsOfKey(key);
-  const lanes = state.horizons.map((horizon, index): Lane => {
-    const lane: Lane = {
-      horizon,
-      index,
-      ranks: createRanks(horizon.steps),
-      series: undefined,
-      waiting: [],
-      fit: "none",
-      fittedAtMs: Number.NEGATIVE_INFINITY,
-      failures: 0,
-      said: false,
-    };
-    if (isNew) lane.series = createSeries(shapeOf(lane));
-    return lane;
-  });
-  state.entries.set(key, { key, fragment, table, group, lanes });
+  if (!state.settled || !state.members.owns(key)) return;
+  // Nobody asked before: there is no past to be read, unless a reading is under way that may find one.
+  state.chores.adoptions.push({ key, table, start: state.replay === undefined ? "new" : "wait" });
 }
 
 /** Who is there has changed, or was looked at for the first time: what is ours now, and was not, needs its past. */
@@ -86,7 +63,7 @@ export function divide(state: ForecasterState): Effects {
   let gained = 0;
   for (const [key, { table }] of state.seen) {
     if (state.entries.has(key) || !state.members.owns(key)) continue;
-    adopt(state, key, table, false);
+    state.chores.adoptions.push({ key, table, start: "wait" });
     gained++;
   }
   const first = !state.settled;
@@ -110,31 +87,22 @@ function readPast(state: ForecasterState): Effects {
   ];
 }
 
-export function onReplayed(state: ForecasterState, { pasts, records }: Replayed, context: Context): Effects {
+/** What the past names is taken on too, though nobody may have asked since; what waited for a past gets it, or begins without. */
+export function onReplayed(state: ForecasterState, { pasts, records }: Replayed, { wallMs }: Context): Effects {
   const again = state.replay?.again ?? false;
   state.replay = undefined;
   state.pasts = pasts;
-  for (const past of pasts) for (const key of past.keys()) recall(state, key, context);
-  let rebuilding = 0;
-  for (const entry of state.entries.values()) {
-    for (const lane of entry.lanes) {
-      if (lane.series !== undefined || lane.fit !== "none") continue;
-      order(state, "rebuild", entry, lane, context);
-      rebuilding++;
-    }
+  const keys = new Set([...state.seen.keys(), ...pasts.flatMap((past) => [...past.keys()])]);
+  for (const key of keys) {
+    if (!state.members.owns(key)) continue;
+    const table = state.seen.get(key)?.table ?? tableOf(state, key);
+    if (table === undefined) continue;
+    if (!state.seen.has(key)) state.seen.set(key, { table, atMs: wallMs });
+    state.chores.adoptions.push({ key, table, start: "past" });
   }
-  const fields = { records, series: state.entries.size, rebuilding };
-  const effects: Effect[] = [{ kind: "log", level: "info", event: "pastRead", fields }, ...pump(state, context)];
+  const fields = { records, series: state.chores.adoptions.length };
+  const effects: Effect[] = [{ kind: "log", level: "info", event: "pastRead", fields }];
   return again ? [...effects, ...readPast(state)] : effects;
-}
-
-/** The past names a series that nobody has asked since: it is forecast all the same, as long as its fragment is there. */
-function recall(state: ForecasterState, key: SeriesKey, { wallMs }: Context): void {
-  if (state.entries.has(key) || !state.members.owns(key)) return;
-  const table = tableOf(state, key);
-  if (table === undefined) return;
-  if (!state.seen.has(key)) state.seen.set(key, { table, atMs: wallMs });
-  adopt(state, key, table, false);
 }
 
 function tableOf(state: ForecasterState, key: SeriesKey): number | undefined {
@@ -142,10 +110,11 @@ function tableOf(state: ForecasterState, key: SeriesKey): number | undefined {
   return state.tails[partitionOfFragment(fragment)]?.view.fragments.get(fragment)?.table;
 }
 
-/** Closes what is over, and gives every series its lesson. */
-export function closeSlots(state: ForecasterState, { wallMs }: Context): Effects {
-  for (const [index, book] of state.books.entries()) for (const slot of book.close(wallMs)) onSlot(state, index, slot);
-  return armTurn(state);
+/** Closes what is over, as soon as every sample that has come is read. */
+export function closeSlots(state: ForecasterState, { wallMs }: Context): void {
+  if (!state.drip.isEmpty()) return;
+  for (const [index, book] of state.books.entries())
+    for (const slot of book.close(wallMs)) state.chores.slots.push({ index, slot, entries: state.entries.values() });
 }
 
 export function forgetOld(state: ForecasterState, { wallMs, nowMs }: Context): void {

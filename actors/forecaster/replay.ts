@@ -3,13 +3,14 @@
 // R1 it ends: at the end of the stream, or when nothing has come for a while. R2 its clock is the server's stamps, never a sample's own word.
 
 import type { Horizon } from "../../src/forecast/horizons.js";
-import type { ActorId, Effects, WorldMessage } from "../../src/kernel/effect.js";
+import type { ActorId, Effects, LogRecord, WorldMessage } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import type { Actor } from "../../src/kernel/machine.js";
 import { createBook, type LoadBook, type SeriesKey } from "../../src/load/book.js";
 import { createPast, type Past } from "../../src/load/past.js";
 import { decodeSample } from "../../src/load/sample.js";
 import { streams } from "../../src/protocol/subjects.js";
+import { createDrip, type Drip } from "./drip.js";
 
 /** To the parent: one past per horizon. */
 export interface Replayed {
@@ -20,6 +21,7 @@ export interface Replayed {
 
 type ReplayMessage = { readonly kind: "start" } | WorldMessage;
 
+const turnTimer = "turn";
 const quietMs = 5000;
 const looksWithoutNews = 3;
 
@@ -33,6 +35,10 @@ interface State {
   seen: number;
   quiet: number;
   endSeq: number;
+  /** The last record that was there when the reading began has come. */
+  isEnd: boolean;
+  readonly drip: Drip;
+  turnArmed: boolean;
   nowMs: number;
   done: boolean;
 }
@@ -52,6 +58,9 @@ export function createReplay(
     seen: 0,
     quiet: 0,
     endSeq: 0,
+    isEnd: false,
+    drip: createDrip(),
+    turnArmed: false,
     nowMs: 0,
     done: false,
   };
@@ -70,9 +79,10 @@ function onMessage(state: State, message: ReplayMessage): Effects {
     case "followed":
       return onRecord(state, message);
     case "followNews":
-      return message.news === "idle" ? finish(state) : none;
+      state.isEnd ||= message.news === "idle";
+      return arm(state);
     case "woke":
-      return watch(state);
+      return message.name === turnTimer ? onTurn(state) : watch(state);
     default:
       return none;
   }
@@ -85,12 +95,30 @@ function onStream(state: State, { outcome }: Extract<WorldMessage, { kind: "stre
 }
 
 function onRecord(state: State, { record, pending }: Extract<WorldMessage, { kind: "followed" }>): Effects {
+  state.isEnd = record.seq >= state.endSeq || pending === 0;
+  if (!state.drip.offer(record)) return arm(state);
+  read(state, record);
+  return state.isEnd ? finish(state) : arm(state);
+}
+
+function onTurn(state: State): Effects {
+  state.turnArmed = false;
+  for (const record of state.drip.due()) read(state, record);
+  return state.isEnd && state.drip.isEmpty() ? finish(state) : arm(state);
+}
+
+function arm(state: State): Effects {
+  if (state.turnArmed) return none;
+  state.turnArmed = true;
+  return [{ kind: "wake", name: turnTimer, afterMs: 1 }];
+}
+
+function read(state: State, record: LogRecord): void {
   state.records++;
   state.nowMs = Math.max(state.nowMs, record.timeMs);
   closeUpTo(state, state.nowMs);
   const sample = decodeSample(record.bytes);
   if (sample.ok) for (const book of state.books) book.take(sample.value);
-  return record.seq >= state.endSeq || pending === 0 ? finish(state) : none;
 }
 
 function closeUpTo(state: State, wallMs: number): void {

@@ -7,11 +7,12 @@ import type { SeriesState } from "../../src/forecast/series.js";
 import type { Request, Ticket, WorldMessage } from "../../src/kernel/effect.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import type { Tail } from "../../src/ledger/tail.js";
-import type { LoadBook, SeriesKey } from "../../src/load/book.js";
+import type { LoadBook, SeriesKey, Slot } from "../../src/load/book.js";
 import type { Past } from "../../src/load/past.js";
 import type { SeriesNews } from "../../src/protocol/forecast.js";
 import type { FragmentId } from "../../src/protocol/subjects.js";
 import type { Board } from "./board.js";
+import type { Drip } from "./drip.js";
 import type { Members } from "./members.js";
 import type { Replayed } from "./replay.js";
 
@@ -56,6 +57,28 @@ export interface Lesson {
   readonly value: number;
 }
 
+/** A slot that is over, and the series that have not had their lesson of it. */
+export interface SlotLessons {
+  readonly index: number;
+  readonly slot: Slot;
+  readonly entries: Iterator<Entry>;
+}
+
+/** A series that is to become ours: `new`, without a past; with the `past` that was read; or it has to `wait` for that. */
+export interface Adoption {
+  readonly key: SeriesKey;
+  readonly table: number;
+  readonly start: "new" | "wait" | "past";
+}
+
+/** What is to be done a little at a time. */
+export interface Chores {
+  adoptions: Adoption[];
+  /** Values of slots that were closed before. */
+  mended: Lesson[];
+  slots: SlotLessons[];
+}
+
 export interface FitOrder {
   readonly entry: Entry;
   readonly lane: Lane;
@@ -80,8 +103,8 @@ export interface ForecasterState {
   readonly entries: Map<SeriesKey, Entry>;
   /** Every series that samples of late name, with the wall clock of the last one: also those of others. */
   readonly seen: Map<SeriesKey, { table: number; atMs: number }>;
-  readonly lessons: Lesson[];
-  nextLesson: number;
+  readonly drip: Drip;
+  readonly chores: Chores;
   turnArmed: boolean;
   outgoing: SeriesNews[];
   readonly fits: { rebuilds: FitOrder[]; refits: FitOrder[]; readonly running: Map<Ticket, FitBatch>; failed: number };

@@ -69,12 +69,14 @@ export const limits = {
   loadGroupsNamed: 16,
   /** Client groups that a node counts apart per fragment, to know which are the largest. */
   loadGroupsCounted: 64,
-  /** Cells (fragment and group) in one message of a sample, about 64 bytes each; and messages of one sample. */
-  sampleCells: 4000,
+  /** Cells (fragment and group) in one message of a sample, 20 to 130 bytes each; and messages of one sample. */
+  sampleCells: 1000,
   sampleParts: 4096,
   sampleIntervalMs: 60_000,
   /** Samples that wait to be delivered while the stream cannot be reached. */
   samplesWaiting: 64,
+  /** Samples that a forecaster has received and not read yet. */
+  samplesQueued: 4096,
   /** Series of one forecaster, and forecasts that it knows of all together. */
   forecastSeries: 50_000,
   forecastsKnown: 400_000,

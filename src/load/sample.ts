@@ -145,20 +145,26 @@ const schema = z.tuple([
   z.int().min(1).max(limits.sampleParts),
   z.array(amount).max(64),
   z.array(z.string().refine(isGroup)).max(limits.sampleCells),
-  z.array(z.array(count)).max(limits.sampleCells),
+  // Cells are many: they are checked by hand, in `readCell`.
+  z.array(z.unknown()).max(limits.sampleCells),
 ]);
 
-function readCell(wire: readonly number[], groups: readonly string[]): LoadCell | undefined {
-  const [fragment, table, index = -1, ...rest] = wire;
+function readCell(wire: unknown, groups: readonly string[]): LoadCell | undefined {
+  if (!areCounts(wire) || wire.length % 4 !== 3) return undefined;
+  const [fragment = 0, table = 0, index = -1] = wire;
   const group = groups[index];
-  if (fragment === undefined || table === undefined || group === undefined || rest.length % 4 !== 0) return undefined;
+  if (group === undefined) return undefined;
   const ops: OpLoad[] = [];
-  for (let at = 0; at < rest.length; at += 4) {
-    const [kind = 0, count = 0, bytes = 0, micros = 0] = rest.slice(at, at + 4);
+  for (let at = 3; at < wire.length; at += 4) {
+    const [kind = 0, count = 0, bytes = 0, micros = 0] = [wire[at], wire[at + 1], wire[at + 2], wire[at + 3]];
     // A kind of a newer version is counted by whoever knows it.
     if (kind < loadKinds.length) ops.push({ kind, count, bytes, serviceMs: micros / 1000 });
   }
   return { fragment, table, group, ops };
+}
+
+function areCounts(given: unknown): given is readonly number[] {
+  return Array.isArray(given) && given.every((one) => Number.isSafeInteger(one) && one >= 0);
 }
 
 function round(value: number): number {
