@@ -21,6 +21,7 @@ import { createDrip } from "./forecaster/drip.js";
 import { onComputed, pump } from "./forecaster/fits.js";
 import { closeSlots, divide, forgetOld, onReplayed, onSample } from "./forecaster/intake.js";
 import { aliveEveryMs, createMembers } from "./forecaster/members.js";
+import { Calendar, declare } from "./forecaster/profiles.js";
 import type { ForecasterConfig, ForecasterMessage, ForecasterState } from "./forecaster/state.js";
 import { armTurn, onTurn, turnTimer } from "./forecaster/turn.js";
 
@@ -65,6 +66,7 @@ function initialState(config: ForecasterConfig, hash: Hash): ForecasterState {
     members: createMembers(config.id, hash),
     // A slot waits for the samples of its last interval, and a little for their way.
     books: horizons.map(({ slotMs }) => createBook(slotMs, Math.min(slotMs, config.sampleIntervalMs + 500))),
+    calendar: new Calendar(),
     board: createBoard(limits.forecastsKnown),
     entries: new Map(),
     seen: new Map(),
@@ -139,6 +141,7 @@ function onWoke(own: Own, { name }: Extract<WorldMessage, { kind: "woke" }>, con
     case sumTimer:
       return drawSums(state, own.sums, context);
     case closeTimer:
+      declare(state, context.wallMs);
       closeSlots(state, context);
       return [...armTurn(state), ...pump(state, context), wake(closeTimer, closeEveryMs(state))];
     case aliveTimer:

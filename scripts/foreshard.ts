@@ -10,6 +10,7 @@ import { addForecastCommand } from "./cli/forecast.js";
 import { addImportCommand } from "./cli/import.js";
 import { addMoveCommands } from "./cli/moves.js";
 import { endCalmlyOnClosedPipe } from "./cli/output.js";
+import { addProfileCommands } from "./cli/profiles.js";
 import { addRowCommands } from "./cli/rows.js";
 import { withCommon } from "./cli/session.js";
 import { addTableCommands } from "./cli/tables.js";
@@ -42,6 +43,7 @@ function program(): Command {
   addClusterCommands(command);
   addMoveCommands(command);
   addForecastCommand(command);
+  addProfileCommands(command);
   return command;
 }
 

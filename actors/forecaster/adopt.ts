@@ -1,6 +1,7 @@
 // Adopt. Owns how a series becomes ours: new, or with a past that another thread makes a series of.
 
 import { limits } from "../../src/config/limits.js";
+import { createTrials } from "../../src/forecast/promise.js";
 import { createRanks } from "../../src/forecast/ranks.js";
 import { createSeries } from "../../src/forecast/series.js";
 import type { Context } from "../../src/kernel/machine.js";
@@ -35,6 +36,10 @@ function adopt(state: ForecasterState, key: SeriesKey, table: number, isNew: boo
       fittedAtMs: Number.NEGATIVE_INFINITY,
       failures: 0,
       said: false,
+      usual: 0,
+      usualAt: -1,
+      trials: createTrials(),
+      taken: new Map(),
     };
     if (isNew) lane.series = createSeries(shapeOf(lane));
     return lane;

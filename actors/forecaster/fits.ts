@@ -4,6 +4,7 @@
 //    fitted less often: a series stands in the queue once, and how long the queue is, is shown.
 
 import { isSeen, lastSlot, valueAt } from "../../src/forecast/history.js";
+import { createTrials, relive } from "../../src/forecast/promise.js";
 import { noteActual } from "../../src/forecast/ranks.js";
 import {
   createSeries,
@@ -17,7 +18,7 @@ import {
 import type { Effects, WorldMessage } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
-import type { Past } from "../../src/load/past.js";
+import { profilesOf, promisedIn } from "./profiles.js";
 import { publish, say } from "./say.js";
 import type { Entry, FitBatch, FitOrder, ForecasterState, Lane } from "./state.js";
 
@@ -64,7 +65,7 @@ export function pump(state: ForecasterState, context: Context): Effects {
   const ticket = state.tickets.next();
   fits.running.set(ticket, { kind, orders, sentAtMs: context.nowMs });
   for (const { lane } of orders) lane.fit = "running";
-  const input = kind === "refit" ? refitInput(orders) : rebuildInput(orders, state.pasts);
+  const input = kind === "refit" ? refitInput(orders) : rebuildInput(state, orders);
   return [{ kind: "compute", job: kind === "refit" ? "refitSeries" : "rebuildSeries", input, ticket }];
 }
 
@@ -91,14 +92,30 @@ function refitInput(orders: readonly FitOrder[]): RefitInput {
   };
 }
 
-function rebuildInput(orders: readonly FitOrder[], pasts: readonly Past[]): RebuildInput {
+function rebuildInput(state: ForecasterState, orders: readonly FitOrder[]): RebuildInput {
   return {
     series: orders.map(({ entry, lane }) => {
-      const stretch = pasts[lane.index]?.stretch(entry.key);
-      const values = stretch?.values ?? new Float32Array(0);
-      return { shape: shapeOf(lane), first: stretch?.first ?? 0, values: values.slice().buffer };
+      const stretch = state.pasts[lane.index]?.stretch(entry.key);
+      const first = stretch?.first ?? 0;
+      const values = withoutPromises(state, entry, lane, first, stretch?.values ?? new Float32Array(0));
+      return { shape: shapeOf(lane), first, values: values.slice().buffer };
     }),
   };
+}
+
+/** What was declared and came is not learnt again; how it was kept is. */
+function withoutPromises(
+  state: ForecasterState,
+  entry: Entry,
+  lane: Lane,
+  first: number,
+  values: Float32Array,
+): Float32Array {
+  if (profilesOf(state).length === 0) return values;
+  const mean = values.reduce((sum, value) => sum + (value || 0), 0) / Math.max(1, values.length);
+  const relived = relive(first, values, (slot) => promisedIn(state, entry, lane, slot, mean));
+  lane.trials = createTrials(new Map(relived.trust));
+  return relived.values;
 }
 
 export function shapeOf({ horizon }: Lane): SeriesShape {

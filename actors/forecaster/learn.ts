@@ -2,12 +2,14 @@
 // N1 the lessons of a series are taken in the order of their slots. N2 a series whose past is being rebuilt keeps its lessons until it is there.
 
 import { limits } from "../../src/config/limits.js";
+import { lastSlot } from "../../src/forecast/history.js";
 import { noteActual } from "../../src/forecast/ranks.js";
 import { isRefitDue, observe } from "../../src/forecast/series.js";
 import type { Context } from "../../src/kernel/machine.js";
 import { rateIn, type Slot } from "../../src/load/book.js";
 import { partitionOfFragment } from "../../src/protocol/subjects.js";
 import { order } from "./fits.js";
+import { profilesOf, promisedIn } from "./profiles.js";
 import { say } from "./say.js";
 import type { Entry, ForecasterState, Lane, Lesson } from "./state.js";
 
@@ -32,6 +34,19 @@ export function rateOf(state: ForecasterState, entry: Entry, lane: Lane, slot: S
   return rateIn(slot, lane.horizon.slotMs, entry.key, holders);
 }
 
+const takenKept = 64;
+
+/** What the series is to learn of a value: all that was not promised to come. */
+export function plainOf(state: ForecasterState, entry: Entry, lane: Lane, slot: number, value: number): number {
+  if (Number.isNaN(value) || profilesOf(state).length === 0) return value;
+  const usual = lane.usualAt === slot - 1 ? lane.usual : value;
+  const part = lane.trials.see(promisedIn(state, entry, lane, slot, usual), value, usual);
+  if (part === 0) return value;
+  lane.taken.set(slot, part);
+  if (lane.taken.size > takenKept) lane.taken.delete(lane.taken.keys().next().value ?? 0);
+  return value - part;
+}
+
 export function learn(state: ForecasterState, { entry, lane, slot, value }: Lesson, context: Context): void {
   if (state.entries.get(entry.key) !== entry) return;
   if (lane.series === undefined) {
@@ -40,7 +55,8 @@ export function learn(state: ForecasterState, { entry, lane, slot, value }: Less
     return;
   }
   noteActual(lane.ranks, slot, value);
-  if (observe(lane.series, slot, value) !== "learnt") return;
+  const known = lastSlot(lane.series.history);
+  if (observe(lane.series, slot, slot > known ? plainOf(state, entry, lane, slot, value) : value) !== "learnt") return;
   say(state, entry, lane, lane.series);
   const hasWaited = context.nowMs - lane.fittedAtMs >= state.refitEveryMs;
   if (lane.fit === "none" && isRefitDue(lane.series) && hasWaited) order(state, "refit", entry, lane, context);

@@ -2,6 +2,8 @@
 
 import { isSeen, lastSlot, valueAt } from "../../src/forecast/history.js";
 import { modelNames } from "../../src/forecast/models/registry.js";
+import { addPromise, firstTrust, shiftMax } from "../../src/forecast/promise.js";
+import { medianIndex, quantileCount } from "../../src/forecast/quantiles.js";
 import { cellsOf, noteForecast, pathCount } from "../../src/forecast/ranks.js";
 import { forecast, record, type SeriesState } from "../../src/forecast/series.js";
 import type { Effect, Effects } from "../../src/kernel/effect.js";
@@ -10,6 +12,7 @@ import type { Context } from "../../src/kernel/machine.js";
 import type { ForecastNews, RecordNews, SeriesNews } from "../../src/protocol/forecast.js";
 import { encodeNews } from "../../src/protocol/forecast-codec.js";
 import { subjects } from "../../src/protocol/subjects.js";
+import { profilesOf, promisedIn } from "./profiles.js";
 import type { Entry, ForecasterState, Lane } from "./state.js";
 import { stateNews } from "./status.js";
 
@@ -22,6 +25,9 @@ const ringEverySlots = 30;
 export function say(state: ForecasterState, entry: Entry, lane: Lane, series: SeriesState): void {
   const { origin, steps, max, weights } = forecast(series);
   if (origin < 0) return;
+  lane.usual = steps[medianIndex] ?? 0;
+  lane.usualAt = origin;
+  const profiles = promise(state, entry, lane, origin, steps, max);
   noteForecast(lane.ranks, origin, steps);
   const whole = !lane.said || (origin + entry.fragment) % ringEverySlots === 0;
   lane.said = true;
@@ -33,19 +39,44 @@ export function say(state: ForecasterState, entry: Entry, lane: Lane, series: Se
     origin,
     steps: Float32Array.from(steps),
     max: Float32Array.from(max),
-    recent: recentOf(series),
+    recent: recentOf(lane, series),
     ranks: whole ? lane.ranks.cells.slice(0, pathCount * lane.horizon.steps) : cellsOf(lane.ranks, origin),
     weights: weights.map(({ weight }) => weight),
     record: recordNews(series),
-    profiles: [],
+    profiles,
   } satisfies SeriesNews);
 }
 
-function recentOf({ history }: SeriesState): Float32Array {
+/** Puts what is declared on top of what is forecast; gives the profiles that count within the horizon. */
+function promise(
+  state: ForecasterState,
+  entry: Entry,
+  lane: Lane,
+  origin: number,
+  steps: Float64Array,
+  max: Float64Array,
+): SeriesNews["profiles"] {
+  if (profilesOf(state).length === 0) return [];
+  const before = steps.slice();
+  const trusts = new Map<string, number>();
+  for (let step = 0; step < lane.horizon.steps; step++) {
+    const row = step * quantileCount;
+    for (const { name, rate } of promisedIn(state, entry, lane, origin + step + 1, before[row + medianIndex] ?? 0)) {
+      const trust = lane.trials.trust.get(name) ?? firstTrust;
+      trusts.set(name, trust);
+      addPromise(steps, row, rate, trust);
+    }
+  }
+  if (trusts.size > 0) shiftMax(max, before, steps);
+  return [...trusts].map(([name, trust]) => ({ name, trust }));
+}
+
+/** As they were observed: what was promised and came is put back. */
+function recentOf({ taken }: Lane, { history }: SeriesState): Float32Array {
   const last = lastSlot(history);
   return Float32Array.from({ length: recentSlots }, (_, at) => {
     const slot = last - recentSlots + 1 + at;
-    return isSeen(history, slot) ? valueAt(history, slot) : Number.NaN;
+    return isSeen(history, slot) ? valueAt(history, slot) + (taken.get(slot) ?? 0) : Number.NaN;
   });
 }
 

@@ -2,6 +2,7 @@
 
 import type { Timing } from "../../src/config/limits.js";
 import type { Horizon } from "../../src/forecast/horizons.js";
+import type { Trials } from "../../src/forecast/promise.js";
 import type { RankRing } from "../../src/forecast/ranks.js";
 import type { SeriesState } from "../../src/forecast/series.js";
 import type { Request, Ticket, WorldMessage } from "../../src/kernel/effect.js";
@@ -14,6 +15,7 @@ import type { FragmentId } from "../../src/protocol/subjects.js";
 import type { Board } from "./board.js";
 import type { Drip } from "./drip.js";
 import type { Members } from "./members.js";
+import type { Calendar } from "./profiles.js";
 import type { Replayed } from "./replay.js";
 
 export interface ForecasterConfig {
@@ -39,6 +41,13 @@ export interface Lane {
   failures: number;
   /** The whole ring of ranks was said once. */
   said: boolean;
+  /** What the last forecast expected of the next slot without promises, and where it was made. */
+  usual: number;
+  usualAt: number;
+  /** Promises of declared profiles, and how they were kept. */
+  trials: Trials;
+  /** What was taken out of the last slots before they were learnt. */
+  readonly taken: Map<number, number>;
 }
 
 export interface Entry {
@@ -99,6 +108,7 @@ export interface ForecasterState {
   readonly tails: readonly Tail[];
   readonly members: Members;
   readonly books: readonly LoadBook[];
+  readonly calendar: Calendar;
   readonly board: Board;
   readonly entries: Map<SeriesKey, Entry>;
   /** Every series that samples of late name, with the wall clock of the last one: also those of others. */

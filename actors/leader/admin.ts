@@ -1,6 +1,7 @@
 // Administration. Owns what an operator's request does to the next record, or why it does nothing.
 
 import { limits } from "../../src/config/limits.js";
+import { everyGroup, overlapOf, type Profile } from "../../src/forecast/profile.js";
 import { type Fault, fail, ok, type Result } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { LedgerEvent } from "../../src/ledger/event.js";
@@ -106,6 +107,23 @@ const evaluators: Evaluators = {
       );
     return ok([{ kind: "nodeRemoved", node }]);
   },
+  putProfile({ config }, draft, { profile }, { wallMs }) {
+    if (config.partition !== 0)
+      return fail("BAD_REQUEST", "profiles are kept by the first control partition; ask its leader");
+    const { profiles } = draft.view;
+    if (!profiles.has(profile.name) && profiles.size >= limits.profiles)
+      return fail("NOT_POSSIBLE", `there are ${limits.profiles} profiles already; remove one first`);
+    for (const other of profiles.values()) {
+      const overlap = other.name === profile.name ? undefined : overlapOf(profile, other, wallMs);
+      if (overlap !== undefined)
+        return fail("BAD_PROFILE", overlapWords(profile, other, overlap), { profile: other.name });
+    }
+    return ok([{ kind: "profilePut", profile }]);
+  },
+  removeProfile(_state, draft, { name }) {
+    if (draft.view.profiles.has(name)) return ok([{ kind: "profileRemoved", name }]);
+    return fail("UNKNOWN_PROFILE", `there is no profile ${quoted(name)}`);
+  },
   moveFragment: orderMove,
   cancelMove: orderCancel,
   rollbackMove: orderRollback,
@@ -145,6 +163,11 @@ function refusal(
 
 function rangesOf({ hash }: LeaderState, table: TableDef, request: Create): Result<PositionRange[]> {
   return table.partitioning === "hash" ? ok(hashRange(request.fragments)) : splitRange(table, request.splitAt, hash);
+}
+
+function overlapWords({ group }: Profile, { name }: Profile, atMs: number): string {
+  const whose = group === everyGroup ? "all groups" : `group ${group}`;
+  return `profile ${name} declares demand of ${whose} on the same table at ${new Date(atMs).toISOString()}; declare it once`;
 }
 
 function unknownNode(node: string): { ok: false; fault: Fault } {

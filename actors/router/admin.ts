@@ -2,6 +2,7 @@
 // M1 a table is created once: when an earlier try may have worked, finding the same table is success.
 // M2 `createTable` answers when this router's own view has the table and its fragments serve, or when time is nearly over.
 
+import { decodeProfile } from "../../src/forecast/profile-form.js";
 import type { AskOutcome, Effect, Effects, Ticket } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import { type Fault, fail, fault, type Result, retryOf } from "../../src/kernel/fault.js";
@@ -31,6 +32,8 @@ export interface Admin {
   endMove(inquiry: Inquiry, body: Fields, cancel: boolean, context: Context): Effects;
   moves(inquiry: Inquiry, body: Fields, context: Context): Effects;
   setReplicas(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  putProfile(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  removeProfile(inquiry: Inquiry, body: Fields, context: Context): Effects;
   answered(ticket: Ticket, outcome: AskOutcome, context: Context): Effects | undefined;
   /** The pause of a refused order is over. */
   retry(context: Context): Effects;
@@ -122,6 +125,7 @@ export function createAdmin(
   function sameOutcome({ request }: Order, why: Fault): boolean {
     if (request.kind === "dropTable") return why.code === "UNKNOWN_TABLE";
     if (request.kind === "removeNode") return why.code === "UNKNOWN_NODE";
+    if (request.kind === "removeProfile") return why.code === "UNKNOWN_PROFILE";
     if (request.kind === "moveFragment") return why.detail?.to === request.to;
     if (request.kind === "cancelMove") return why.detail?.outcome === "cancelled";
     if (request.kind === "rollbackMove") return why.detail?.outcome === "rolledBack";
@@ -175,6 +179,12 @@ export function createAdmin(
     const done = (answer: Done): Effects => desk.answer(inquiry, summary(answer));
     const partition = locations.partitionOf(table);
     return submit({ inquiry, partition, request, tries: 0, maybeDone: false, done }, context);
+  }
+
+  /** To the leader of the first control partition. */
+  function toFirst(inquiry: Inquiry, request: AdminRequest, answer: object, context: Context): Effects {
+    const done = (): Effects => desk.answer(inquiry, answer);
+    return submit({ inquiry, partition: 0, request, tries: 0, maybeDone: false, done }, context);
   }
 
   function nodeIn(body: Fields): Result<string> {
@@ -253,6 +263,18 @@ export function createAdmin(
       if (!request.ok) return desk.refuse(inquiry, request.fault);
       const { table, fragment, count } = request.value;
       return toTable(inquiry, table, request.value, context, () => ({ table, fragment, replicas: count }));
+    },
+    putProfile(inquiry, body, context) {
+      const { deadlineMs: _, ...form } = body;
+      const profile = decodeProfile(form, (name) => locations.table(name)?.def, hash, context.wallMs);
+      if (!profile.ok) return desk.refuse(inquiry, profile.fault);
+      const { name } = profile.value;
+      return toFirst(inquiry, { kind: "putProfile", profile: profile.value }, { profile: name }, context);
+    },
+    removeProfile(inquiry, body, context) {
+      const name = nameIn(body, "name");
+      if (!name.ok) return desk.refuse(inquiry, name.fault);
+      return toFirst(inquiry, { kind: "removeProfile", name: name.value }, { removed: name.value }, context);
     },
     answered(ticket, outcome) {
       const order = asked.get(ticket);

@@ -14,6 +14,7 @@ import type { KeyValue, RowKey, TableDef } from "../../src/table/table.js";
 import type { Admin } from "./admin.js";
 import type { Inquiry } from "./desk.js";
 import type { Kit } from "./kit.js";
+import { profileLines } from "./profile-lines.js";
 import { unknownTable } from "./refusals.js";
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -44,6 +45,10 @@ export const clusterOps: Readonly<Record<string, ClusterOp>> = {
   rollbackMove: (_kit, admin, inquiry, body, context) => admin.endMove(inquiry, body, false, context),
   moves: (_kit, admin, inquiry, body, context) => admin.moves(inquiry, body, context),
   replicas: (_kit, admin, inquiry, body, context) => admin.setReplicas(inquiry, body, context),
+  profiles: (kit, _admin, inquiry, _body, { wallMs }) =>
+    kit.desk.answer(inquiry, { profiles: profileLines(kit.locations.views(), wallMs) }),
+  putProfile: (_kit, admin, inquiry, body, context) => admin.putProfile(inquiry, body, context),
+  removeProfile: (_kit, admin, inquiry, body, context) => admin.removeProfile(inquiry, body, context),
   /** Asked of a forecaster by the intake, which knows how to pass on. */
   forecast: (kit, _admin, inquiry) => kit.desk.refuse(inquiry, fault("INTERNAL", "forecasts are passed on")),
 };

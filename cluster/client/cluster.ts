@@ -1,7 +1,7 @@
 // Cluster and admin. Owns the typed questions to the cluster about itself, and the orders that change it.
 
 import { type Call, type Fields, given } from "./call.js";
-import type { ForecastAnswer, ForecastWish } from "./forecasts.js";
+import type { ForecastAnswer, ForecastWish, ProfileInfo, ProfileWish } from "./forecasts.js";
 import type { Deadline, Key } from "./table.js";
 
 export type KeyTypeName = "string" | "number" | "date" | "bytes" | "tuple" | "any";
@@ -161,6 +161,11 @@ export class Cluster {
     return moves as readonly MoveInfo[];
   }
 
+  async profiles(): Promise<readonly ProfileInfo[]> {
+    const { profiles } = await this.ask("profiles");
+    return profiles as readonly ProfileInfo[];
+  }
+
   private ask(op: string, body: object = {}): Promise<Fields> {
     return this.call(`foreshard.query._cluster.${op}`, given(body));
   }
@@ -178,6 +183,13 @@ export class Admin {
   }
   async dropTable(name: string): Promise<void> {
     await this.ask("dropTable", { name });
+  }
+  /** Declares demand, or declares it anew under its name. */
+  async putProfile(wish: ProfileWish): Promise<void> {
+    await this.ask("putProfile", wish);
+  }
+  async removeProfile(name: string): Promise<void> {
+    await this.ask("removeProfile", { name });
   }
   /** Moves everything away from a node, and nothing to it. */
   async drain(node: string): Promise<void> {

@@ -47,6 +47,39 @@ export interface SeriesForecastInfo extends Foretold {
   readonly profiles: readonly { readonly name: string; readonly trust: number }[];
 }
 
+/** Demand that a client group declares in advance. */
+export interface ProfileWish {
+  readonly name: string;
+  /** A client group, or `*`: a calendar event for all of them. */
+  readonly group: string;
+  readonly tables: readonly (string | { readonly table: string; readonly keys: readonly unknown[] })[];
+  /** Five cron fields, or six with seconds first. */
+  readonly schedule: string;
+  /** Default `UTC`. */
+  readonly timeZone?: string;
+  /** Such as `30m`. */
+  readonly duration: string;
+  /** Queries per second by operation, all tables together. */
+  readonly rates?: Readonly<Record<string, number>>;
+  /** Of a calendar event: what is asked, times this. */
+  readonly factor?: number;
+  readonly expires: string;
+  readonly deadlineMs?: number;
+}
+
+export interface ProfileInfo {
+  readonly name: string;
+  readonly group: string;
+  readonly tables: readonly { readonly table: string; readonly keys: number }[];
+  readonly schedule: string;
+  readonly timeZone: string;
+  readonly durationMs: number;
+  readonly rates: Readonly<Record<string, number>>;
+  readonly factor: number | null;
+  readonly expiresMs: number;
+  readonly nextMs: number | null;
+}
+
 export interface ForecasterInfo {
   readonly id: string;
   readonly series: number;

@@ -35,6 +35,8 @@ export type {
   ForecasterInfo,
   ForecastRecord,
   ForecastWish,
+  ProfileInfo,
+  ProfileWish,
   SeriesForecastInfo,
 } from "./forecasts.js";
 export type {

@@ -86,6 +86,13 @@ export const clusterOperations: Readonly<Record<string, OperationInfo>> = {
     body: "{table, fragment?, group?, horizon?, skip?, deadlineMs?}",
     answer: "{table, horizon, stepMs, levels, total, series, next, forecasters}",
   },
+  profiles: { description: "demand that client groups have declared", body: "{}", answer: "{profiles}" },
+  putProfile: {
+    description: "declare demand of a client group, or a calendar event for all groups",
+    body: "{name, group, tables, schedule, timeZone?, duration, rates | factor, expires, deadlineMs?}",
+    answer: "{profile}",
+  },
+  removeProfile: { description: "take a declared profile back", body: "{name}", answer: "{removed}" },
   incidents: { description: "what was found wrong and what became of it", body: "{}", answer: "{incidents}" },
   createTable: {
     description: "make a table",

@@ -86,6 +86,10 @@ export const limits = {
   forecastAnswers: 32,
   forecastPage: 100,
   forecastSumSeries: 2000,
+  /** Declared profiles; and the tables and keys that one may name. */
+  profiles: 256,
+  profileTables: 16,
+  profileKeys: 64,
 } as const;
 
 /** Times of the control loop, milliseconds. Their relations carry I7: see the assertions below. */

@@ -23,11 +23,13 @@ export const faultCodes = {
   SPANS_FRAGMENTS: "no",
   TOO_MANY_GROUPS: "no",
   FORBIDDEN: "no",
+  BAD_PROFILE: "no",
   // The request is fine and the data says no.
   UNKNOWN_TABLE: "no",
   TABLE_EXISTS: "no",
   UNKNOWN_NODE: "no",
   UNKNOWN_FRAGMENT: "no",
+  UNKNOWN_PROFILE: "no",
   CONFLICT: "no",
   EXISTS: "no",
   NOT_FOUND: "no",

@@ -1,6 +1,7 @@
 // Ledger events. Owns the facts, past tense, of which the cluster view is the fold.
 // One ledger record is one JSON-free msgpack `{term, member, nonce, events}`; events of a record take effect together.
 
+import type { Profile } from "../forecast/profile.js";
 import type { Bytes } from "../kernel/bytes.js";
 import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
 import type { TableDef } from "../table/table.js";
@@ -85,6 +86,9 @@ export type LedgerEvent =
       readonly atMs: number;
       readonly why: string;
     }
+  /** A profile declared, or declared anew under its name. Kept in the ledger of the first control partition. */
+  | { readonly kind: "profilePut"; readonly profile: Profile }
+  | { readonly kind: "profileRemoved"; readonly name: string }
   /** A log stream as found: `created` changes when somebody deleted and remade it. */
   | { readonly kind: "logStreamSeen"; readonly group: number; readonly created: string }
   /** Something was lost or found wrong, and what became of it. Kept in the view for people, the last 100. */

@@ -27,6 +27,7 @@ export function emptyView(partition: number): ClusterView {
     order: new Map(),
     logStreams: new Map(),
     incidents: [],
+    profiles: new Map(),
     nextMove: 1,
     moves: new Map(),
     pastMoves: [],
@@ -184,6 +185,13 @@ const appliers: Appliers = {
   moveEnded(view, { move, outcome, atMs, why }) {
     const known = view.moves.get(move);
     if (known !== undefined) endMove(view, known, outcome, atMs, why);
+  },
+  profilePut(view, { profile }) {
+    if (view.profiles.has(profile.name) || view.profiles.size < limits.profiles)
+      view.profiles.set(profile.name, profile);
+  },
+  profileRemoved(view, { name }) {
+    view.profiles.delete(name);
   },
   logStreamSeen(view, { group, created }) {
     view.logStreams.set(group, created);

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { limits } from "../config/limits.js";
+import type { Profile } from "../forecast/profile.js";
 import type { Bytes } from "../kernel/bytes.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 import { pack, unpack } from "../protocol/codec.js";
@@ -80,6 +81,28 @@ export const moveSchema = z.object({
 });
 const sentence = z.string().max(2048);
 
+export const profileSchema = z.object({
+  name,
+  group: word,
+  targets: z
+    .array(z.object({ table: name, positions: z.array(bytesSchema).max(limits.profileKeys) }))
+    .max(limits.profileTables),
+  schedule: word,
+  timeZone: word,
+  durationMs: z.number().positive(),
+  rates: z.record(word, z.number().min(0)),
+  factor: z.number().min(0),
+  expiresMs: z.number(),
+}) satisfies z.ZodType<Profile>;
+
+/** Fields in one fixed order: equal profiles have equal bytes. */
+export function profileWire(profile: Profile): unknown {
+  const { name, group, targets, schedule, timeZone, durationMs, rates, factor, expiresMs } = profile;
+  const sorted = Object.fromEntries(Object.entries(rates).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const tables = targets.map(({ table, positions }) => ({ table, positions }));
+  return { name, group, targets: tables, schedule, timeZone, durationMs, rates: sorted, factor, expiresMs };
+}
+
 const event = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("clusterCreated"), logGroups: count, partitions: count, createdMs: z.number() }),
   z.object({ kind: z.literal("leaderElected"), term: count, member: name }),
@@ -128,6 +151,8 @@ const event = z.discriminatedUnion("kind", [
     atMs: z.number(),
     why: sentence,
   }),
+  z.object({ kind: z.literal("profilePut"), profile: profileSchema }),
+  z.object({ kind: z.literal("profileRemoved"), name }),
   z.object({ kind: z.literal("logStreamSeen"), group: count, created: word }),
   z.object({ kind: z.literal("incidentReported"), incident: incidentSchema }),
 ]);

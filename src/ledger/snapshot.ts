@@ -9,7 +9,15 @@ import type { Hash } from "../kernel/hash.js";
 import { pack, unpack } from "../protocol/codec.js";
 import { emptyView, hold } from "./fold.js";
 import { type Move, type MoveView, moveOutcomes, movePhases, type PastMove, type PhaseEntry } from "./move.js";
-import { bytesSchema, incidentSchema, moveSchema, tableSchema, tableWire } from "./record.js";
+import {
+  bytesSchema,
+  incidentSchema,
+  moveSchema,
+  profileSchema,
+  profileWire,
+  tableSchema,
+  tableWire,
+} from "./record.js";
 import type { ClusterView, FragmentView } from "./view.js";
 
 const count = z.int().min(0);
@@ -87,6 +95,8 @@ const viewSchema = z.object({
   order: z.array(z.tuple([count, z.array(count)])),
   logStreams: z.array(z.tuple([count, z.string()])),
   incidents: z.array(incidentSchema),
+  // Snapshots of an earlier version have none.
+  profiles: z.array(profileSchema).default([]),
   nextMove: count.default(1),
   moves: z.array(movingSchema).default([]),
   pastMoves: z.array(pastMoveSchema).default([]),
@@ -110,6 +120,7 @@ export function encodeSnapshot(view: ClusterView): Bytes {
     fragments: sorted(view.fragments).map(([, fragment]) => fragmentWire(fragment)),
     order: sorted(view.order),
     logStreams: sorted(view.logStreams),
+    profiles: sorted(view.profiles).map(([, profile]) => profileWire(profile)),
     incidents: view.incidents.map(({ atMs, node, what, outcome, fragments, note }) => ({
       atMs,
       node,
@@ -129,7 +140,7 @@ export function decodeSnapshot(bytes: Bytes): Result<ClusterView> {
   if (!unpacked.ok) return unpacked;
   const checked = viewSchema.safeParse(unpacked.value);
   if (!checked.success) return fail("UNDECODABLE", `not a snapshot of a view: ${z.prettifyError(checked.error)}`);
-  const { nodes, tables, fragments, order, logStreams, moves, ...plain } = checked.data;
+  const { nodes, tables, fragments, order, logStreams, profiles, moves, ...plain } = checked.data;
   const view: ClusterView = {
     ...emptyView(plain.partition),
     ...plain,
@@ -138,6 +149,7 @@ export function decodeSnapshot(bytes: Bytes): Result<ClusterView> {
     fragments: new Map(fragments.map((fragment) => [fragment.id, fragment])),
     order: new Map(order),
     logStreams: new Map(logStreams),
+    profiles: new Map(profiles.map((profile) => [profile.name, profile])),
     moves: new Map(moves.map((move) => [move.id, move])),
   };
   index(view);
@@ -164,6 +176,7 @@ export function copyView(view: ClusterView): ClusterView {
     order: new Map(view.order),
     logStreams: new Map(view.logStreams),
     incidents: [...view.incidents],
+    profiles: new Map(view.profiles),
     moves: new Map([...view.moves].map(([id, move]) => [id, { ...move, phases: [...move.phases] }])),
     pastMoves: [...view.pastMoves],
     tableIds: new Map(),

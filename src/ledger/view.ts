@@ -1,6 +1,7 @@
 // Cluster view. Owns the shape of what the ledger folds to; the fold itself is in `fold.ts`.
 // I9 every member that folded sequence n holds the same view n. Plain data: it is also the snapshot's content.
 
+import type { Profile } from "../forecast/profile.js";
 import type { Bytes } from "../kernel/bytes.js";
 import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
 import type { TableDef } from "../table/table.js";
@@ -63,6 +64,8 @@ export interface ClusterView {
   /** `created` of each log stream as last recorded. */
   readonly logStreams: Map<number, string>;
   readonly incidents: Incident[];
+  /** Declared demand, by name. */
+  readonly profiles: Map<string, Profile>;
   nextMove: number;
   /** Moves under way, by id. */
   readonly moves: Map<number, MoveView>;

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { limits } from "../config/limits.js";
 import { type Detail, fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
 import { moveOutcomes, movePhases, strategies } from "../ledger/move.js";
-import { incidentSchema } from "../ledger/record.js";
+import { incidentSchema, profileSchema } from "../ledger/record.js";
 import type {
   AdminAnswer,
   AdminRequest,
@@ -126,6 +126,8 @@ const admin = z.discriminatedUnion("kind", [
     by: word,
     why: word,
   }),
+  z.object({ kind: z.literal("putProfile"), profile: profileSchema }),
+  z.object({ kind: z.literal("removeProfile"), name: z.string() }),
   z.object({ kind: z.literal("cancelMove"), move: count, by: word }),
   z.object({ kind: z.literal("rollbackMove"), move: count, by: word }),
   z.object({ kind: z.literal("listMoves"), history: z.boolean() }),

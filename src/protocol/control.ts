@@ -1,5 +1,6 @@
 // Control. Owns what nodes, supervisors, routers and operators say to the leader of a control partition, and its answers.
 
+import type { Profile } from "../forecast/profile.js";
 import type { Fault } from "../kernel/fault.js";
 import type { Incident } from "../ledger/event.js";
 import type { MoveOutcome, MovePhase, Strategy } from "../ledger/move.js";
@@ -127,6 +128,9 @@ export type AdminRequest =
       readonly by: string;
       readonly why: string;
     }
+  /** To the leader of the first control partition: it keeps the profiles. */
+  | { readonly kind: "putProfile"; readonly profile: Profile }
+  | { readonly kind: "removeProfile"; readonly name: string }
   | { readonly kind: "cancelMove"; readonly move: number; readonly by: string }
   | { readonly kind: "rollbackMove"; readonly move: number; readonly by: string }
   | { readonly kind: "listMoves"; readonly history: boolean }

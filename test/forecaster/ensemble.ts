@@ -8,6 +8,7 @@ import type { LogRecord, ReplyTo, WorldMessage } from "../../src/kernel/effect.j
 import { type Fault, fault } from "../../src/kernel/fault.js";
 import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
 import { seededRandom } from "../../src/kernel/random.js";
+import type { LedgerEvent } from "../../src/ledger/event.js";
 import { encodeLedgerRecord } from "../../src/ledger/record.js";
 import { packSample, type Sample } from "../../src/load/sample.js";
 import type { ForecastQuery } from "../../src/protocol/forecast.js";
@@ -41,7 +42,7 @@ export class Ensemble {
   computeFault: Fault | undefined;
   jobsRun = 0;
   nowMs = 0;
-  private readonly ledger: LogRecord;
+  private readonly ledger: LogRecord[] = [];
 
   constructor(fragments = 2) {
     const events = [
@@ -59,8 +60,13 @@ export class Ensemble {
         })),
       },
     ] as const;
-    const bytes = encodeLedgerRecord({ term: 1, member: "c1", nonce: "x", events: [...events] });
-    this.ledger = { seq: 1, bytes, timeMs: 0 };
+    this.append(...events);
+  }
+
+  /** Before the forecasters begin. */
+  append(...events: readonly LedgerEvent[]): void {
+    const bytes = encodeLedgerRecord({ term: 1, member: "c1", nonce: "x", events });
+    this.ledger.push({ seq: this.ledger.length + 1, bytes, timeMs: 0 });
   }
 
   get wallMs(): number {
@@ -84,7 +90,7 @@ export class Ensemble {
   }
 
   ledgerFor(stream: string): readonly LogRecord[] {
-    return stream === streams.load ? this.stream : [this.ledger];
+    return stream === streams.load ? this.stream : this.ledger;
   }
 
   /** Puts bytes into the load stream, and tells who follows it. */

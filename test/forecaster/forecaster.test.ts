@@ -146,6 +146,47 @@ describe("forecasters", () => {
     ok((series?.record.observed ?? 0) >= 30);
   });
 
+  it("know declared demand before anybody asked, and trust it less when it does not come", () => {
+    const ensemble = new Ensemble();
+    // From the second minute on, for half a minute, every two minutes.
+    ensemble.append({
+      kind: "profilePut",
+      profile: {
+        name: "batch",
+        group: "report",
+        targets: [{ table: "users", positions: [] }],
+        schedule: "*/2 * * * *",
+        timeZone: "UTC",
+        durationMs: 30_000,
+        rates: { get: 100 },
+        factor: 0,
+        expiresMs: ensemble.wallMs + 86_400_000,
+      },
+    });
+    ensemble.begin("f1");
+    const nextWindow = (): void => {
+      while (Math.floor(ensemble.wallMs / 1000) % 120 !== 100) ensemble.live(1, () => ({ "0/shop": 10 }));
+    };
+    const trustAndPeak = (): readonly [number, number] => {
+      const series = ensemble.member("f1").ask({ group: "report" }).series;
+      strictEqual(series.length, 2, "each fragment is declared");
+      const peak = Math.max(...(series[0]?.steps ?? []).map((row) => row[median] ?? 0));
+      return [series[0]?.profiles[0]?.trust ?? -1, peak];
+    };
+    nextWindow();
+    const [fresh, foreseen] = trustAndPeak();
+    strictEqual(fresh, 0.8);
+    near(foreseen, 50);
+    const trusts = [fresh];
+    for (let broken = 0; broken < 3; broken++) {
+      ensemble.live(20, () => ({ "0/shop": 10 }));
+      nextWindow();
+      trusts.push(trustAndPeak()[0]);
+    }
+    for (const [index, trust] of trusts.entries()) ok(index === 0 || trust < (trusts[index - 1] ?? 0), String(trusts));
+    ok(trustAndPeak()[1] < 5, "nobody believes it any more");
+  });
+
   it("answer a question that makes no sense with a fault", () => {
     const ensemble = new Ensemble().begin("f1");
     strictEqual(ensemble.member("f1").ask({ horizon: "soon" as "short" }).fault?.code, "UNDECODABLE");

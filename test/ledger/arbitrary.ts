@@ -49,6 +49,22 @@ export const moveEvent: fc.Arbitrary<LedgerEvent> = fc.oneof(
   }),
 );
 
+const profileName = fc.constantFrom("nightly", "sale", "audit");
+const profileEvent: fc.Arbitrary<LedgerEvent> = fc.oneof(
+  plain({ kind: fc.constant("profileRemoved" as const), name: profileName }),
+  plain({
+    name: profileName,
+    group: fc.constantFrom("office", "*"),
+    targets: fc.constantFrom([{ table: "t1", positions: [] }], [{ table: "t2", positions: [Uint8Array.of(1, 2)] }]),
+    schedule: fc.constant("0 2 * * *"),
+    timeZone: fc.constantFrom("UTC", "Europe/Oslo"),
+    durationMs: fc.integer({ min: 1000, max: 1e6 }),
+    rates: fc.constantFrom({}, { get: 5 }, { scan: 1, get: 2 }),
+    factor: fc.constantFrom(0, 2),
+    expiresMs: fc.nat(),
+  }).map((profile): LedgerEvent => ({ kind: "profilePut", profile })),
+);
+
 const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
   plain({
     kind: fc.constant("clusterCreated" as const),
@@ -102,6 +118,7 @@ const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
   plain({ kind: fc.constant("replicasRemoved" as const), replicas: refs, cause }),
   plain({ kind: fc.constant("replicaCountChanged" as const), fragment, count: fc.nat(9) }),
   moveEvent,
+  profileEvent,
   plain({ kind: fc.constant("logStreamSeen" as const), group: fc.nat(3), created: fc.constantFrom("x", "y") }),
   plain({
     atMs: fc.nat(),
