@@ -20,7 +20,7 @@ import { partitionOfFragment } from "../../src/protocol/subjects.js";
 import type { Entry, ForecasterState, Lane } from "./state.js";
 
 /** Windows are worked out for this much time at once. */
-const stretchMs = 6 * 3_600_000;
+const stretchMs = 1_800_000;
 
 interface Known {
   readonly fromMs: number;
@@ -43,8 +43,8 @@ export class Calendar {
     if (known === undefined) {
       const [begin, end] = [stretch * stretchMs, (stretch + 2) * stretchMs];
       known = { fromMs: begin, toMs: end, windows: windowsOf(profile, begin, end) };
-      // A past of thirty days has 120 stretches; beyond that the oldest go.
-      if (stretches.size > 256) stretches.delete(stretches.keys().next().value ?? 0);
+      // A past of thirty days has 1,440 stretches; beyond that the oldest go.
+      if (stretches.size > 2048) stretches.delete(stretches.keys().next().value ?? 0);
       stretches.set(stretch, known);
     }
     return coveredShare(known.windows, fromMs, toMs);

@@ -27,7 +27,7 @@ export function profileLines(views: readonly ClusterView[], wallMs: number): Pro
 
 function lineOf(profile: Profile, wallMs: number): ProfileLine {
   const { name, group, targets, schedule, timeZone, durationMs, rates, factor, expiresMs } = profile;
-  const [next] = windowsOf(profile, wallMs, Math.min(expiresMs, wallMs + reachMs));
+  const [next] = windowsOf(profile, wallMs, Math.min(expiresMs, wallMs + reachMs), 1);
   return {
     name,
     group,

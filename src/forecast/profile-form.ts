@@ -113,7 +113,7 @@ function timeMistake(profile: Profile, nowMs: number): string | undefined {
   const { expiresMs } = profile;
   if (expiresMs <= nowMs)
     return `expires is ${new Date(expiresMs).toISOString()}, which is over; give a time that lies ahead`;
-  if (windowsOf(profile, nowMs, expiresMs).length === 0)
+  if (windowsOf(profile, nowMs, expiresMs, 1).length === 0)
     return `the schedule ${JSON.stringify(profile.schedule)} never comes before ${new Date(expiresMs).toISOString()}`;
   const overlap = selfOverlap(profile, nowMs);
   if (overlap === undefined) return undefined;

@@ -34,8 +34,8 @@ export interface ProfileWindow {
   readonly toMs: number;
 }
 
-/** Windows looked at in one go; a schedule of every second has that many in a quarter of an hour. */
-const mostWindows = 1000;
+/** Windows looked at in one go: those of an hour, if the schedule says every second. */
+const mostWindows = 4000;
 
 /** What is wrong with a schedule or a time zone, in words; undefined: nothing. */
 export function scheduleMistake(schedule: string, timeZone: string): string | undefined {
@@ -54,12 +54,17 @@ export function scheduleMistake(schedule: string, timeZone: string): string | un
 }
 
 /** Windows that overlap [fromMs, toMs), in order. */
-export function windowsOf(profile: Profile, fromMs: number, toMs: number): readonly ProfileWindow[] {
+export function windowsOf(
+  profile: Profile,
+  fromMs: number,
+  toMs: number,
+  most = mostWindows,
+): readonly ProfileWindow[] {
   const { schedule, timeZone, durationMs, expiresMs } = profile;
   const cron = new Cron(schedule, { timezone: timeZone, mode: "5-or-6-parts", paused: true });
   const windows: ProfileWindow[] = [];
   let next = cron.nextRun(new Date(fromMs - durationMs));
-  while (next !== null && windows.length < mostWindows) {
+  while (next !== null && windows.length < most) {
     const beginMs = next.getTime();
     if (beginMs >= toMs || beginMs >= expiresMs) break;
     windows.push({ fromMs: beginMs, toMs: beginMs + durationMs });
@@ -79,12 +84,13 @@ export function rateOf({ rates }: Profile): number {
   return Object.values(rates).reduce((sum, rate) => sum + rate, 0);
 }
 
-/** How far ahead overlaps are looked for. */
+/** How far ahead overlaps are looked for: at most so long, and so many windows. */
 const overlapReachMs = 60 * 86_400_000;
+const overlapWindows = 500;
 
 /** The first moment at which two windows of the profile itself overlap; undefined: none do. */
 export function selfOverlap(profile: Profile, nowMs: number): number | undefined {
-  const windows = windowsOf(profile, nowMs, nowMs + overlapReachMs);
+  const windows = windowsOf(profile, nowMs, nowMs + overlapReachMs, overlapWindows);
   for (const [index, window] of windows.entries()) {
     const before = windows[index - 1];
     if (before !== undefined && window.fromMs < before.toMs) return window.fromMs;
@@ -96,7 +102,9 @@ export function selfOverlap(profile: Profile, nowMs: number): number | undefined
 export function overlapOf(one: Profile, other: Profile, nowMs: number): number | undefined {
   const tables = new Set(one.targets.map(({ table }) => table));
   if (one.group !== other.group || !other.targets.some(({ table }) => tables.has(table))) return undefined;
-  const [mine, theirs] = [one, other].map((profile) => windowsOf(profile, nowMs, nowMs + overlapReachMs));
+  const [mine, theirs] = [one, other].map((profile) =>
+    windowsOf(profile, nowMs, nowMs + overlapReachMs, overlapWindows),
+  );
   let at = 0;
   for (const window of mine ?? []) {
     while (at < (theirs?.length ?? 0) && (theirs?.[at]?.toMs ?? 0) <= window.fromMs) at++;
