@@ -43,7 +43,7 @@ export function countOn(counts: Counts, node: NodeId): NodeCount {
 }
 
 /** How far above its fair share a node may go: (1 + ε) of the mean. */
-const epsilon = 0.1;
+export const epsilon = 0.1;
 
 /** Most of `total` that a node of `weight` may hold when all weights add up to `weights`; never below the fair share rounded up. */
 export function boundOf(total: number, weight: number, weights: number): number {

@@ -2,7 +2,8 @@
 // RP1 a replica is removed only when enough others are ready without it, and never from the primary, nor before the primary's epoch is activated
 //     (until then a predecessor must stay a peer that the new primary asks: I7).
 // RP2 what is lost for a short time is not replaced: a node that restarts comes back with its data.
-// RP4 a fragment that moves is left alone: its source and destination count as one copy, and nothing of it is removed.
+// RP4 a fragment that moves is left alone: its source and destination count as one copy, and nothing of it is removed. A draining node's copies leave by moves;
+//     only where no other node could take one is it let go, when enough others are ready.
 // RP3 at most `inFlight` replicas are being filled on one node at a time.
 
 import type { Move } from "../ledger/move.js";
@@ -20,6 +21,8 @@ export interface RepairRules {
   readonly ring: Ring;
   /** Its copy counts no more: removed, or down for too long. */
   readonly lost: (node: NodeId) => boolean;
+  /** Copies on draining nodes leave by moves: they are not replaced here. */
+  readonly drainsByMoves: boolean;
   readonly inFlight: number;
   /** Changes in one go. */
   readonly limit: number;
@@ -45,7 +48,10 @@ export function repair(view: ClusterView, counts: Counts, rules: RepairRules): R
     const wanted = wantedReplicas(view, fragment);
     const moving = view.moves.get(view.moving.get(fragment.id) ?? 0);
     const stay = fragment.replicas.filter(({ node }) => stays(view, rules, node) && !leaves(fragment, moving, node));
-    const missing = Math.min(wanted, stay.length + openNodes(eligible, fragment)) - stay.length;
+    const there = rules.drainsByMoves
+      ? fragment.replicas.filter(({ node }) => !rules.lost(node) && !leaves(fragment, moving, node)).length
+      : stay.length;
+    const missing = Math.min(wanted, there + openNodes(eligible, fragment)) - there;
     for (let more = 0; more < missing; more++) {
       const node = missingReplica(fragment, counts, rules, filling, add);
       if (node === undefined) break;

@@ -565,6 +565,104 @@ describe("orders about moves", () => {
   });
 });
 
+describe("moves that nobody asked for", () => {
+  const cluster = (nodes: number, fragments: number, replicas: number): Sim => {
+    const sim = new Sim();
+    sim.startMember("c1");
+    for (let number = 1; number <= nodes; number++) sim.startNode(`n${number}`);
+    sim.until("all nodes", () => [...sim.view().nodes.values()].filter(({ state }) => state === "up").length === nodes);
+    assert.ok("done" in sim.admin(createTable("users", fragments, replicas)));
+    sim.until("the table serves", () => [...sim.view().fragments.values()].every((f) => f.activatedEpoch === f.epoch));
+    return sim;
+  };
+  const heldBy = (sim: Sim, id: string): number =>
+    [...sim.view().fragments.values()].filter(({ replicas }) => replicas.some(({ node }) => node === id)).length;
+  /** The most moves at once, in all and on one node, until `wanted`. */
+  const busiest = (sim: Sim, wanted: () => boolean): { all: number; one: number } => {
+    const most = { all: 0, one: 0 };
+    sim.until("it is done", () => {
+      const moves = [...sim.view().moves.values()];
+      most.all = Math.max(most.all, moves.length);
+      for (const id of sim.nodes.keys())
+        most.one = Math.max(most.one, moves.filter(({ from, to }) => from === id || to === id).length);
+      return wanted();
+    });
+    return most;
+  };
+
+  it("drains a node by moves, a few at a time, with every copy replaced before it goes", () => {
+    const sim = cluster(4, 16, 3);
+    const before = heldBy(sim, "n1");
+    assert.ok(before > 4);
+    assert.ok("done" in sim.admin({ kind: "drainNode", node: "n1", draining: true }));
+    let fewest = 3;
+    const { all, one } = busiest(sim, () => {
+      for (const { replicas } of sim.view().fragments.values())
+        fewest = Math.min(fewest, replicas.filter(({ state }) => state === "ready").length);
+      return heldBy(sim, "n1") === 0 && sim.view().moves.size === 0;
+    });
+    assert.equal(fewest, 3);
+    assert.ok(all > 1 && all <= 16 && one <= 4, `${all} at once, ${one} on one node`);
+    const past = sim.view().pastMoves;
+    assert.equal(past.length, before);
+    assert.ok(past.every(({ cause, outcome, from }) => cause === "drain" && outcome === "done" && from === "n1"));
+    sim.pass(5000);
+    assert.equal(heldBy(sim, "n1"), 0, "a drained node was given something");
+  });
+
+  it("drains a node that holds the only copies", () => {
+    const sim = cluster(3, 6, 1);
+    assert.ok("done" in sim.admin({ kind: "drainNode", node: "n1", draining: true }));
+    sim.until("drained", () => heldBy(sim, "n1") === 0 && sim.view().moves.size === 0);
+    for (const { replicas, primary } of sim.view().fragments.values()) {
+      assert.equal(replicas.length, 1);
+      assert.notEqual(primary, "n1");
+    }
+  });
+
+  it("moves a joined node its fair share, a few at a time, and not more", () => {
+    const sim = cluster(3, 16, 3);
+    sim.startNode("n4");
+    const share = (16 * 3) / 4;
+    const { all, one } = busiest(
+      sim,
+      () => heldBy(sim, "n4") >= Math.floor(share * 0.9) && sim.view().moves.size === 0,
+    );
+    assert.ok(all <= 16 && one <= 4, `${all} at once, ${one} on one node`);
+    sim.pass(10_000);
+    assert.ok(heldBy(sim, "n4") <= Math.ceil(share));
+    const past = sim.view().pastMoves;
+    assert.ok(past.every(({ cause, outcome, to }) => cause === "join" && outcome === "done" && to === "n4"));
+    assert.ok(past.length <= Math.ceil(share), `${past.length} moves`);
+    for (const { replicas } of sim.view().fragments.values()) assert.equal(replicas.length, 3);
+  });
+
+  it("gives nothing to a full node", () => {
+    const sim = cluster(3, 16, 3);
+    const full = sim.startNode("n4");
+    full.freeBytes = 1000;
+    sim.pass(15_000);
+    assert.equal(heldBy(sim, "n4"), 0);
+    full.freeBytes = 1e12;
+    sim.until("it got its share", () => heldBy(sim, "n4") >= 10);
+  });
+
+  it("goes on under the next leader, and stops when the drain is taken back", () => {
+    const sim = cluster(4, 16, 3);
+    sim.startMember("c2");
+    sim.pass(1000);
+    assert.ok("done" in sim.admin({ kind: "drainNode", node: "n1", draining: true }));
+    sim.until("some moved", () => sim.view().pastMoves.length > 0);
+    sim.kill(sim.elected().at(-1) ?? "");
+    sim.until("another leader", () => sim.elected().length === 2);
+    assert.ok("done" in sim.admin({ kind: "drainNode", node: "n1", draining: false }));
+    sim.until("no move is left", () => sim.view().moves.size === 0);
+    const left = heldBy(sim, "n1");
+    assert.ok(left > 0, "drained on");
+    for (const { replicas } of sim.view().fragments.values()) assert.equal(replicas.length, 3);
+  });
+});
+
 function said(answer: AdminAnswer): string {
   return "fault" in answer ? `${answer.fault.code}: ${answer.fault.message}` : "done";
 }

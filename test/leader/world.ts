@@ -294,7 +294,17 @@ export class Sim {
     const incarnation = `${member}-${++this.starts}`;
     const host = new Host(this, member, incarnation, (this.options.seed ?? 1) * 1000 + this.starts);
     const { partition = 0, partitions = 1, snapshotEvery = 1000, logRetainBytes = 1e9 } = this.options;
-    const config = { member, incarnation, partition, partitions, logGroups: 16, timing, snapshotEvery, logRetainBytes };
+    const config = {
+      member,
+      incarnation,
+      partition,
+      partitions,
+      logGroups: 16,
+      timing,
+      snapshotEvery,
+      logRetainBytes,
+      plansMoves: true,
+    };
     host.kernel.spawn("leader", createLeader(config, { hash: testHash }));
     this.hosts.set(member, host);
     host.deliver({ kind: "start" });

@@ -2,13 +2,15 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { LedgerEvent } from "../../src/ledger/event.js";
 import { emptyView, fold } from "../../src/ledger/fold.js";
 import type { ClusterView } from "../../src/ledger/view.js";
 import { boundOf, type Counts, countsOf } from "../../src/placement/load.js";
 import { placeFragments, placeReplica } from "../../src/placement/place.js";
 import { balancePrimaries, choosePrimary } from "../../src/placement/promote.js";
+import { rebalance } from "../../src/placement/rebalance.js";
 import { repair } from "../../src/placement/repair.js";
-import { createRing, type RingNode } from "../../src/ring/ring.js";
+import { createRing, preferenceList, type RingNode } from "../../src/ring/ring.js";
 import { testHash } from "../hash.js";
 
 const ringNodes = fc.uniqueArray(
@@ -66,6 +68,7 @@ function rulesOf(view: ClusterView, lost: readonly string[] = []) {
   return {
     ring: createRing(eligible(view), testHash),
     lost: (node: string) => lost.includes(node),
+    drainsByMoves: true,
     inFlight: 4,
     limit: 100,
   };
@@ -202,15 +205,53 @@ describe("repair", () => {
     assert.deepEqual(repair(view, countsOf(view), rulesOf(view)), { add: [], remove: [] });
   });
 
-  it("reaches three ready copies off a draining node, without ever having fewer", () => {
+  it("leaves a draining node's copies to moves, and lets them go where no other node could take them", () => {
+    const drained = (nodes: number): ClusterView => {
+      const view = viewOf(nodes, 40, 3);
+      const node = view.nodes.get("n1");
+      assert.ok(node !== undefined);
+      node.draining = true;
+      for (const f of view.fragments.values())
+        if (f.primary === "n1") f.primary = f.replicas.find((r) => r.node !== "n1")?.node ?? "";
+      return view;
+    };
+    const roomy = drained(4);
+    assert.deepEqual(repair(roomy, countsOf(roomy), rulesOf(roomy)), { add: [], remove: [] });
+    const narrow = drained(3);
+    const { add, remove } = repair(narrow, countsOf(narrow), rulesOf(narrow));
+    assert.deepEqual(add, []);
+    assert.ok(remove.length > 0 && remove.every((replica) => replica.node === "n1"));
+  });
+
+  it("counts a move's source and destination as one copy, and takes neither away", () => {
+    const view = viewOf(4, 8, 3);
+    const fragment = [...view.fragments.values()][0];
+    assert.ok(fragment !== undefined);
+    const held = fragment.replicas.map(({ node }) => node);
+    const to = ["n1", "n2", "n3", "n4"].find((id) => !held.includes(id)) ?? "";
+    const from = held[1] ?? "";
+    const move = { id: 1, fragment: fragment.id, from, to, role: false, by: "", why: "", startedMs: 0, deadlineMs: 0 };
+    const events: LedgerEvent[] = [
+      { kind: "moveStarted", move: { ...move, strategy: "log-shipping", cause: "operator" } },
+      { kind: "replicasAdded", replicas: [{ fragment: fragment.id, node: to }], cause: "move" },
+    ];
+    const before = countsOf(view);
+    fold(view, view.seq + 1, { term: 1, member: "c1", nonce: "", events });
+    const after = countsOf(view);
+    assert.equal(after.get(from)?.replicas, (before.get(from)?.replicas ?? 0) - 1);
+    assert.equal(after.get(to)?.replicas, (before.get(to)?.replicas ?? 0) + 1);
+    assert.deepEqual(repair(view, after, rulesOf(view)), { add: [], remove: [] });
+  });
+
+  it("reaches three ready copies beside a lost node, without ever having fewer than two", () => {
     const view = viewOf(4, 40, 3);
     const node = view.nodes.get("n1");
     assert.ok(node !== undefined);
-    node.draining = true;
+    node.state = "down";
     for (const f of view.fragments.values())
       if (f.primary === "n1") f.primary = f.replicas.find((r) => r.node !== "n1")?.node ?? "";
     for (let round = 0; round < 100; round++) {
-      const { add, remove } = repair(view, countsOf(view), rulesOf(view));
+      const { add, remove } = repair(view, countsOf(view), rulesOf(view, ["n1"]));
       if (add.length + remove.length === 0) break;
       fold(view, view.seq + 1, {
         term: 1,
@@ -231,3 +272,101 @@ describe("repair", () => {
     }
   });
 });
+
+describe("rebalancing", () => {
+  /** The view after a node joined that holds nothing. */
+  const joined = (nodes: number, fragments: number, replicas: number): ClusterView => {
+    const view = viewOf(nodes, fragments, replicas);
+    const event: LedgerEvent = { kind: "nodeJoined", node: "n9", zone: "", weight: 1, storeId: "d", bootCount: 1 };
+    const up: LedgerEvent = { kind: "nodeUp", node: "n9", incarnation: "i", bootCount: 1 };
+    fold(view, view.seq + 1, { term: 1, member: "c1", nonce: "", events: [event, up] });
+    return view;
+  };
+  const rules = (view: ClusterView) => ({
+    ring: createRing(eligible(view), testHash),
+    limit: 1000,
+    mayTake: () => true,
+    mayGive: () => true,
+    isFilling: () => false,
+  });
+
+  it("moves to a joined node no more than its fair share, and to no node that has enough", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 1, max: 3 }),
+        (nodes, fragments, replicas) => {
+          const view = joined(nodes, fragments, replicas);
+          const counts = countsOf(view);
+          const total = [...counts.values()].reduce((sum, count) => sum + count.replicas, 0);
+          const share = total / (nodes + 1);
+          const held = countsOf(view);
+          const heldBefore = (node: string): number => held.get(node)?.replicas ?? 0;
+          const transfers = rebalance(view, counts, rules(view));
+          for (const { to } of transfers)
+            assert.ok(heldBefore(to) < share / 2, `${to} held ${heldBefore(to)} of ${share}`);
+          const own = transfers.filter(({ to }) => to === "n9").length;
+          assert.equal(own, Math.min(Math.floor(0.9 * share), fragments), `of ${share}`);
+          for (const { fragment, from, to } of transfers) {
+            assert.ok(fragment.replicas.some(({ node }) => node === from));
+            assert.ok(!fragment.replicas.some(({ node }) => node === to));
+          }
+          assert.equal(new Set(transfers.map(({ fragment }) => fragment.id)).size, transfers.length);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("leaves what was just placed nearly alone, and is done after one go", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 12, max: 60 }), (nodes, fragments) => {
+        const view = viewOf(nodes, fragments, 2);
+        assert.ok(rebalance(view, countsOf(view), rules(view)).length <= 0.1 * 2 * fragments, "moved much");
+        const wider = joined(nodes, fragments, 2);
+        const counts = countsOf(wider);
+        rebalance(wider, counts, rules(wider));
+        assert.deepEqual(rebalance(wider, counts, rules(wider)), []);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("takes first what the ring gives to the joined node", () => {
+    const view = joined(4, 60, 3);
+    const ring = createRing(eligible(view), testHash);
+    const transfers = rebalance(view, countsOf(view), rules(view));
+    const preferred = transfers.filter(({ fragment, from }) => {
+      const order = preferenceList(ring, fragment.id, 5).map(({ id }) => id);
+      return order.indexOf("n9") < order.indexOf(from);
+    });
+    assert.ok(transfers.length > 20);
+    assert.ok(preferred.length > 0.8 * transfers.length, `${preferred.length} of ${transfers.length}`);
+  });
+
+  it("keeps zones apart", () => {
+    const view = joined(4, 40, 2);
+    for (const [id, zone] of [
+      ["n1", "a"],
+      ["n2", "a"],
+      ["n3", "b"],
+      ["n4", "b"],
+      ["n9", "b"],
+    ] as const) {
+      const node = view.nodes.get(id);
+      assert.ok(node !== undefined);
+      node.zone = zone;
+    }
+    const spread = [...view.fragments.values()].filter(({ replicas }) => zones(view, replicas) === 2);
+    assert.ok(spread.length > 5);
+    for (const { fragment, from, to } of rebalance(view, countsOf(view), rules(view))) {
+      const after = [...fragment.replicas.filter(({ node }) => node !== from), { node: to }];
+      assert.ok(zones(view, after) >= zones(view, fragment.replicas));
+    }
+  });
+});
+
+function zones(view: ClusterView, replicas: readonly { readonly node: string }[]): number {
+  return new Set(replicas.map(({ node }) => view.nodes.get(node)?.zone)).size;
+}
