@@ -14,6 +14,8 @@ export interface Blend {
   readonly masses: Float64Array;
   /** [target × models] */
   readonly weights: Float64Array;
+  /** Mean error of all models of late, per target. */
+  readonly usual: Float64Array;
 }
 
 /** Matured forecasts after which an error counts half, per target. */
@@ -24,7 +26,7 @@ const priorMass = 12;
 
 export function carveBlend(from: Carver, shape: Shape, models: number): Blend {
   const cells = models * shape.targets;
-  return { models, errors: from.f64(cells), masses: from.f64(cells), weights: from.f64(cells) };
+  return { models, errors: from.f64(cells), masses: from.f64(cells), weights: from.f64(cells), usual: from.f64(shape.targets) };
 }
 
 export function beginBlend(blend: Blend, prior: PooledPrior | undefined): void {
@@ -45,12 +47,26 @@ export function judgePoints(
   actual: number,
 ): void {
   const keep = 0.5 ** (1 / halfLifeSlots);
-  const { models, errors, masses } = blend;
+  const { models, errors, masses, usual } = blend;
+  let sum = 0;
+  let count = 0;
+  for (let model = 0; model < models; model++) {
+    const point = points[from + model] ?? Number.NaN;
+    if (Number.isNaN(point)) continue;
+    sum += Math.abs(actual - point);
+    count++;
+  }
+  if (count === 0) return;
+  const mean = sum / count;
+  const before = usual[target] ?? 0;
+  usual[target] = before === 0 ? mean : before + 0.01 * (mean - before);
+  const unit = 0.5 * mean + 0.5 * (usual[target] ?? 0);
+  if (!(unit > 0)) return;
   for (let model = 0; model < models; model++) {
     const point = points[from + model] ?? Number.NaN;
     if (Number.isNaN(point)) continue;
     const cell = target * models + model;
-    errors[cell] = (errors[cell] ?? 0) * keep + Math.abs(actual - point);
+    errors[cell] = (errors[cell] ?? 0) * keep + Math.abs(actual - point) / unit;
     masses[cell] = (masses[cell] ?? 0) * keep + 1;
   }
   weigh(blend, target);

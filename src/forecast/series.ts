@@ -60,6 +60,10 @@ export interface PackedSeries {
 }
 
 const packVersion = 1;
+/** The row of `points` at which each model's forecasts begin. */
+const firstRows: readonly number[] = modelKinds.map((_, index) =>
+  modelKinds.slice(0, index).reduce((sum, { names }) => sum + names.length, 0),
+);
 const rowWidth = quantileCount + 2;
 
 export function createSeries(shape: SeriesShape, prior?: PooledPrior): SeriesState {
@@ -100,7 +104,7 @@ export function isRefitDue(state: SeriesState): boolean {
 
 /** Finds the seasons anew and fits what is too dear for every slot. */
 export function refit(state: SeriesState): void {
-  findPeriods(state.history, state.past.periods);
+  findPeriods(state.history, state.shape.intervalMs, state.past.periods);
   for (const model of state.models) model.refit?.(state.past);
   state.marks[0] = 0;
   state.marks[1] = (state.marks[1] ?? 0) + 1;
@@ -153,11 +157,11 @@ function carve(from: Carver, shape: Shape): Parts {
     periods: from.f64(longestPeriods),
     marks: from.f64(2),
     models: modelKinds.map((kind) => kind.bind(from, shape)),
-    blend: carveBlend(from, shape, modelKinds.length),
+    blend: carveBlend(from, shape, modelNames.length),
     spread: carveSpread(from, shape),
     account: carveAccount(from),
-    points: from.f32(modelKinds.length * (shape.horizonSteps + 1)),
-    pendingPoints: carvePending(from, shape, modelKinds.length),
+    points: from.f32(modelNames.length * (shape.horizonSteps + 1)),
+    pendingPoints: carvePending(from, shape, modelNames.length),
     pendingRows: carvePending(from, shape, rowWidth),
   };
 }
@@ -220,19 +224,23 @@ function actualOf(state: SeriesState, target: number, slot: number): number {
 function say(state: SeriesState, slot: number): void {
   const { shape, models, points, pendingPoints, pendingRows, past } = state;
   const columns = shape.horizonSteps + 1;
-  const out = new Float64Array(columns);
+  points.fill(Number.NaN);
   models.forEach((model, index) => {
-    out.fill(Number.NaN);
+    const { names } = modelKinds[index] ?? { names: [] };
+    const out = new Float64Array(names.length * columns).fill(Number.NaN);
     model.predict(past, out);
-    if (Number.isNaN(out[columns - 1] ?? 0)) out[columns - 1] = largest(out, columns - 1);
-    points.set(out, index * columns);
+    points.set(out, (firstRows[index] ?? 0) * columns);
   });
+  for (let model = 0; model < modelNames.length; model++) {
+    const from = model * columns;
+    if (Number.isNaN(points[from + columns - 1] ?? 0)) points[from + columns - 1] = largest(points.subarray(from, from + columns - 1));
+  }
   const row = new Float64Array(quantileCount);
   for (let target = 0; target < shape.targets; target++) {
     const isMax = target === shape.maxTarget;
     const step = isMax ? columns : (shape.delays[target] ?? 1);
     const at = pendingAt(pendingPoints, target, slot);
-    for (let model = 0; model < models.length; model++)
+    for (let model = 0; model < modelNames.length; model++)
       pendingPoints.values[at + model] = points[model * columns + step - 1] ?? Number.NaN;
     const point = isMax ? writeMaxRow(state, row, 0) : writeRow(state, step, row, 0);
     const rowAt = pendingAt(pendingRows, target, slot);
@@ -247,10 +255,9 @@ function naiveAt(past: Past, slot: number): number {
   return Number.isNaN(seasonal) ? past.at(past.last) : seasonal;
 }
 
-function largest(values: Float64Array, until: number): number {
+function largest(values: Float32Array): number {
   let most = Number.NaN;
-  for (let at = 0; at < until; at++) {
-    const value = values[at] ?? Number.NaN;
+  for (const value of values) {
     if (!(value <= most)) most = Number.isNaN(value) ? most : value;
   }
   return most;

@@ -3,7 +3,7 @@
 import type { ModelKind } from "./model.js";
 
 export const lastValue: ModelKind = {
-  name: "lastValue",
+  names: ["lastValue"],
   bind: (_from, shape) => ({
     predict(past, out) {
       out.fill(past.at(past.last), 0, shape.horizonSteps);

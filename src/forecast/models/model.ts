@@ -58,11 +58,15 @@ export interface PointModel {
   observe?(past: Past, wasSeen: boolean): void;
   /** The expensive part, now and then. */
   refit?(past: Past): void;
-  /** One value for each step, and at [horizonSteps] the maximum over them (NaN = take the largest of the steps). NaN = nothing to say. */
+  /**
+   * For each name of its kind a row: one value for each step, and at [horizonSteps] the maximum over them (NaN = take the largest of the steps).
+   * Comes filled with NaN, which means nothing to say.
+   */
   predict(past: Past, out: Float64Array): void;
 }
 
 export interface ModelKind {
-  readonly name: string;
+  /** What its forecasts are called; several, where they share their work. */
+  readonly names: readonly string[];
   bind(from: Carver, shape: Shape): PointModel;
 }

@@ -2,7 +2,15 @@
 
 import { lastValue } from "./last-value.js";
 import type { ModelKind } from "./model.js";
+import { regression } from "./regression.js";
 import { seasonalNaive } from "./seasonal-naive.js";
 
-export const modelKinds: readonly ModelKind[] = [lastValue, seasonalNaive(0), seasonalNaive(1)];
-export const modelNames: readonly string[] = modelKinds.map(({ name }) => name);
+export const modelKinds: readonly ModelKind[] = [
+  lastValue,
+  seasonalNaive(0),
+  seasonalNaive(1),
+  regression("raw", [300, 3000]),
+  regression("root", [300, 3000]),
+  regression("log", [300, 3000]),
+];
+export const modelNames: readonly string[] = modelKinds.flatMap(({ names }) => names);

@@ -4,7 +4,7 @@ import type { ModelKind } from "./model.js";
 
 export function seasonalNaive(season: number): ModelKind {
   return {
-    name: `seasonalNaive${season + 1}`,
+    names: [`seasonalNaive${season + 1}`],
     bind: (_from, shape) => ({
       predict(past, out) {
         const period = past.period(season);
