@@ -26,7 +26,13 @@ const priorMass = 12;
 
 export function carveBlend(from: Carver, shape: Shape, models: number): Blend {
   const cells = models * shape.targets;
-  return { models, errors: from.f64(cells), masses: from.f64(cells), weights: from.f64(cells), usual: from.f64(shape.targets) };
+  return {
+    models,
+    errors: from.f64(cells),
+    masses: from.f64(cells),
+    weights: from.f64(cells),
+    usual: from.f64(shape.targets),
+  };
 }
 
 export function beginBlend(blend: Blend, prior: PooledPrior | undefined): void {
@@ -102,6 +108,19 @@ export function blendPoint(blend: Blend, shape: Shape, points: ArrayLike<number>
 export function blendMax(blend: Blend, shape: Shape, points: ArrayLike<number>): number {
   const target = shape.maxTarget;
   return mean(blend, points, shape.horizonSteps, shape.horizonSteps + 1, target, target, 0);
+}
+
+/** Weighted mean distance of the models from their blend. */
+export function disagreement(blend: Blend, shape: Shape, points: ArrayLike<number>, target: number): number {
+  const columns = shape.horizonSteps + 1;
+  const column = target === shape.maxTarget ? shape.horizonSteps : (shape.delays[target] ?? 1) - 1;
+  const point = mean(blend, points, column, columns, target, target, 0);
+  let sum = 0;
+  for (let model = 0; model < blend.models; model++) {
+    const own = points[model * columns + column] ?? Number.NaN;
+    if (!Number.isNaN(own)) sum += (blend.weights[target * blend.models + model] ?? 0) * Math.abs(own - point);
+  }
+  return sum;
 }
 
 function mean(

@@ -12,20 +12,25 @@ export function transform(re: Float64Array, im: Float64Array): void {
       swap(im, at, turned);
     }
   }
+  const cosines = new Float64Array(length >> 1);
+  const sines = new Float64Array(length >> 1);
+  for (let k = 0; k < length >> 1; k++) {
+    cosines[k] = Math.cos((2 * Math.PI * k) / length);
+    sines[k] = -Math.sin((2 * Math.PI * k) / length);
+  }
   for (let size = 2; size <= length; size *= 2) {
-    const half = size / 2;
-    for (let k = 0; k < half; k++) {
-      const angle = (-2 * Math.PI * k) / size;
-      const cos = Math.cos(angle);
-      const sin = Math.sin(angle);
-      for (let at = k; at < length; at += size) {
-        const far = at + half;
+    const half = size >> 1;
+    const stride = length / size;
+    for (let start = 0; start < length; start += size) {
+      for (let k = 0, near = start, far = start + half; k < half; k++, near++, far++) {
+        const cos = cosines[k * stride] ?? 1;
+        const sin = sines[k * stride] ?? 0;
         const farRe = (re[far] ?? 0) * cos - (im[far] ?? 0) * sin;
         const farIm = (re[far] ?? 0) * sin + (im[far] ?? 0) * cos;
-        re[far] = (re[at] ?? 0) - farRe;
-        im[far] = (im[at] ?? 0) - farIm;
-        re[at] = (re[at] ?? 0) + farRe;
-        im[at] = (im[at] ?? 0) + farIm;
+        re[far] = (re[near] ?? 0) - farRe;
+        im[far] = (im[near] ?? 0) - farIm;
+        re[near] = (re[near] ?? 0) + farRe;
+        im[near] = (im[near] ?? 0) + farIm;
       }
     }
   }

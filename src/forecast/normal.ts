@@ -9,7 +9,14 @@ export function carveNormal(from: Carver, columns: number): Float64Array {
 }
 
 /** Adds a row of `columns` features and, behind them, the target; what was before counts `keep`. */
-export function addRow(sums: Float64Array, row: ArrayLike<number>, from: number, columns: number, keep: number, weight: number): void {
+export function addRow(
+  sums: Float64Array,
+  row: ArrayLike<number>,
+  from: number,
+  columns: number,
+  keep: number,
+  weight: number,
+): void {
   let cell = 0;
   for (let i = 0; i <= columns; i++) {
     const left = weight * (row[from + i] ?? 0);
@@ -47,7 +54,14 @@ export class Solver {
    * Coefficients of the first `p` columns that minimise the squares, drawn to `centre` by `ridge` times the square of each column; the columns
    * after them get 0. False, and nothing written, if it can't.
    */
-  solve(sums: Float64Array, p: number, ridge: number, centre: readonly number[], out: Float64Array, at: number): boolean {
+  solve(
+    sums: Float64Array,
+    p: number,
+    ridge: number,
+    centre: readonly number[],
+    out: Float64Array,
+    at: number,
+  ): boolean {
     const { factor, side, columns, starts } = this;
     const rows = sums[0] ?? 0;
     if (!(rows > 0)) return false;

@@ -5,17 +5,30 @@
 // F4 a slot is learnt once: late and repeated values never move the clock back.
 
 import { type Account, carveAccount, count, judgeRow, recordOf, type SeriesRecord } from "./account.js";
-import { type Blend, beginBlend, blendMax, blendPoint, carveBlend, judgePoints } from "./blend.js";
+import type { Band, Outlook } from "./bands/band.js";
+import { bandKinds } from "./bands/registry.js";
+import { type Blend, beginBlend, blendMax, blendPoint, carveBlend, disagreement, judgePoints } from "./blend.js";
 import { type Carver, carveBlock, measureBlock } from "./block.js";
-import { carveHistory, clearHistory, fillLate, type History, isSeen, lastSlot, pushSlot, valueAt } from "./history.js";
+import { type Calibration, calibrateRow, carveCalibration, judgeCalibration } from "./calibrate.js";
+import {
+  carveHistory,
+  clearHistory,
+  fillLate,
+  type History,
+  isSeen,
+  lastSlot,
+  pushSlot,
+  slotsPushed,
+  valueAt,
+} from "./history.js";
+import { beginMixture, carveMixture, judgeBands, type Mixture, mixRow } from "./mixture.js";
 import { Past, type PointModel } from "./models/model.js";
 import { modelKinds, modelNames } from "./models/registry.js";
 import { carvePending, type Pending, pendingAt } from "./pending.js";
 import { findPeriods, longestPeriods } from "./periods.js";
 import type { PooledPrior } from "./pool.js";
 import { quantileCount, repairRow } from "./quantiles.js";
-import { compileShape, type SeriesShape, type Shape } from "./shape.js";
-import { addResidual, carveSpread, type Spread, spreadAt, spreadOfMax } from "./spread.js";
+import { anchorBefore, compileShape, type SeriesShape, type Shape } from "./shape.js";
 
 export type { SeriesRecord } from "./account.js";
 export type { PooledPrior } from "./pool.js";
@@ -40,15 +53,22 @@ export interface SeriesState {
   readonly past: Past;
   readonly shape: Shape;
   readonly history: History;
-  /** [slots learnt since the last refit, refits] */
+  /** [slots learnt since the last refit, refits, slots when seasons were last looked for, slot since which every slot was forecast from, and 1] */
   readonly marks: Float64Array;
   readonly models: readonly PointModel[];
   readonly blend: Blend;
-  readonly spread: Spread;
+  readonly bands: readonly Band[];
+  readonly mixture: Mixture;
+  readonly calibration: Calibration;
   readonly account: Account;
   /** [model × (horizonSteps + 1)] what the models say now. */
   readonly points: Float32Array;
   readonly pendingPoints: Pending;
+  /** [target × levels] the rows said now, and the blended points they stand around. */
+  readonly rows: Float64Array;
+  readonly centres: Float64Array;
+  /** [band × (levels + clue)] */
+  readonly pendingBands: Pending;
   /** Quantiles, the blended point, and the seasonal naive. */
   readonly pendingRows: Pending;
 }
@@ -60,16 +80,21 @@ export interface PackedSeries {
 }
 
 const packVersion = 1;
+const periodGrowth = 1.1;
 /** The row of `points` at which each model's forecasts begin. */
 const firstRows: readonly number[] = modelKinds.map((_, index) =>
   modelKinds.slice(0, index).reduce((sum, { names }) => sum + names.length, 0),
 );
 const rowWidth = quantileCount + 2;
+/** Rows of all bands, then their clues. */
+const bandWidth = bandKinds.length * (quantileCount + 1);
+const clueAt = bandKinds.length * quantileCount;
 
 export function createSeries(shape: SeriesShape, prior?: PooledPrior): SeriesState {
   const compiled = compileShape(shape);
   const state = bind(compiled, new ArrayBuffer(measureBlock((from) => carve(from, compiled))));
   beginBlend(state.blend, prior);
+  beginMixture(state.mixture);
   return state;
 }
 
@@ -77,7 +102,7 @@ export function createSeries(shape: SeriesShape, prior?: PooledPrior): SeriesSta
 export function observe(state: SeriesState, slot: number, value: number): Observed {
   const last = lastSlot(state.history);
   if (last >= 0 && slot <= last) return observeLate(state, slot, value);
-  if (last >= 0 && slot - last > state.shape.historySlots) clearHistory(state.history);
+  if (last >= 0 && slot - last > state.shape.historySlots) forgetPast(state);
   else for (let gap = last + 1; last >= 0 && gap < slot; gap++) learn(state, gap, Number.NaN, slot - gap);
   learn(state, slot, value >= 0 ? value : Number.NaN, 0);
   return "learnt";
@@ -104,10 +129,18 @@ export function isRefitDue(state: SeriesState): boolean {
 
 /** Finds the seasons anew and fits what is too dear for every slot. */
 export function refit(state: SeriesState): void {
-  findPeriods(state.history, state.shape.intervalMs, state.past.periods);
+  lookForPeriods(state);
   for (const model of state.models) model.refit?.(state.past);
   state.marks[0] = 0;
   state.marks[1] = (state.marks[1] ?? 0) + 1;
+}
+
+/** Seasons change seldom and are dear to look for: again only when the history has grown by a tenth. */
+function lookForPeriods({ history, shape, past, marks }: SeriesState): void {
+  const count = slotsPushed(history);
+  if (count < periodGrowth * (marks[2] ?? 0)) return;
+  marks[2] = count;
+  findPeriods(history, shape.intervalMs, past.periods);
 }
 
 export function forecast(state: SeriesState): SeriesForecast {
@@ -115,7 +148,7 @@ export function forecast(state: SeriesState): SeriesForecast {
   const steps = new Float64Array(shape.horizonSteps * quantileCount);
   const max = new Float64Array(quantileCount);
   for (let step = 1; step <= shape.horizonSteps; step++) writeRow(state, step, steps, (step - 1) * quantileCount);
-  writeMaxRow(state, max, 0);
+  max.set(state.rows.subarray(shape.maxTarget * quantileCount));
   return { origin: lastSlot(state.history), steps, max, weights: weightsOf(state) };
 }
 
@@ -144,10 +177,15 @@ interface Parts {
   readonly marks: Float64Array;
   readonly models: readonly PointModel[];
   readonly blend: Blend;
-  readonly spread: Spread;
+  readonly bands: readonly Band[];
+  readonly mixture: Mixture;
+  readonly calibration: Calibration;
   readonly account: Account;
   readonly points: Float32Array;
+  readonly rows: Float64Array;
+  readonly centres: Float64Array;
   readonly pendingPoints: Pending;
+  readonly pendingBands: Pending;
   readonly pendingRows: Pending;
 }
 
@@ -155,13 +193,18 @@ function carve(from: Carver, shape: Shape): Parts {
   return {
     history: carveHistory(from, shape),
     periods: from.f64(longestPeriods),
-    marks: from.f64(2),
+    marks: from.f64(4),
     models: modelKinds.map((kind) => kind.bind(from, shape)),
     blend: carveBlend(from, shape, modelNames.length),
-    spread: carveSpread(from, shape),
+    bands: bandKinds.map((kind) => kind.bind(from, shape)),
+    mixture: carveMixture(from, shape, bandKinds.length),
+    calibration: carveCalibration(from, shape),
     account: carveAccount(from),
     points: from.f32(modelNames.length * (shape.horizonSteps + 1)),
     pendingPoints: carvePending(from, shape, modelNames.length),
+    rows: from.f64(shape.targets * quantileCount),
+    centres: from.f64(shape.targets),
+    pendingBands: carvePending(from, shape, bandWidth),
     pendingRows: carvePending(from, shape, rowWidth),
   };
 }
@@ -169,6 +212,13 @@ function carve(from: Carver, shape: Shape): Parts {
 function bind(shape: Shape, block: ArrayBuffer): SeriesState {
   const { periods, ...parts } = carve(carveBlock(block), shape);
   return { ...parts, block, shape, past: new Past(shape, parts.history, periods) };
+}
+
+/** Begins anew after a gap that is longer than the history; what was learnt about sizes and weights stays. */
+function forgetPast(state: SeriesState): void {
+  clearHistory(state.history);
+  state.marks[2] = 0;
+  state.marks[3] = 0;
 }
 
 function observeLate(state: SeriesState, slot: number, value: number): Observed {
@@ -189,14 +239,16 @@ function learn(state: SeriesState, slot: number, value: number, gapAheadSlots: n
   count(account, wasSeen ? "observed" : "missing");
   for (let target = 0; target < state.shape.targets; target++) judge(state, target, slot);
   for (const model of state.models) model.observe?.(past, wasSeen);
-  if (gapAheadSlots <= state.shape.horizonSteps) say(state, slot);
+  if (gapAheadSlots > state.shape.horizonSteps) state.marks[3] = 0;
+  else say(state, slot);
   state.marks[0] = (state.marks[0] ?? 0) + 1;
 }
 
 function judge(state: SeriesState, target: number, slot: number): void {
-  const { shape, pendingPoints, pendingRows, blend, spread, account } = state;
+  const { shape, pendingPoints, pendingRows, blend, account } = state;
   const origin = slot - (shape.delays[target] ?? 1);
-  if (origin < state.past.first) return;
+  // Nothing was said from there: a slot before the first one, in a long gap, or of a past that came at once.
+  if ((state.marks[3] ?? 0) === 0 || origin < (state.marks[3] ?? 0) - 1) return;
   const actual = actualOf(state, target, slot);
   if (Number.isNaN(actual)) return;
   judgePoints(blend, target, pendingPoints.values, pendingAt(pendingPoints, target, origin), actual);
@@ -205,7 +257,12 @@ function judge(state: SeriesState, target: number, slot: number): void {
   if (Number.isNaN(point)) return;
   const naive = pendingRows.values[row + quantileCount + 1] ?? Number.NaN;
   judgeRow(account, shape, target, pendingRows.values, row, actual, naive);
-  addResidual(spread, target, actual - point);
+  judgeCalibration(state.calibration, target, pendingRows.values, row, actual);
+  const at = pendingAt(state.pendingBands, target, origin);
+  judgeBands(state.mixture, target, state.pendingBands.values, at, actual);
+  state.bands.forEach((band, index) => {
+    band.judge?.(state.past, target, point, state.pendingBands.values[at + clueAt + index] ?? 1, actual);
+  });
 }
 
 /** What a target became at `slot`; NaN when it was not observed. */
@@ -222,8 +279,9 @@ function actualOf(state: SeriesState, target: number, slot: number): number {
 
 /** Forecasts from here, kept until their slots come. */
 function say(state: SeriesState, slot: number): void {
-  const { shape, models, points, pendingPoints, pendingRows, past } = state;
+  const { shape, models, points, rows, pendingRows, past } = state;
   const columns = shape.horizonSteps + 1;
+  if (state.marks[3] === 0) state.marks[3] = slot + 1;
   points.fill(Number.NaN);
   models.forEach((model, index) => {
     const { names } = modelKinds[index] ?? { names: [] };
@@ -233,21 +291,77 @@ function say(state: SeriesState, slot: number): void {
   });
   for (let model = 0; model < modelNames.length; model++) {
     const from = model * columns;
-    if (Number.isNaN(points[from + columns - 1] ?? 0)) points[from + columns - 1] = largest(points.subarray(from, from + columns - 1));
+    if (Number.isNaN(points[from + columns - 1] ?? 0))
+      points[from + columns - 1] = largest(points.subarray(from, from + columns - 1));
   }
-  const row = new Float64Array(quantileCount);
+  keepPoints(state, slot);
+  const outlook = outlookOf(state);
+  const said = sayBands(state, slot, outlook);
   for (let target = 0; target < shape.targets; target++) {
     const isMax = target === shape.maxTarget;
-    const step = isMax ? columns : (shape.delays[target] ?? 1);
+    const point = outlook.points[target] ?? 0;
+    sayRow(state, target, point, said);
+    const at = pendingAt(pendingRows, target, slot);
+    for (let q = 0; q < quantileCount; q++) pendingRows.values[at + q] = rows[target * quantileCount + q] ?? 0;
+    pendingRows.values[at + quantileCount] = point;
+    pendingRows.values[at + quantileCount + 1] = isMax ? Number.NaN : naiveAt(past, slot + (shape.delays[target] ?? 1));
+  }
+}
+
+function keepPoints({ shape, points, pendingPoints }: SeriesState, slot: number): void {
+  const columns = shape.horizonSteps + 1;
+  for (let target = 0; target < shape.targets; target++) {
+    const column = target === shape.maxTarget ? columns : (shape.delays[target] ?? 1);
     const at = pendingAt(pendingPoints, target, slot);
     for (let model = 0; model < modelNames.length; model++)
-      pendingPoints.values[at + model] = points[model * columns + step - 1] ?? Number.NaN;
-    const point = isMax ? writeMaxRow(state, row, 0) : writeRow(state, step, row, 0);
-    const rowAt = pendingAt(pendingRows, target, slot);
-    pendingRows.values.set(row, rowAt);
-    pendingRows.values[rowAt + quantileCount] = point;
-    pendingRows.values[rowAt + quantileCount + 1] = isMax ? Number.NaN : naiveAt(past, slot + step);
+      pendingPoints.values[at + model] = points[model * columns + column - 1] ?? Number.NaN;
   }
+}
+
+function outlookOf({ shape, blend, points, past }: SeriesState): Outlook {
+  const outlook = { points: new Float64Array(shape.targets), disagreements: new Float64Array(shape.targets) };
+  for (let target = 0; target < shape.targets; target++) {
+    const step = target === shape.maxTarget ? 0 : (shape.delays[target] ?? 1);
+    const point = step === 0 ? blendMax(blend, shape, points) : blendPoint(blend, shape, points, step);
+    outlook.points[target] = Number.isNaN(point) ? past.at(past.last) : point;
+    outlook.disagreements[target] = disagreement(blend, shape, points, target);
+  }
+  return outlook;
+}
+
+/** What each band says: [target × bandWidth]. */
+function sayBands({ shape, bands, past, pendingBands }: SeriesState, slot: number, outlook: Outlook): Float64Array {
+  const said = new Float64Array(shape.targets * bandWidth).fill(Number.NaN);
+  const rows = new Float64Array(shape.targets * quantileCount);
+  const clues = new Float64Array(shape.targets);
+  bands.forEach((band, index) => {
+    rows.fill(Number.NaN);
+    band.look(past, outlook, rows, clues);
+    for (let target = 0; target < shape.targets; target++) {
+      const at = target * bandWidth;
+      said.set(rows.subarray(target * quantileCount, (target + 1) * quantileCount), at + index * quantileCount);
+      said[at + clueAt + index] = clues[target] ?? 0;
+    }
+  });
+  for (let target = 0; target < shape.targets; target++)
+    pendingBands.values.set(
+      said.subarray(target * bandWidth, (target + 1) * bandWidth),
+      pendingAt(pendingBands, target, slot),
+    );
+  return said;
+}
+
+function sayRow(
+  { mixture, calibration, rows, centres }: SeriesState,
+  target: number,
+  point: number,
+  said: Float64Array,
+): void {
+  const at = target * quantileCount;
+  if (!mixRow(mixture, target, said, target * bandWidth, rows, at)) rows.fill(point, at, at + quantileCount);
+  repairRow(rows, at);
+  calibrateRow(calibration, target, rows, at);
+  centres[target] = point;
 }
 
 function naiveAt(past: Past, slot: number): number {
@@ -263,26 +377,24 @@ function largest(values: Float32Array): number {
   return most;
 }
 
-/** The quantiles of a step into out; gives the blended point. */
-function writeRow(state: SeriesState, step: number, out: Float64Array, at: number): number {
-  const point = blendPoint(state.blend, state.shape, state.points, step);
-  const around = new Float64Array(quantileCount);
-  spreadAt(state.spread, state.shape, step, around);
-  return place(point, around, out, at);
-}
-
-function writeMaxRow(state: SeriesState, out: Float64Array, at: number): number {
-  const point = blendMax(state.blend, state.shape, state.points);
-  const around = new Float64Array(quantileCount);
-  spreadOfMax(state.spread, state.shape, around);
-  return place(point, around, out, at);
-}
-
-function place(point: number, around: Float64Array, out: Float64Array, at: number): number {
-  const centre = Number.isNaN(point) ? 0 : point;
-  for (let q = 0; q < quantileCount; q++) out[at + q] = centre + (around[q] ?? 0);
+/** The quantiles of a step: those of the anchors around it, moved to its own point. */
+function writeRow(
+  { blend, shape, points, rows, centres }: SeriesState,
+  step: number,
+  out: Float64Array,
+  at: number,
+): void {
+  const { anchor, share } = anchorBefore(shape, step);
+  const point = share === 0 ? (centres[anchor] ?? 0) : blendPoint(blend, shape, points, step);
+  const moved = (target: number, q: number): number =>
+    (rows[target * quantileCount + q] ?? 0) -
+    (centres[target] ?? 0) +
+    (Number.isNaN(point) ? (centres[target] ?? 0) : point);
+  for (let q = 0; q < quantileCount; q++) {
+    const here = moved(anchor, q);
+    out[at + q] = share === 0 ? here : here + share * (moved(anchor + 1, q) - here);
+  }
   repairRow(out, at);
-  return point;
 }
 
 function weightsOf(state: SeriesState): { model: string; weight: number }[] {

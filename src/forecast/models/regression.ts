@@ -30,7 +30,6 @@ const longSeasons = 4;
 const longKeep = 0.8;
 const solveEverySlots = 3;
 
-
 const fast = 0;
 const medium = 1;
 const slow = 2;
@@ -133,7 +132,8 @@ class Regression implements PointModel {
     const { row, waiting, halfLives, normals } = this;
     const at = pendingAt(waiting, target, slot - delay);
     let actual = past.at(slot);
-    if (target === this.shape.maxTarget) for (let back = 1; back < delay; back++) actual = Math.max(actual, past.at(slot - back));
+    if (target === this.shape.maxTarget)
+      for (let back = 1; back < delay; back++) actual = Math.max(actual, past.at(slot - back));
     for (let i = 0; i < columns; i++) row[i] = waiting.values[at + i] ?? 0;
     row[columns] = this.to(actual) - (waiting.values[at + columns] ?? 0);
     halfLives.forEach((halfLife, life) => {
@@ -228,7 +228,8 @@ class Regression implements PointModel {
   private lag(past: Past, origin: number, step: number, period: number): number {
     if (step > 0) return this.to(lagged(past, origin + step, period, origin));
     let most = 0;
-    for (let at = 1; at <= this.shape.horizonSteps; at++) most = Math.max(most, lagged(past, origin + at, period, origin));
+    for (let at = 1; at <= this.shape.horizonSteps; at++)
+      most = Math.max(most, lagged(past, origin + at, period, origin));
     return this.to(most);
   }
 

@@ -1,0 +1,59 @@
+// Calibrate. Owns the last correction of a row: adaptive conformal inference (Gibbs & Candès 2021) per target and quantile.
+// Each quantile carries a shift in standard normal units, which moves up when the truth was above the quantile and down when it was not, in the
+// proportion that keeps it still when the quantile is exceeded as often as it says. The shifted row is read from the row itself, so its width stays its own.
+// C1 a shift never exceeds `mostShift`, so a long run of bad luck costs a bounded amount.
+
+import type { Carver } from "./block.js";
+import { quantileCount, quantileLevels, repairRow } from "./quantiles.js";
+import type { Shape } from "./shape.js";
+
+/** Standard normal quantiles of the levels. */
+const normals = [-1.6449, -1.2816, -0.6745, 0, 0.6745, 1.2816, 1.6449, 2.3263] as const;
+const mostShift = 1;
+const pace = 0.015;
+
+export interface Calibration {
+  /** [target × levels] */
+  readonly shifts: Float64Array;
+}
+
+export function carveCalibration(from: Carver, shape: Shape): Calibration {
+  return { shifts: from.f64(shape.targets * quantileCount) };
+}
+
+/** What the calibrated row of `target` said is known now. */
+export function judgeCalibration(
+  { shifts }: Calibration,
+  target: number,
+  row: ArrayLike<number>,
+  from: number,
+  actual: number,
+): void {
+  for (let q = 0; q < quantileCount; q++) {
+    const value = row[from + q] ?? 0;
+    const level = quantileLevels[q] ?? 0.5;
+    // A tie counts as the level itself: counts that are often equal to their quantile must not push it away.
+    const below = Math.abs(actual - value) <= 1e-6 * Math.abs(value) ? level : actual < value ? 1 : 0;
+    const cell = target * quantileCount + q;
+    const moved = (shifts[cell] ?? 0) + pace * (level - below);
+    shifts[cell] = Math.min(Math.max(moved, -mostShift), mostShift);
+  }
+}
+
+/** Replaces the row of `target` by its calibrated one. */
+export function calibrateRow({ shifts }: Calibration, target: number, row: Float64Array, from: number): void {
+  const before = row.slice(from, from + quantileCount);
+  for (let q = 0; q < quantileCount; q++)
+    row[from + q] = readAt(before, (normals[q] ?? 0) + (shifts[target * quantileCount + q] ?? 0));
+  repairRow(row, from);
+}
+
+/** The value of a row at a place in standard normal units; the outermost slopes go on beyond it. */
+function readAt(row: Float64Array, place: number): number {
+  let below = 0;
+  while (below < quantileCount - 2 && (normals[below + 1] ?? 0) <= place) below++;
+  const low = normals[below] ?? 0;
+  const share = (place - low) / ((normals[below + 1] ?? 0) - low);
+  const here = row[below] ?? 0;
+  return here + share * ((row[below + 1] ?? 0) - here);
+}

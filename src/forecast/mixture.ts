@@ -1,0 +1,141 @@
+// Mixture. Owns the weights of the bands, per target and quantile, by their pinball loss of late, and the row that they make together.
+// Quantiles are averaged (not probabilities): the mean of two narrow bands that disagree stays narrow in between.
+
+import type { Carver } from "./block.js";
+import { pinball, quantileCount, quantileLevels } from "./quantiles.js";
+import type { Shape } from "./shape.js";
+
+export interface Mixture {
+  readonly bands: number;
+  /** [(target × bands + band) × (levels + 1)] discounted losses per level, and the sum of the discounts. */
+  readonly losses: Float64Array;
+  /** [(target × bands + band) × levels] */
+  readonly weights: Float64Array;
+  /** Mean loss of all bands of late, per target. */
+  readonly usual: Float64Array;
+}
+
+const width = quantileCount + 1;
+const halfLifeSlots = 300;
+const sharpness = 12;
+/** How much a level's own loss counts beside that of all levels. */
+const ownShare = 0.3;
+
+export function carveMixture(from: Carver, shape: Shape, bands: number): Mixture {
+  const cells = shape.targets * bands;
+  return {
+    bands,
+    losses: from.f64(cells * width),
+    weights: from.f64(cells * quantileCount),
+    usual: from.f64(shape.targets),
+  };
+}
+
+export function beginMixture(mixture: Mixture): void {
+  mixture.weights.fill(1 / mixture.bands);
+}
+
+/** `rows` holds bands × levels from `from` on. */
+export function judgeBands(
+  mixture: Mixture,
+  target: number,
+  rows: ArrayLike<number>,
+  from: number,
+  actual: number,
+): void {
+  const { bands, losses, usual } = mixture;
+  const keep = 0.5 ** (1 / halfLifeSlots);
+  let sum = 0;
+  let said = 0;
+  for (let band = 0; band < bands; band++) {
+    const at = from + band * quantileCount;
+    if (Number.isNaN(rows[at] ?? Number.NaN)) continue;
+    for (let q = 0; q < quantileCount; q++) sum += pinball(actual, rows[at + q] ?? 0, quantileLevels[q] ?? 0.5);
+    said++;
+  }
+  if (said === 0) return;
+  const mean = sum / said / quantileCount;
+  const before = usual[target] ?? 0;
+  usual[target] = before === 0 ? mean : before + 0.01 * (mean - before);
+  const unit = 0.5 * mean + 0.5 * (usual[target] ?? 0);
+  if (!(unit > 0)) return;
+  for (let band = 0; band < bands; band++) {
+    const at = from + band * quantileCount;
+    if (Number.isNaN(rows[at] ?? Number.NaN)) continue;
+    const cell = (target * bands + band) * width;
+    for (let q = 0; q < quantileCount; q++) {
+      const loss = pinball(actual, rows[at + q] ?? 0, quantileLevels[q] ?? 0.5) / unit;
+      losses[cell + q] = (losses[cell + q] ?? 0) * keep + loss;
+    }
+    losses[cell + quantileCount] = (losses[cell + quantileCount] ?? 0) * keep + 1;
+  }
+  weigh(mixture, target);
+}
+
+function weigh(mixture: Mixture, target: number): void {
+  const { bands, losses, weights } = mixture;
+  const mean = (band: number, q: number): number => {
+    const cell = (target * bands + band) * width;
+    const mass = losses[cell + quantileCount] ?? 0;
+    return mass > 0 ? (losses[cell + q] ?? 0) / mass : Number.NaN;
+  };
+  const totals = new Float64Array(bands);
+  for (let band = 0; band < bands; band++)
+    for (let q = 0; q < quantileCount; q++) totals[band] = (totals[band] ?? 0) + mean(band, q);
+  const bestTotal = least(totals);
+  const own = new Float64Array(bands);
+  for (let q = 0; q < quantileCount; q++) {
+    for (let band = 0; band < bands; band++) own[band] = mean(band, q);
+    const best = least(own);
+    let sum = 0;
+    for (let band = 0; band < bands; band++) {
+      const behind = (1 - ownShare) * over(totals[band] ?? 0, bestTotal) + ownShare * over(own[band] ?? 0, best);
+      const weight = Number.isNaN(behind) ? Math.exp(-sharpness) : Math.exp(-sharpness * Math.min(behind, 3));
+      weights[(target * bands + band) * quantileCount + q] = weight;
+      sum += weight;
+    }
+    for (let band = 0; band < bands; band++) {
+      const cell = (target * bands + band) * quantileCount + q;
+      weights[cell] = (weights[cell] ?? 0) / sum;
+    }
+  }
+}
+
+/** The weighted mean of the bands that say something, into out. False if none does. */
+export function mixRow(
+  mixture: Mixture,
+  target: number,
+  rows: ArrayLike<number>,
+  from: number,
+  out: Float64Array,
+  to: number,
+): boolean {
+  const { bands, weights } = mixture;
+  let said = false;
+  for (let q = 0; q < quantileCount; q++) {
+    let sum = 0;
+    let mass = 0;
+    for (let band = 0; band < bands; band++) {
+      const value = rows[from + band * quantileCount + q] ?? Number.NaN;
+      if (Number.isNaN(value)) continue;
+      const weight = weights[(target * bands + band) * quantileCount + q] ?? 0;
+      sum += weight * value;
+      mass += weight;
+    }
+    if (mass > 0) said = true;
+    out[to + q] = mass > 0 ? sum / mass : 0;
+  }
+  return said;
+}
+
+function least(values: Float64Array): number {
+  let low = Number.POSITIVE_INFINITY;
+  for (const value of values) if (value < low) low = value;
+  return low;
+}
+
+/** How far a loss is behind the best, in shares of it. */
+function over(loss: number, best: number): number {
+  if (best > 0) return loss / best - 1;
+  return loss > 0 ? 1 : loss;
+}
