@@ -11,6 +11,7 @@ import { fragmentOfSubject, streams, subjects } from "../../src/protocol/subject
 import type { Plan } from "../../src/verify/workload.js";
 import { calmHost } from "./host.js";
 import { logServer } from "./log.js";
+import { MoveCrashes } from "./move-crashes.js";
 import { Moving } from "./moving.js";
 import type { FaultKind, Profile } from "./profile.js";
 import type { HostKind, Seat, World } from "./world.js";
@@ -53,6 +54,7 @@ export class Faults {
   /** Nodes that are drained, each with what ends it. */
   private readonly drains = new Map<string, () => void>();
   private readonly moving: Moving;
+  readonly moveCrashes: MoveCrashes;
   /** Requests of bursts that were refused for want of room, and refusals that do not say when to come back. */
   turnedAway = 0;
   readonly strange: string[] = [];
@@ -67,7 +69,8 @@ export class Faults {
     private readonly random: Random,
     private readonly burst: readonly Plan[],
   ) {
-    this.moving = new Moving(world);
+    this.moveCrashes = new MoveCrashes(world, random.fork("moveCrashes"), profile.everyS.has("moveCrash"));
+    this.moving = new Moving(world, this.moveCrashes);
   }
 
   start(): void {
@@ -197,6 +200,11 @@ export class Faults {
         return this.fillDisk(random);
       case "overload":
         return this.overload(random);
+      case "move":
+        return this.move(random);
+      case "moveCrash":
+        // Strikes when the ledger says that a move took a step.
+        return false;
       case "copyOnWrite":
         return this.moveEarly(random);
       case "flipBit":
@@ -392,6 +400,26 @@ export class Faults {
         }),
       );
     }
+    return true;
+  }
+
+  /** An operator's whims: a fragment moves, often not to the end; or gets more or fewer copies for a while. */
+  private move(random: Random): boolean {
+    const whim = random.next();
+    if (whim < 0.15) {
+      const count = 2 + random.below(3);
+      const fragment = this.moving.recount(count, 1000 + random.next() * 6000, random);
+      if (fragment !== undefined) this.note("move", `fragment ${fragment} to ${count} copies`);
+      return fragment !== undefined;
+    }
+    const strategy = whim < 0.35 ? "leader-only" : "log-shipping";
+    const shipped = whim >= 0.5;
+    const ordered = shipped
+      ? this.moving.order("log-shipping", random.next() < 0.5 ? random.next() * 400 : 20_000, random)
+      : this.moving.nudge(strategy, random);
+    if (ordered === undefined) return false;
+    const { fragment, from, to } = ordered;
+    this.note("move", `fragment ${fragment} from ${from} to ${to}, ${shipped ? "log-shipping" : strategy}`);
     return true;
   }
 

@@ -15,6 +15,7 @@ import { loadHash } from "../../cluster/world/hash.js";
 import { describe, passed } from "../../src/verify/history.js";
 import { entryLine } from "../../src/verify/history-file.js";
 import { realCast } from "./actors.js";
+import { coverage } from "./move-crashes.js";
 import { type Mutant, mutants } from "./mutants.js";
 import { allFaults, type FaultKind } from "./profile.js";
 import { profileOf, type RunReport, run } from "./run.js";
@@ -190,6 +191,8 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
   const failing: RunReport[] = [];
   const faults = new Map<string, number>();
   const leaderCrashes = new Map<string, number>();
+  const moveCrashes = new Map<string, number>();
+  const moveEnds = new Map<string, number>();
   let done = 0;
   let broken = false;
   const codes = await Promise.all(
@@ -200,6 +203,8 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
         done++;
         addUp(faults, report.faults);
         addUp(leaderCrashes, report.leaderCrashes);
+        addUp(moveCrashes, report.moveCrashes);
+        addUp(moveEnds, report.moveEnds);
         if (options.json === true) process.stdout.write(`${line}\n`);
         if (report.passed) return;
         failing.push(report);
@@ -212,6 +217,10 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
   const spentS = ((performance.now() - startedMs) / 1000).toFixed(1);
   if (options.json !== true) {
     process.stdout.write(`faults: ${counted(faults)}\nleaders died right after: ${counted(leaderCrashes)}\n`);
+    process.stdout.write(`moves: ${counted(moveEnds)}\n`);
+    const { lines, missing } = coverage(moveCrashes);
+    for (const line of lines) process.stdout.write(`  ${line}\n`);
+    process.stdout.write(missing.length === 0 ? "  every cell was met\n" : `  not met: ${missing.join(", ")}\n`);
     const seeds = failing.map(({ seed }) => seed).sort((a, b) => a - b);
     process.stdout.write(
       `${done} of ${expected} seeds run in ${spentS} s, ${failing.length} failed${seeds.length > 0 ? `: ${seeds.join(" ")}` : ""}\n`,

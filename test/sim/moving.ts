@@ -6,6 +6,7 @@ import type { Strategy } from "../../src/ledger/move.js";
 import { decodeLedgerRecord } from "../../src/ledger/record.js";
 import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
 import { streams, subjects } from "../../src/protocol/subjects.js";
+import type { MoveCrashes } from "./move-crashes.js";
 import type { World } from "./world.js";
 
 export interface Ordered {
@@ -20,19 +21,25 @@ export class Moving {
   private readonly views: ClusterView[] = [];
   /** Moves that were begun and not taken back. */
   private readonly begun = new Set<number>();
+  /** Fragments with another number of copies than their table's, each with what ends it. */
+  private readonly recounted = new Map<number, () => void>();
   private stopped = false;
 
-  constructor(private readonly world: World) {
+  constructor(
+    private readonly world: World,
+    private readonly crashes: MoveCrashes,
+  ) {
     const names = new Map<string, ClusterView>();
     for (let partition = 0; partition < world.options.shape.partitions; partition++) {
       const view = emptyView(partition);
       this.views.push(view);
       names.set(streams.ledger(partition), view);
     }
-    world.log.onStored.push((stream, { seq, bytes }) => {
+    world.log.onStored.push((stream, { seq, bytes, writer }) => {
       const view = names.get(stream);
       const record = view === undefined ? undefined : decodeLedgerRecord(bytes);
-      if (view !== undefined && record?.ok === true) fold(view, seq, record.value);
+      if (view === undefined || record?.ok !== true) return;
+      if (fold(view, seq, record.value)) this.crashes.onStored(view, record.value.events, writer);
     });
   }
 
@@ -52,10 +59,52 @@ export class Moving {
     return { fragment: fragment.id, from: fragment.primary, to };
   }
 
+  /** Gives the role alone to a replica, or moves a replica that is not primary: nothing is taken back. */
+  nudge(strategy: "leader-only" | "log-shipping", random: Random): Ordered | undefined {
+    const { view, fragment } = this.anyFragment(random) ?? {};
+    if (view === undefined || fragment === undefined || view.moving.has(fragment.id)) return undefined;
+    const table = view.tables.get(fragment.table)?.name;
+    const backups = fragment.replicas.filter(({ node, state }) => node !== fragment.primary && state === "ready");
+    const backup = backups[random.below(Math.max(1, backups.length))]?.node;
+    const spare = strategy === "leader-only" ? backup : this.destinationFor(view, fragment, random);
+    if (table === undefined || backup === undefined || spare === undefined) return undefined;
+    const from = strategy === "leader-only" ? fragment.primary : backup;
+    const body = { table, fragment: fragment.id, to: spare, strategy, ...(strategy === "leader-only" ? {} : { from }) };
+    this.ask("move", body, (answer) => {
+      const { move } = answer as { move?: unknown };
+      if (typeof move === "number") this.begun.add(move);
+    });
+    return { fragment: fragment.id, from, to: spare };
+  }
+
+  /** Another number of copies of some fragment for a while. */
+  recount(count: number, forMs: number, random: Random): number | undefined {
+    const { view, fragment } = this.anyFragment(random) ?? {};
+    const table = view?.tables.get(fragment?.table ?? 0)?.name;
+    if (fragment === undefined || table === undefined || this.recounted.has(fragment.id)) return undefined;
+    const body = { table, fragment: fragment.id };
+    const undo = (): void => this.ask("replicas", { ...body, replicas: 0 }, () => this.recounted.delete(fragment.id));
+    // An order is given only after the one before it is known to be done.
+    this.recounted.set(fragment.id, () => {});
+    this.ask("replicas", { ...body, replicas: count }, () => {
+      if (this.stopped) return undo();
+      let undone = false;
+      const once = (): void => {
+        if (!undone) undo();
+        undone = true;
+      };
+      this.recounted.set(fragment.id, once);
+      this.world.clock.after(forMs, once);
+    });
+    return fragment.id;
+  }
+
   /** Nothing moves any more once what is under way was taken back. */
   stop(): void {
     this.stopped = true;
+    this.crashes.stopped = true;
     for (const move of this.begun) this.takeBack(move);
+    for (const undo of this.recounted.values()) undo();
   }
 
   private takeBack(move: number): void {

@@ -39,6 +39,8 @@ export const allFaults = [
   "fullDisk",
   "overload",
   "copyOnWrite",
+  "move",
+  "moveCrash",
   "flipBit",
 ] as const;
 export type FaultKind = (typeof allFaults)[number];
@@ -99,6 +101,8 @@ const directed: readonly (readonly [FaultKind, number, number])[] = [
   ["fullDisk", 0.25, 15],
   ["overload", 0.25, 12],
   ["copyOnWrite", 0.35, 3],
+  ["move", 0.6, 2],
+  ["moveCrash", 0.5, 1],
 ];
 
 /** Never drawn: nothing in the product looks for it yet. They happen only where a run names them. */

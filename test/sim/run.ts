@@ -50,6 +50,9 @@ export interface RunReport {
   readonly turnedAway: number;
   /** How often a leader died right after a ledger event, by kind of event. */
   readonly leaderCrashes: Readonly<Record<string, number>>;
+  /** Who died in which phase of a move, and what became of moves: `strategy phase victim`, `strategy outcome`. */
+  readonly moveCrashes: Readonly<Record<string, number>>;
+  readonly moveEnds: Readonly<Record<string, number>>;
   readonly virtualS: number;
   readonly realMs: number;
   /** What else the command line must say to run this again. */
@@ -159,6 +162,8 @@ export function run(options: RunOptions): Run {
     faults: Object.fromEntries(faults.counts),
     turnedAway: faults.turnedAway,
     leaderCrashes: Object.fromEntries(faults.leaderCrashes),
+    moveCrashes: Object.fromEntries(faults.moveCrashes.counts),
+    moveEnds: Object.fromEntries(faults.moveCrashes.ends),
     virtualS: Math.round(world.clock.nowMs / 1000),
     realMs: Math.round(performance.now() - startedMs),
     flags: flagsOf(options),
