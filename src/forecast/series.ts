@@ -6,7 +6,7 @@
 
 import { type Account, carveAccount, count, judgeRow, recordOf, type SeriesRecord } from "./account.js";
 import type { Band, Outlook } from "./bands/band.js";
-import { bandKinds } from "./bands/registry.js";
+import { bandKinds, bandNames } from "./bands/registry.js";
 import { type Blend, beginBlend, blendMax, blendPoint, carveBlend, disagreement, judgePoints } from "./blend.js";
 import { type Carver, carveBlock, measureBlock } from "./block.js";
 import { type Calibration, calibrateRow, carveCalibration, judgeCalibration } from "./calibrate.js";
@@ -49,7 +49,10 @@ export interface SeriesForecast {
 export type Observed = "learnt" | "late" | "duplicate" | "tooOld";
 
 export interface SeriesState {
+  readonly version: number;
   readonly block: ArrayBuffer;
+  /** Models and bands that must not speak. */
+  readonly silent: ReadonlySet<string> | undefined;
   readonly past: Past;
   readonly shape: Shape;
   readonly history: History;
@@ -79,6 +82,9 @@ export interface PackedSeries {
   readonly buffers: readonly ArrayBuffer[];
 }
 
+/** Every model and band, by its whole name. */
+export const partNames: readonly string[] = [...modelNames, ...bandNames];
+
 const packVersion = 1;
 const periodGrowth = 1.1;
 /** The row of `points` at which each model's forecasts begin. */
@@ -90,9 +96,11 @@ const rowWidth = quantileCount + 2;
 const bandWidth = bandKinds.length * (quantileCount + 1);
 const clueAt = bandKinds.length * quantileCount;
 
-export function createSeries(shape: SeriesShape, prior?: PooledPrior): SeriesState {
+/** `only` names the models and bands that may speak, by the first part of their names; it does not travel in a pack. */
+export function createSeries(shape: SeriesShape, prior?: PooledPrior, only?: readonly string[]): SeriesState {
   const compiled = compileShape(shape);
-  const state = bind(compiled, new ArrayBuffer(measureBlock((from) => carve(from, compiled))));
+  const block = new ArrayBuffer(measureBlock((from) => carve(from, compiled)));
+  const state = bind(compiled, block, only === undefined ? undefined : silentOf(only));
   beginBlend(state.blend, prior);
   beginMixture(state.mixture);
   return state;
@@ -127,8 +135,9 @@ export function isRefitDue(state: SeriesState): boolean {
   return since >= Math.max(state.shape.horizonSteps, 24) || (refits === 0 && since >= 24);
 }
 
-/** Finds the seasons anew and fits what is too dear for every slot. */
-export function refit(state: SeriesState): void {
+/** Fits what is too dear for every slot; looks for seasons when that is due, or always if it is to be `full`. */
+export function refit(state: SeriesState, full = false): void {
+  if (full) state.marks[2] = 0;
   lookForPeriods(state);
   for (const model of state.models) model.refit?.(state.past);
   state.marks[0] = 0;
@@ -209,9 +218,18 @@ function carve(from: Carver, shape: Shape): Parts {
   };
 }
 
-function bind(shape: Shape, block: ArrayBuffer): SeriesState {
+/** The models and bands that may not speak. If no model may, all do; if no band may, those around the point do. */
+function silentOf(only: readonly string[]): ReadonlySet<string> {
+  const may = (name: string): boolean => only.some((part) => name === part || name.startsWith(`${part}.`));
+  const silent = (names: readonly string[]): readonly string[] =>
+    names.some(may) ? names.filter((name) => !may(name)) : [];
+  const bands = bandNames.some(may) ? silent(bandNames) : bandNames.filter((name) => !name.startsWith("residual."));
+  return new Set([...silent(modelNames), ...bands]);
+}
+
+function bind(shape: Shape, block: ArrayBuffer, silent?: ReadonlySet<string>): SeriesState {
   const { periods, ...parts } = carve(carveBlock(block), shape);
-  return { ...parts, block, shape, past: new Past(shape, parts.history, periods) };
+  return { ...parts, version: packVersion, silent, block, shape, past: new Past(shape, parts.history, periods) };
 }
 
 /** Begins anew after a gap that is longer than the history; what was learnt about sizes and weights stays. */
@@ -287,6 +305,9 @@ function say(state: SeriesState, slot: number): void {
     const { names } = modelKinds[index] ?? { names: [] };
     const out = new Float64Array(names.length * columns).fill(Number.NaN);
     model.predict(past, out);
+    names.forEach((name, row) => {
+      if (state.silent?.has(name) === true) out.fill(Number.NaN, row * columns, (row + 1) * columns);
+    });
     points.set(out, (firstRows[index] ?? 0) * columns);
   });
   for (let model = 0; model < modelNames.length; model++) {
@@ -330,13 +351,18 @@ function outlookOf({ shape, blend, points, past }: SeriesState): Outlook {
 }
 
 /** What each band says: [target × bandWidth]. */
-function sayBands({ shape, bands, past, pendingBands }: SeriesState, slot: number, outlook: Outlook): Float64Array {
+function sayBands(
+  { shape, bands, past, pendingBands, silent }: SeriesState,
+  slot: number,
+  outlook: Outlook,
+): Float64Array {
   const said = new Float64Array(shape.targets * bandWidth).fill(Number.NaN);
   const rows = new Float64Array(shape.targets * quantileCount);
   const clues = new Float64Array(shape.targets);
   bands.forEach((band, index) => {
     rows.fill(Number.NaN);
     band.look(past, outlook, rows, clues);
+    if (silent?.has(bandNames[index] ?? "") === true) rows.fill(Number.NaN);
     for (let target = 0; target < shape.targets; target++) {
       const at = target * bandWidth;
       said.set(rows.subarray(target * quantileCount, (target + 1) * quantileCount), at + index * quantileCount);
