@@ -18,6 +18,7 @@ import { firstFreeShelf, onShardFailed, reconcile, respawn } from "./node/reconc
 import { createSampling, sampleTimer } from "./node/sampling.js";
 import { onScrubDone, scrubTick, scrubTimer } from "./node/scrub.js";
 import type { NodeConfig, NodeMessage, NodeState, NodeWiring } from "./node/state.js";
+import { createVerifyRound, onVerifyDone, verifyTick, verifyTimer } from "./node/verify.js";
 
 export type { NodeConfig, NodeMessage, NodeWiring };
 
@@ -51,6 +52,7 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
     urgentArmed: false,
     beatAtMs: Number.NEGATIVE_INFINITY,
     scrub: { done: new Set(), current: undefined, currentTicks: 0, roundTicks: 0 },
+    verifying: createVerifyRound(),
     sampling: intervalMs > 0 ? createSampling({ id, incarnation, intervalMs }, tickets, wiring.gauges) : undefined,
     leaving: false,
     leaveUntilMs: 0,
@@ -63,6 +65,7 @@ const handlers: Handlers<NodeState, NodeMessage> = {
     ...state.partitions.flatMap(({ tail }) => tail.start()),
     ...beat(state, context),
     ...scrubTick(state),
+    ...verifyTick(state),
     ...(state.sampling?.start(context) ?? []),
   ],
   stop: (state, message, context) => onStop(state, message, context),
@@ -70,6 +73,7 @@ const handlers: Handlers<NodeState, NodeMessage> = {
   execDone: (state, { done }, { nowMs }) => onDone(state, done, nowMs),
   statusUrgent: (state, _message, context) => armUrgent(state, context),
   scrubDone: (state, { fragment }) => onScrubDone(state, fragment),
+  verifyDone: (state, { fragment }) => onVerifyDone(state, fragment),
   followed: (state, message, context) => onTail(state, message, context) ?? onRecord(state, message),
   followNews: (state, message, context) => onTail(state, message, context) ?? onNews(state, message),
   logRead: (state, message, context) => onTail(state, message, context) ?? [],
@@ -165,6 +169,7 @@ function onWoke(state: NodeState, message: Extract<NodeMessage, { kind: "woke" }
   if (message.name === beatTimer) return [...beat(state, context), ...leaveIfDrained(state)];
   if (message.name === urgentTimer) return urgentBeat(state, context);
   if (message.name === scrubTimer) return scrubTick(state);
+  if (message.name === verifyTimer) return verifyTick(state);
   if (message.name === sampleTimer) return state.sampling?.tick(context) ?? [];
   if (message.name === leaveTimer) return [{ kind: "stop", id: self }];
   if (message.name.startsWith("respawn/")) return respawn(state, Number(message.name.slice("respawn/".length)));

@@ -20,6 +20,7 @@ import { incident, loadWindow, onDurable, publishStatus } from "./shard/apply.js
 import { onAttachAnswer } from "./shard/attach.js";
 import { expireWatchers, onWatcherRead, takeWatcher } from "./shard/changes.js";
 import { onCopyAnswer, onCopyRequest } from "./shard/copy.js";
+import { digestTimer, forgetDigest, onDigest, onDigestRequest } from "./shard/digest.js";
 import {
   fallBehind,
   followTimer,
@@ -30,6 +31,7 @@ import {
   onFollowTimer,
   onTailRecord,
 } from "./shard/follow.js";
+import { onMendRequest, watchMending } from "./shard/mend.js";
 import {
   onOpenCopy,
   onOpenRead,
@@ -63,6 +65,14 @@ import {
 import { onScrubRead, startScrub } from "./shard/scrub.js";
 import { onPullRequest, onWindowRequest } from "./shard/source.js";
 import type { Assignment, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
+import {
+  comparisonTimer,
+  isOfComparison,
+  onComparisonAnswer,
+  onComparisonTimer,
+  onOwnDigest,
+  wantComparison,
+} from "./shard/verify.js";
 import { expireWrites, leaveOffice, onFlightDone, onLogFull, pump, takeWrite } from "./shard/write.js";
 
 const expiryTimer = "expiry";
@@ -108,6 +118,11 @@ export function createShard(
     recentBytes: 0,
     watchers: [],
     wantCheckpoint: false,
+    wantVerify: false,
+    digest: undefined,
+    comparison: undefined,
+    verified: undefined,
+    damage: undefined,
     scrub: undefined,
     scrubbed: new Set(),
     durableSeq: found?.seq ?? 0,
@@ -131,6 +146,7 @@ export function createShard(
 function step(state: ShardState, message: ShardMessage, context: Context): Effects {
   state.stepAtMs = context.nowMs;
   const effects = dispatch(handlers, state, message, context);
+  watchMending(state);
   const after = [...proveFreshness(state), ...pullOn(state), ...armExpiry(state), ...tellUrgent(state)];
   return after.length === 0 ? effects : [...effects, ...after];
 }
@@ -157,6 +173,7 @@ const handlers: Handlers<ShardState, ShardMessage> = {
     return pump(state, context);
   },
   scrubLog: (state) => startScrub(state),
+  verify: (state, _message, context) => [...wantComparison(state), ...pump(state, context)],
   slice: (state, { id }, context) => onSlice(state, id, context),
   pump: (state, _message, context) => pump(state, context),
   pulled: (state, _message, context) => [...resumeReads(state), ...wakeSlices(state), ...pump(state, context)],
@@ -172,7 +189,7 @@ const handlers: Handlers<ShardState, ShardMessage> = {
   streamRead: () => [],
   followed: () => [],
   followNews: () => [],
-  computed: () => [],
+  computed: (state, message) => (onDigest(state, message.ticket, message.outcome) ? onOwnDigest(state) : []),
   childFailed: () => [],
 };
 
@@ -247,6 +264,13 @@ function onPeer(
       return onWindowRequest(state, request, from);
     case "pull":
       return onPullRequest(state, request, from);
+    case "digest":
+      return onDigestRequest(state, request, from);
+    case "mend":
+      return [
+        { kind: "reply", to: from, body: { position: positionOf(state) } satisfies PeerAnswer },
+        ...onMendRequest(state, request),
+      ];
     case "fresh":
       return onFreshRequest(state, from, context);
     case "position":
@@ -295,6 +319,8 @@ function onAnswered(
 ): Effects {
   const { mode } = state;
   if (ticket === state.freshAsk?.ticket) return onFreshAnswer(state, outcome);
+  if (state.comparison !== undefined && isOfComparison(state.comparison, ticket))
+    return onComparisonAnswer(state, state.comparison, ticket, outcome);
   if (mode.kind === "opening" && mode.asked.has(ticket)) return onPosition(state, mode, ticket, outcome, context);
   if (mode.kind === "opening" && mode.copy?.ticket === ticket)
     return onOpenCopy(state, mode, onCopyAnswer(state, mode.copy, outcome), context);
@@ -310,6 +336,8 @@ function onWoke(state: ShardState, name: string, context: Context): Effects {
   if (name === expiryTimer) return onExpiry(state, context);
   if (name === pullTimer) return onPullTimer(state);
   if (name === pullRetryTimer) return onPullRetry(state);
+  if (name === digestTimer) return forgetDigest(state);
+  if (name === comparisonTimer) return onComparisonTimer(state);
   if (name === openTimer) return mode.kind === "opening" ? onOpenTimer(state, mode, context) : [];
   if (name === followTimer) return mode.kind === "behind" ? onFollowTimer(state, mode) : [];
   return onAppenderMessage(state, { kind: "woke", name }, context);

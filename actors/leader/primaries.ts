@@ -23,7 +23,16 @@ interface Change {
   readonly epoch: number;
   readonly primary: NodeId;
 }
-type Cause = "nodeDown" | "restarted" | "storeReplaced" | "faulted" | "epochAhead" | "leaving" | "draining" | "balance";
+type Cause =
+  | "nodeDown"
+  | "restarted"
+  | "storeReplaced"
+  | "faulted"
+  | "diverged"
+  | "epochAhead"
+  | "leaving"
+  | "draining"
+  | "balance";
 
 /** True when more is to be done than fitted. */
 export function movePrimaries(state: LeaderState, draft: Draft, returns: Returns): boolean {
@@ -62,6 +71,8 @@ function causeToMove(
   const status = session?.statuses.get(fragment.id);
   if (furthestEpoch(state, fragment) > fragment.epoch) return "epochAhead";
   if (status?.state === "faulted" && status.epoch === fragment.epoch) return "faulted";
+  // Most copies hold something else than the primary's.
+  if (status?.verified?.differ.some((one) => one.node === node.id) === true) return "diverged";
   if (session?.leaving === true) return "leaving";
   // A move under way takes the role along.
   return node.draining && !view.moving.has(fragment.id) ? "draining" : undefined;
@@ -81,7 +92,9 @@ function successor(
   { replaced }: Returns,
 ): NodeId | undefined {
   const suitability = suitabilityOf(state, view.nodes, replaced);
-  const best = choosePrimary(view, fragment, counts, suitability);
+  const sound = state.sessions.status(fragment.primary, fragment.id)?.verified?.agree;
+  const able: Suitability["able"] = (node, one) => suitability.able(node, one) && sound?.includes(node) === true;
+  const best = choosePrimary(view, fragment, counts, cause === "diverged" ? { ...suitability, able } : suitability);
   switch (cause) {
     // The process or the epoch is new: if no other replica is able, the same node starts the new epoch.
     case "restarted":
@@ -92,6 +105,7 @@ function successor(
       return best;
     // The primary serves, or would: only another node is worth a new epoch.
     case "faulted":
+    case "diverged":
     case "leaving":
       return best === fragment.primary ? undefined : best;
     case "draining":

@@ -113,7 +113,10 @@ function take(state: NodeState, sent: Beat, answer: HeartbeatAnswer): Effects {
   if (answer.wantAll) own.reportAll = true;
   own.drained = answer.drained;
   takeLease(state, sent.partition);
-  return answer.checkpoint.flatMap((fragment) => checkpoint(state, fragment));
+  return [
+    ...answer.checkpoint.flatMap((fragment) => tellShard(state, fragment, "checkpoint")),
+    ...answer.verify.flatMap((fragment) => tellShard(state, fragment, "verify")),
+  ];
 }
 
 /** The newest grant begins to count when the view is far enough (L2). */
@@ -125,7 +128,7 @@ export function takeLease(state: NodeState, partition: number): void {
   own.granted = undefined;
 }
 
-function checkpoint(state: NodeState, fragment: FragmentId): Effects {
+function tellShard(state: NodeState, fragment: FragmentId, kind: "checkpoint" | "verify"): Effects {
   const slot = state.shards.get(fragment);
-  return slot === undefined ? [] : [{ kind: "tell", to: slot.actor, message: { kind: "checkpoint" } }];
+  return slot === undefined ? [] : [{ kind: "tell", to: slot.actor, message: { kind } }];
 }

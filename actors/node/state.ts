@@ -30,6 +30,15 @@ export interface NodeConfig {
   readonly sampleIntervalMs?: number;
   /** Absent: each user is a group. */
   readonly clientGroups?: ClientGroups;
+  readonly verify?: VerifyPace;
+}
+
+/** How fast copies are compared when nobody asks for it. */
+export interface VerifyPace {
+  /** Bytes of rows that this node leads, as a mean over time; 0 = never. */
+  readonly bytesPerSecond: number;
+  /** No fragment has its turn more often than this. */
+  readonly everyMs: number;
 }
 
 export interface NodeWiring {
@@ -96,6 +105,17 @@ export interface ScrubRound {
   roundTicks: number;
 }
 
+/** Copies are compared all the time, at a low rate: one fragment that this node leads after the other. */
+export interface VerifyRound {
+  /** When each fragment may have its next turn, counted in ticks. */
+  readonly dueTicks: Map<FragmentId, number>;
+  ticks: number;
+  current: FragmentId | undefined;
+  currentTicks: number;
+  /** What may be read now; a large fragment overdraws it, and the next one waits. */
+  budgetBytes: number;
+}
+
 export interface NodeState {
   readonly config: NodeConfig;
   readonly wiring: NodeWiring;
@@ -115,6 +135,7 @@ export interface NodeState {
   urgentArmed: boolean;
   beatAtMs: number;
   readonly scrub: ScrubRound;
+  readonly verifying: VerifyRound;
   readonly sampling: Sampling | undefined;
   leaving: boolean;
   leaveUntilMs: number;

@@ -10,7 +10,9 @@ import type { Effect, Effects, LogRecord } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Incident, IncidentKind } from "../../src/ledger/event.js";
 import type { CopyProgress, ReplicaStatus } from "../../src/protocol/control.js";
+import type { NodeId } from "../../src/protocol/subjects.js";
 import { serveWatchers } from "./changes.js";
+import { startDigest } from "./digest.js";
 import type { ShardState } from "./state.js";
 
 const recentRecords = 128;
@@ -24,6 +26,7 @@ export function apply(state: ShardState, record: FragmentRecord, seq: number): E
   state.stampedAtMs = state.stepAtMs;
   remember(state, record, seq);
   publishStatus(state);
+  if (record.kind === "verify") effects.push(...startDigest(state, record.lsn));
   effects.push(...serveWatchers(state));
   return effects;
 }
@@ -95,10 +98,17 @@ export function loadWindow(state: ShardState): void {
   }
 }
 
-export function incident(state: ShardState, what: IncidentKind, outcome: Incident["outcome"], note: string): void {
+/** `node`: where it is, when that is not here. */
+export function incident(
+  state: ShardState,
+  what: IncidentKind,
+  outcome: Incident["outcome"],
+  note: string,
+  node: NodeId = state.config.node,
+): void {
   const { board } = state.wiring;
   if (board.incidents.length >= limits.tables) return;
-  board.incidents.push({ node: state.config.node, what, outcome, fragments: [state.config.fragment], note });
+  board.incidents.push({ node, what, outcome, fragments: [state.config.fragment], note });
 }
 
 /** Writes this replica's line on the node's board. */
@@ -116,6 +126,7 @@ export function publishStatus(state: ShardState): void {
     rows: replica.rows,
     bytes: replica.bytes,
     progress: isSparse(replica) ? pullProgress(state) : undefined,
+    ...(state.mode.kind === "serving" && state.verified !== undefined ? { verified: state.verified } : {}),
   };
   if (isUrgent(board.statuses.get(config.fragment), status)) board.urgent = true;
   board.statuses.set(config.fragment, status);

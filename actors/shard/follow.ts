@@ -25,6 +25,8 @@ export function fallBehind(state: ShardState): Effects {
     copyTries: 0,
   };
   state.mode = mode;
+  // What is damaged is not worth comparing with the log.
+  if (state.damage !== undefined) state.replica.copying = true;
   publishStatus(state);
   if (state.replica.copying || shouldAttach(state)) return copyFromPeer(state, mode);
   return readTail(state, mode);

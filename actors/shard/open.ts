@@ -18,6 +18,7 @@ import { incident, nextStampMs, publishStatus, readRecord } from "./apply.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
 import { type CopyStep, startCopy } from "./copy.js";
 import type { Mode, ShardState, Tail } from "./state.js";
+import { endComparison } from "./verify.js";
 
 export type Opening = Extract<Mode, { kind: "opening" }>;
 export const openTimer = "open";
@@ -38,6 +39,7 @@ export function open(state: ShardState): Effects {
     stuck: state.mode.kind === "opening" && state.mode.stuck,
   };
   state.mode = mode;
+  endComparison(state);
   publishStatus(state);
   return [
     { kind: "unwake", name: "follow" },

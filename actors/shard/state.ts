@@ -2,6 +2,7 @@
 // One shard is one replica of one fragment. Its node tells it what the ledger says (`assign`), what the log brings (`record`) and what is asked (`exec`).
 
 import type { Timing } from "../../src/config/limits.js";
+import type { DigestTree, Search } from "../../src/fragment/digest.js";
 import type { FragmentRecord } from "../../src/fragment/record.js";
 import type { Replica } from "../../src/fragment/replica.js";
 import type { Store } from "../../src/fragment/store.js";
@@ -12,9 +13,17 @@ import type { ActorId, LogRecord, LogSubject, ReplyTo, Ticket, WorldMessage } fr
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import type { Incident } from "../../src/ledger/event.js";
-import type { ReplicaStatus } from "../../src/protocol/control.js";
+import type { ReplicaStatus, Verified } from "../../src/protocol/control.js";
 import type { Change, Op, OpResult } from "../../src/protocol/exec.js";
-import type { CopySlice, PeerRequest, PullRange, ReplicaPosition, WindowSlice } from "../../src/protocol/peer.js";
+import type {
+  CopySlice,
+  Damage,
+  DigestAnswer,
+  PeerRequest,
+  PullRange,
+  ReplicaPosition,
+  WindowSlice,
+} from "../../src/protocol/peer.js";
 import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
 import type { Groups } from "../../src/query/aggregate.js";
 import type { Filter } from "../../src/query/query.js";
@@ -239,6 +248,15 @@ export interface ShardState {
   recentBytes: number;
   watchers: Watcher[];
   wantCheckpoint: boolean;
+  wantVerify: boolean;
+  /** Digests of this copy at the last `verify` record it applied. */
+  digest: DigestRun | undefined;
+  /** Of a primary: the digests of all copies are being compared. */
+  comparison: Comparison | undefined;
+  /** Of a primary: what the last comparison found. */
+  verified: Verified | undefined;
+  /** This copy is known to differ from the majority. */
+  damage: Mending | undefined;
   scrub: ScrubRun | undefined;
   /** Sequences that a scrub has reported. */
   readonly scrubbed: Set<number>;
@@ -257,6 +275,46 @@ export interface ScrubRun {
   hash: Bytes | undefined;
   readonly untilLsn: number;
   unanswered: number;
+}
+
+export interface DigestRun {
+  readonly lsn: number;
+  readonly ticket: Ticket;
+  tree: DigestTree | undefined;
+}
+
+/** A primary's round over all live replicas. */
+export interface Comparison {
+  readonly lsn: number;
+  readonly sinceMs: number;
+  readonly peers: Map<NodeId, PeerDigest>;
+  /** Ticks of its timer, which come later each time. */
+  ticks: number;
+  /** Where one copy differs is being looked for. */
+  search: DigestSearch | undefined;
+  /** Differences that were found, by the node of the copy that has them. */
+  readonly damages: Map<NodeId, Damage>;
+}
+
+export interface PeerDigest {
+  /** 0 = nothing under way. */
+  ticket: Ticket;
+  answer: DigestAnswer | undefined;
+  /** Nothing more is expected. */
+  done: boolean;
+}
+
+export interface DigestSearch {
+  /** Whose digests are compared with this primary's, and whose copy differs from the majority. */
+  readonly peer: NodeId;
+  readonly odd: NodeId;
+  readonly ranges: Search;
+  ticket: Ticket;
+}
+
+export interface Mending extends Damage {
+  /** The replacement has begun; it is over when the copy is whole. */
+  begun: boolean;
 }
 
 export interface FragmentRecordAt {
@@ -281,6 +339,8 @@ export type ShardMessage =
   | { readonly kind: "logShaken" }
   | { readonly kind: "peer"; readonly request: PeerRequest; readonly from: ReplyTo }
   | { readonly kind: "checkpoint" }
+  /** Compare the digests of all copies; answered by `verifyDone`. */
+  | { readonly kind: "verify" }
   /** Read the own log from end to end; answered by `scrubDone`. */
   | { readonly kind: "scrubLog" }
   | { readonly kind: "slice"; readonly id: number }
@@ -296,6 +356,7 @@ export type ShardMessage =
 export type ShardReport =
   | { readonly kind: "execDone"; readonly done: readonly Done[] }
   | { readonly kind: "scrubDone"; readonly fragment: FragmentId }
+  | { readonly kind: "verifyDone"; readonly fragment: FragmentId }
   /** A status on the board should be told at once. */
   | { readonly kind: "statusUrgent" };
 

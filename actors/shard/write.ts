@@ -22,6 +22,7 @@ import { open, openTimer, submitMark } from "./open.js";
 import { lacksAny } from "./pull.js";
 import { mayRead, resumeReads } from "./read.js";
 import type { Done, Flight, ShardState, WriteJob } from "./state.js";
+import { endComparison, startComparison } from "./verify.js";
 
 const queuedBytesLimit = 32 * 1024 * 1024;
 const queuedJobsLimit = limits.nodeOps;
@@ -54,6 +55,7 @@ export function takeWrite(state: ShardState, job: WriteJob): Effects {
 /** Starts the next record when nothing is in flight. */
 export function pump(state: ShardState, context: Context): Effects {
   if (state.mode.kind !== "serving" || state.flight !== undefined) return [];
+  if (state.wantVerify) return verify(state, state.mode.epoch, context);
   if (state.writes.length === 0) return state.wantCheckpoint ? checkpoint(state, state.mode.epoch, context) : [];
   return gather(state, state.mode.epoch, context);
 }
@@ -61,6 +63,12 @@ export function pump(state: ShardState, context: Context): Effects {
 function checkpoint(state: ShardState, epoch: number, context: Context): Effects {
   state.wantCheckpoint = false;
   return submitMark(state, "checkpoint", epoch, state.replica.seq, context);
+}
+
+/** Goes before the writes that wait: under constant load there would never be a better time. */
+function verify(state: ShardState, epoch: number, context: Context): Effects {
+  state.wantVerify = false;
+  return submitMark(state, "verify", epoch, state.replica.seq, context);
 }
 
 function gather(state: ShardState, epoch: number, context: Context): Effects {
@@ -175,6 +183,7 @@ function onStored(state: ShardState, flight: Flight, seq: number): Effects {
   if (flight.answers.length > 0) effects.push(report(state, flight.answers));
   const { mode } = state;
   if (mode.kind === "opening" && record.epoch === mode.epoch) effects.push(...startServing(state, record));
+  if (mode.kind === "serving" && record.kind === "verify") effects.push(...startComparison(state));
   // The next record is decided on the rows as this one left them, and a commit shows from the next step on (S1).
   effects.push({ kind: "tell", to: state.config.self, message: { kind: "pump" } });
   return effects;
@@ -222,6 +231,7 @@ export function leaveOffice(state: ShardState): Effects {
   state.writes = [];
   state.writeBytes = 0;
   state.reads = [];
+  endComparison(state);
   return [{ kind: "unwake", name: openTimer }, ...refuseAll(state, jobs, notPrimary(state)), ...fallBehind(state)];
 }
 

@@ -1,17 +1,35 @@
 // Jobs. Owns the table of what the worker threads can compute. A job is a pure function of its input; add one by adding a line.
 // J1 a job decodes its own input, and answers a fault as a value: errors lose their fields on the way between threads.
 
+import { type DigestWish, digestJob, digestTree } from "../../src/fragment/digest.js";
+import type { Store } from "../../src/fragment/store.js";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import type { Hash } from "../../src/kernel/hash.js";
 import { rebuildJob, refitJob } from "./forecast-jobs.js";
 
 export type Job = (input: unknown, hash: Hash) => Result<unknown>;
+/** `stopped` says that the host is ending: the job should too. */
+export type StoreJob = (input: unknown, hash: Hash, store: Store, stopped: () => boolean) => Result<unknown>;
 
 export const jobs: Readonly<Record<string, Job>> = {
   digest,
   refitSeries: refitJob,
   rebuildSeries: rebuildJob,
 };
+export const storeJobs: Readonly<Record<string, StoreJob>> = { [digestJob]: fragmentDigest };
+
+function fragmentDigest(input: unknown, hash: Hash, store: Store, stopped: () => boolean): Result<unknown> {
+  const wish = wishOf(input);
+  return wish === undefined
+    ? fail("BAD_REQUEST", `${digestJob} wants {fragment, lsn}`)
+    : digestTree(store, wish, hash, stopped);
+}
+
+function wishOf(input: unknown): DigestWish | undefined {
+  if (typeof input !== "object" || input === null || !("fragment" in input) || !("lsn" in input)) return undefined;
+  const { fragment, lsn } = input;
+  return typeof fragment === "number" && typeof lsn === "number" ? { fragment, lsn } : undefined;
+}
 
 /** XXH64 over `{chunks: bytes[]}`, chunk by chunk, each with its length before it: as 16 hex digits. */
 function digest(input: unknown, hash: Hash): Result<string> {

@@ -1,9 +1,13 @@
 // Compute. Owns the pool of worker threads for work that would hold the event loop. Made at the first job; threads end when idle.
 // P0 buffers of a job's input are handed over, not copied: whoever asked has them no more.
 // P1 the queue is bounded: past it a job is answered OVERLOADED. P2 every job is answered, also when its thread dies or the pool is closed.
+// P3 a job on the store says `opened` as soon as it has its read transaction; it never writes, and it is asked to end before its thread is.
 
+import { MessageChannel } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { type Fault, fault, isFaultCode } from "../../src/kernel/fault.js";
+import type { Task } from "../workers/compute.js";
+import type { Snapshot } from "./store.js";
 import { buffersIn } from "./transfer.js";
 
 export type ComputeOutcome =
@@ -12,6 +16,8 @@ export type ComputeOutcome =
 
 export interface Compute {
   run(job: string, input: unknown, done: (outcome: ComputeOutcome) => void): void;
+  /** The same on what a store held at one moment, which is released as soon as the job has opened it, or will not. */
+  runOn(snapshot: Snapshot, job: string, input: unknown, done: (outcome: ComputeOutcome) => void): void;
   close(): Promise<void>;
 }
 
@@ -21,13 +27,14 @@ export interface ComputeLimits {
   readonly heapMiB: number;
 }
 
-export const computeLimits: ComputeLimits = { threads: 1, queue: 256, heapMiB: 256 };
+export const computeLimits: ComputeLimits = { threads: 2, queue: 256, heapMiB: 256 };
 const idleMs = 10_000;
 const closeMs = 5_000;
 
 export function createCompute(bounds: ComputeLimits = computeLimits): Compute {
   let pool: Piscina | undefined;
   let closed = false;
+  const stop = new Int32Array(new SharedArrayBuffer(4));
 
   const open = (): Piscina =>
     new Piscina({
@@ -43,17 +50,30 @@ export function createCompute(bounds: ComputeLimits = computeLimits): Compute {
       resourceLimits: { maxOldGenerationSizeMb: bounds.heapMiB },
     });
 
+  function submit(task: Task, done: (outcome: ComputeOutcome) => void): void {
+    if (closed) return void setImmediate(done, { ok: false, fault: fault("UNAVAILABLE", "the host is stopping") });
+    pool ??= open();
+    const transferList = task.store === undefined ? buffersIn(task.input) : [task.store.port];
+    pool.run(task, { transferList }).then(
+      (result: unknown) => done(decode(result)),
+      (error: unknown) => done({ ok: false, fault: threadFault(error) }),
+    );
+  }
+
   return {
-    run(job, input, done) {
-      if (closed) return void setImmediate(done, { ok: false, fault: fault("UNAVAILABLE", "the host is stopping") });
-      pool ??= open();
-      pool.run({ job, input }, { transferList: buffersIn(input) }).then(
-        (result: unknown) => done(decode(result)),
-        (error: unknown) => done({ ok: false, fault: threadFault(error) }),
-      );
+    run: (job, input, done) => submit({ job, input }, done),
+    runOn({ dir, release }, job, input, done) {
+      const { port1, port2 } = new MessageChannel();
+      port1.once("message", release);
+      submit({ job, input, store: { dir, port: port2, stop } }, (outcome) => {
+        port1.close();
+        release();
+        done(outcome);
+      });
     },
     async close() {
       closed = true;
+      Atomics.store(stop, 0, 1);
       await pool?.close({ force: true }).catch(() => undefined);
       await pool?.destroy().catch(() => undefined);
     },

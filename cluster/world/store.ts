@@ -5,6 +5,7 @@
 // D4 a transaction is put together before it begins: nothing throws inside one (lmdb would commit the half).
 // D5 large clears are spread over several transactions behind a redo record, so that a crash leaves all of the commit or none of it.
 // D6 every value but the store's own carries a seal; one that does not fit ends the node at once (see damage.ts).
+// D7 a snapshot is everything committed before it was asked for and nothing after: later commits wait for `release`, at most `holdMs`; the overlay serves them meanwhile.
 // Keys that begin with 0x01 are the store's own.
 
 import { mkdirSync } from "node:fs";
@@ -29,6 +30,8 @@ export interface NodeStore {
   /** Grows by one, durably, at each open: an older copy shows by it. */
   readonly bootCount: number;
   commit(writes: readonly StoreWrite[], clears: readonly StoreClear[], done?: (fault?: Fault) => void): void;
+  /** Calls `open` when all commits so far are on disk and none that comes later is; that lasts until `open`'s reader calls `release`, or `holdMs` have passed. */
+  snapshot(open: (snapshot: Snapshot | Fault) => void): void;
   /** Bytes accepted and not yet on disk. */
   waitingBytes(): number;
   /** True while so much waits that nothing new should be taken in. */
@@ -39,12 +42,22 @@ export interface NodeStore {
   close(flush: boolean): Promise<void>;
 }
 
+/** A moment of the store that another thread may open in `dir`. */
+export interface Snapshot {
+  readonly dir: string;
+  /** The reader has its transaction, or gave up: commits go on. */
+  release(): void;
+}
+
 const commitEveryMs = 10;
 /** Entries of one transaction, so that putting it together does not hold the event loop. */
 const layerEntries = 1500;
 const layerBytes = 4 * 1024 * 1024;
 const pressedBytes = 32 * 1024 * 1024;
 const clearSlice = 1500;
+/** How long, and until how much waits, commits may be held back for a reader (a new thread needs a second on a busy machine): one that comes later sees by the LSN that it did. */
+const holdMs = 5_000;
+const heldBytes = pressedBytes / 2;
 const closeLimitMs = 10_000;
 const reasonLimitMs = 1_000;
 
@@ -85,16 +98,21 @@ async function prepare(db: Database, dir: string, drawId: () => string): Promise
   await write(db, () => {
     for (const [key, value] of identity.value.entries) db.put(key, value);
   });
-  const opened = run(new Disk(db, dir), identity.value.storeId, identity.value.bootCount);
+  const opened = run(new Disk(db, dir), dir, identity.value.storeId, identity.value.bootCount);
   return ok({ ...opened, store: { ...opened.store, freeBytes: freeSpaceOf(dir) } });
 }
 
-function run(disk: Disk, storeId: string, bootCount: number): NodeStore {
+function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeStore {
   const { db } = disk;
   /** Old to new; the last takes new commits, the first is on its way to the disk while `writing`. */
   const layers: Layer[] = [new Layer()];
   const waiting = new Map<Layer, ((fault?: Fault) => void)[]>();
   const listeners: ((fault: Fault) => void)[] = [];
+  /** Snapshots that wait for their layer, which takes no more commits. */
+  const snapshots = new Map<Layer, ((snapshot: Snapshot | Fault) => void)[]>();
+  /** Readers that have not opened yet; while there are any nothing is written. */
+  const holds = new Set<() => void>();
+  const released: (() => void)[] = [];
   let writing: Promise<void> = Promise.resolve();
   let busy = false;
   let timer: NodeJS.Timeout | undefined;
@@ -102,9 +120,13 @@ function run(disk: Disk, storeId: string, bootCount: number): NodeStore {
   let closing = false;
   let abandoned = false;
 
+  function waitingBytes(): number {
+    return layers.reduce((sum, layer) => sum + layer.bytes, 0);
+  }
   function newest(): Layer {
     const last = layers[layers.length - 1];
-    if (last !== undefined && last.writes.size < layerEntries && last.bytes < layerBytes) return last;
+    const open = last !== undefined && !snapshots.has(last);
+    if (open && last.writes.size < layerEntries && last.bytes < layerBytes) return last;
     const layer = new Layer();
     layers.push(layer);
     return layer;
@@ -121,6 +143,7 @@ function run(disk: Disk, storeId: string, bootCount: number): NodeStore {
   /** Writes the layers that were there when it began; when closing, every layer. */
   async function drain(): Promise<void> {
     try {
+      await unheld();
       const last = layers[layers.length - 1];
       for (let layer = layers[0]; layer !== undefined && !layer.empty; layer = layers[0]) {
         if (layers.length === 1) layers.push(new Layer());
@@ -128,6 +151,7 @@ function run(disk: Disk, storeId: string, bootCount: number): NodeStore {
         db.resetReadTxn();
         layers.shift();
         settle(layer, undefined);
+        await openSnapshots(layer);
         if (abandoned || (layer === last && !closing)) break;
       }
     } catch (error) {
@@ -135,6 +159,26 @@ function run(disk: Disk, storeId: string, bootCount: number): NodeStore {
     }
     busy = false;
     if (layers[0]?.empty === false && !closing) schedule();
+  }
+  /** The layer is on disk: whoever asked for this moment may look, and what comes later waits for them. */
+  async function openSnapshots(layer: Layer): Promise<void> {
+    const opens = snapshots.get(layer);
+    if (opens === undefined) return;
+    snapshots.delete(layer);
+    for (const open of opens) hold(open);
+    await unheld();
+  }
+  function hold(open: (snapshot: Snapshot | Fault) => void): void {
+    const release = (): void => {
+      clearTimeout(limit);
+      if (holds.delete(release) && holds.size === 0) for (const go of released.splice(0)) go();
+    };
+    const limit = setTimeout(release, holdMs);
+    holds.add(release);
+    open({ dir, release });
+  }
+  async function unheld(): Promise<void> {
+    while (holds.size > 0 && !closing) await new Promise<void>((resolve) => released.push(resolve));
   }
   function settle(layer: Layer, why: Fault | undefined): void {
     const dones = waiting.get(layer) ?? [];
@@ -153,6 +197,8 @@ function run(disk: Disk, storeId: string, bootCount: number): NodeStore {
     if (failure !== undefined) return;
     failure = why;
     for (const layer of layers) settle(layer, why);
+    for (const opens of snapshots.values()) for (const open of opens) open(why);
+    snapshots.clear();
     for (const listener of listeners) listener(why);
   }
 
@@ -177,15 +223,30 @@ function run(disk: Disk, storeId: string, bootCount: number): NodeStore {
         if (dones === undefined) waiting.set(layer, [done]);
         else dones.push(done);
       }
+      if (holds.size > 0 && waitingBytes() > heldBytes) for (const release of [...holds]) release();
       schedule();
     },
-    waitingBytes: () => layers.reduce((sum, layer) => sum + layer.bytes, 0),
-    pressed: () => layers.reduce((sum, layer) => sum + layer.bytes, 0) > pressedBytes,
+    snapshot(open) {
+      if (failure !== undefined || closing)
+        return void setImmediate(open, failure ?? fault("UNAVAILABLE", "the store is being closed"));
+      const last = [...layers].reverse().find((layer) => !layer.empty);
+      if (last === undefined) return hold(open);
+      const opens = snapshots.get(last);
+      if (opens === undefined) snapshots.set(last, [open]);
+      else opens.push(open);
+      schedule();
+    },
+    waitingBytes,
+    pressed: () => waitingBytes() > pressedBytes,
     onFailure(listener) {
       listeners.push(listener);
     },
     async close(flush) {
       closing = true;
+      for (const release of [...holds]) release();
+      for (const opens of snapshots.values())
+        for (const open of opens) open(fault("UNAVAILABLE", "the store is being closed"));
+      snapshots.clear();
       abandoned = !flush;
       clearTimeout(timer);
       const limit = deadline(closeLimitMs);

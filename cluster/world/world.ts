@@ -7,7 +7,7 @@ import { fault } from "../../src/kernel/fault.js";
 import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
 import type { Random } from "../../src/kernel/random.js";
 import type { Log } from "../log.js";
-import { type Compute, createCompute } from "./compute.js";
+import { type Compute, type ComputeOutcome, createCompute } from "./compute.js";
 import type { Connection } from "./connection.js";
 import { type Inbox, openInbox } from "./inbox.js";
 import { createLogStreams, type LogStreams, type LogTimes } from "./log.js";
@@ -183,8 +183,14 @@ function performersOf({ spec, streams, tails, requests, timers, compute, answer,
               answer(actor, { kind: "committed", ticket, ...(why === undefined ? {} : { fault: why }) });
       spec.store.commit(writes, clears ?? [], told);
     },
-    compute: (actor, { job, input, ticket }) =>
-      compute.run(job, input, (outcome) => answer(actor, { kind: "computed", ticket, outcome })),
+    compute(actor, { job, input, ticket, onStore = false }) {
+      const told = (outcome: ComputeOutcome): void => answer(actor, { kind: "computed", ticket, outcome });
+      if (!onStore) return compute.run(job, input, told);
+      if (spec.store === undefined) throw new Error("this host has no store");
+      spec.store.snapshot((snapshot) =>
+        "code" in snapshot ? told({ ok: false, fault: snapshot }) : compute.runOn(snapshot, job, input, told),
+      );
+    },
     wake: (actor, { name, afterMs }) => timers.wake(actor, name, afterMs),
     unwake: (actor, { name }) => timers.unwake(actor, name),
     log: (actor, { level, event, fields }) => spec.log(level, event, { actor, ...fields }),

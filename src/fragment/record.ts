@@ -13,10 +13,11 @@ import type { Position } from "../table/table.js";
 
 /**
  * `data`: writes. `epoch`: the first record of a primary. `checkpoint`: nothing but a newer record, so that older ones can be trimmed.
- * `rebase`: the log had lost its tail; the chain goes on from what the replicas hold.
+ * `rebase`: the log had lost its tail; the chain goes on from what the replicas hold. `verify`: every replica computes the digests of what it holds exactly here.
  */
-export type RecordKind = "data" | "epoch" | "checkpoint" | "rebase";
-const kinds: readonly RecordKind[] = ["data", "epoch", "checkpoint", "rebase"];
+export type RecordKind = "data" | "epoch" | "checkpoint" | "rebase" | "verify";
+/** In the order of their numbers on the wire. */
+const kinds: readonly RecordKind[] = ["data", "epoch", "checkpoint", "rebase", "verify"];
 
 /** One row's change: no document = deleted. */
 export interface RowChange {

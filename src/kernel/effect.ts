@@ -120,8 +120,17 @@ export type Effect =
       readonly clears?: readonly StoreClear[];
       readonly ticket?: Ticket;
     }
-  /** Work for another thread. Answer: `computed`. */
-  | { readonly kind: "compute"; readonly job: string; readonly input: unknown; readonly ticket: Ticket }
+  /**
+   * Work for another thread. Answer: `computed`. With `onStore` the job reads the node's store as it is after this actor's commits so far and before any later one;
+   * where that cannot be had in time it is answered with a fault.
+   */
+  | {
+      readonly kind: "compute";
+      readonly job: string;
+      readonly input: unknown;
+      readonly ticket: Ticket;
+      readonly onStore?: boolean;
+    }
   /** Arms (or re-arms) the timer `name`; it fires `woke` once. */
   | { readonly kind: "wake"; readonly name: string; readonly afterMs: number }
   | { readonly kind: "unwake"; readonly name: string }

@@ -112,6 +112,8 @@ export type IncidentKind =
   | "recordCorrupt"
   | "replicaDiverged"
   | "replicaRebuilt"
+  /** A copy that differed from the majority was replaced, wholly or in part. */
+  | "replicaRepaired"
   | "storeReplaced"
   | "storeRolledBack"
   | "storeCorrupt";

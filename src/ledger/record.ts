@@ -57,6 +57,7 @@ export const incidentSchema = z.object({
     "recordCorrupt",
     "replicaDiverged",
     "replicaRebuilt",
+    "replicaRepaired",
     "storeReplaced",
     "storeRolledBack",
     "storeCorrupt",

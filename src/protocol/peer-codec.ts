@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { limits } from "../config/limits.js";
+import { fanOut, mostDifferences } from "../fragment/digest.js";
 import { type Fault, fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
 import type { PeerAnswer, PeerRequest } from "./peer.js";
 
@@ -20,6 +21,17 @@ const request = z.discriminatedUnion("kind", [
     positions: z.array(bytes).max(limits.pullPositions),
     range: z.object({ from: bytes, to: bytes.nullable(), reverse: z.boolean() }).nullable(),
     maxBytes: whole,
+  }),
+  z.object({ kind: z.literal("digest"), fragment: whole, lsn: whole, from: bytes, to: bytes.nullable() }),
+  z.object({
+    kind: z.literal("mend"),
+    fragment: whole,
+    lsn: whole,
+    damage: z.object({
+      ranges: z.array(z.object({ from: bytes, to: bytes.nullable() })).max(mostDifferences),
+      whole: z.boolean(),
+      where: z.string().max(2048),
+    }),
   }),
 ]);
 
@@ -65,6 +77,15 @@ const pulled = z.object({
   covered: z.object({ from: bytes, to: bytes.nullable() }).nullable(),
   digest: bytes,
 });
+const digest = z.object({
+  fragment: whole,
+  lsn: whole,
+  state: z.enum(["ready", "pending", "missed"]),
+  root: z.string(),
+  window: z.string(),
+  counts: z.string(),
+  parts: z.array(z.object({ from: bytes, digest: z.string(), leaf: z.boolean() })).max(fanOut * 2),
+});
 const faultShape = z.custom<Fault>(
   (value) => typeof value === "object" && value !== null && isFaultCode((value as { code?: unknown }).code),
 );
@@ -74,6 +95,7 @@ const answer = z.union([
   z.object({ slice }),
   z.object({ window }),
   z.object({ pulled }),
+  z.object({ digest }),
   z.object({ fault: faultShape }),
 ]);
 

@@ -1,5 +1,6 @@
 // Peer. Owns what replicas ask each other, node to node: positions before a primary opens, copies of fragments, and the rows that a sparse replica lacks.
 
+import type { Part } from "../fragment/digest.js";
 import type { Bytes } from "../kernel/bytes.js";
 import type { Fault } from "../kernel/fault.js";
 import type { FragmentId } from "./subjects.js";
@@ -24,7 +25,17 @@ export type PeerRequest =
       readonly positions: readonly Bytes[];
       readonly range: PullRange | null;
       readonly maxBytes: number;
-    };
+    }
+  /** The digests of a range, as they were at the `verify` record at `lsn`; asked by the primary that appended it. */
+  | {
+      readonly kind: "digest";
+      readonly fragment: FragmentId;
+      readonly lsn: number;
+      readonly from: Bytes;
+      readonly to: Bytes | null;
+    }
+  /** The primary found that this copy differs from the majority at `lsn`: replace it. Answered with the position. */
+  | { readonly kind: "mend"; readonly fragment: FragmentId; readonly lsn: number; readonly damage: Damage };
 
 export interface PullRange {
   readonly from: Bytes;
@@ -32,6 +43,15 @@ export interface PullRange {
   readonly to: Bytes | null;
   /** Begin at the end. */
   readonly reverse: boolean;
+}
+
+/** In what a copy differs from the majority. */
+export interface Damage {
+  /** Empty with `whole`: all of it has to be replaced. */
+  readonly ranges: readonly { readonly from: Bytes; readonly to: Bytes | null }[];
+  readonly whole: boolean;
+  /** In words, for people. */
+  readonly where: string;
 }
 
 export interface ReplicaPosition {
@@ -92,7 +112,19 @@ export interface PulledRows {
   readonly digest: Bytes;
 }
 
+export interface DigestAnswer {
+  readonly fragment: FragmentId;
+  readonly lsn: number;
+  /** `pending`: the record is not applied here yet, or the digests are being computed. `missed`: they were not computed, and will not be. */
+  readonly state: "ready" | "pending" | "missed";
+  readonly root: string;
+  readonly window: string;
+  readonly counts: string;
+  readonly parts: readonly Part[];
+}
+
 export type PeerAnswer =
+  | { readonly digest: DigestAnswer }
   | { readonly position: ReplicaPosition }
   | { readonly freshLsn: number }
   | { readonly slice: CopySlice }

@@ -4,7 +4,7 @@
 // P2 a row has exactly one position: `checkPosition` accepts no other bytes.
 
 import { limits } from "../config/limits.js";
-import { type Bytes, compareBytes, emptyBytes } from "../kernel/bytes.js";
+import { type Bytes, compareBytes, emptyBytes, toHex } from "../kernel/bytes.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 import type { Hash } from "../kernel/hash.js";
 import { parseInstant } from "./instant.js";
@@ -44,6 +44,22 @@ export function keyOfPosition(table: KeyedTable, position: Position): Result<Row
   const key = readKey(position, hashLength(table));
   if (!key.ok) return key;
   return keyMistake(table.key, key.value) === undefined ? key : notAPosition;
+}
+
+/** A position between rows as a person reads it: the key where one lies there, else the bytes in hexadecimal (a hash); `(start)` and `(end)` of the key space. */
+export function boundText(table: KeyedTable, position: Position | undefined): string {
+  if (position === undefined) return "(end)";
+  if (position.length === 0) return "(start)";
+  const key = keyOfPosition(table, position);
+  const text = key.ok ? keyText(key.value) : `0x${toHex(position)}`;
+  return text.length > boundLength ? `${text.slice(0, boundLength)}…` : text;
+}
+
+const boundLength = 120;
+
+function keyText(key: RowKey): string {
+  const parts = key.map((part) => (part instanceof Uint8Array ? `0x${toHex(part)}` : JSON.stringify(part)));
+  return parts.join(" ");
 }
 
 /** P2, for positions that come from outside: the one position of a key of this table, hash included. */

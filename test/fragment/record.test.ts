@@ -11,7 +11,7 @@ const ascii = fc.string({
 });
 
 const record: fc.Arbitrary<Omit<FragmentRecord, "hash">> = fc.record({
-  kind: fc.constantFrom<RecordKind>("data", "epoch", "checkpoint", "rebase"),
+  kind: fc.constantFrom<RecordKind>("data", "epoch", "checkpoint", "rebase", "verify"),
   fragment: fc.integer({ min: 0, max: 2 ** 40 }),
   epoch: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   lsn: fc.integer({ min: 0, max: 2 ** 41 }),

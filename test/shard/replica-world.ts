@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import type { Assignment, Board, ShardMessage, ShardReport } from "../../actors/shard/state.js";
 import { createShard } from "../../actors/shard.js";
 import { defaultTiming } from "../../src/config/limits.js";
-import { bookkeepingKey } from "../../src/fragment/layout.js";
+import { type DigestWish, digestJob, digestTree } from "../../src/fragment/digest.js";
+import { bookkeepingKey, rowKey } from "../../src/fragment/layout.js";
 import { decodeRecord } from "../../src/fragment/record.js";
 import { readBookkeeping } from "../../src/fragment/replica.js";
 import type { Store, StoreEntry } from "../../src/fragment/store.js";
@@ -117,6 +118,11 @@ export class Node implements World {
   private readonly results = new Map<number, OpResult[]>();
   private readonly replies = new Map<number, unknown>();
   private readonly held: Extract<Effect, { kind: "append" }>[] = [];
+  private readonly computing: Extract<Effect, { kind: "compute" }>[] = [];
+  /** What each job found, on the store as it was when it was asked for. */
+  private readonly digestAsOf: ReturnType<typeof digestTree>[] = [];
+  /** What the node is told beside results. */
+  readonly reports: string[] = [];
   private jobs = 0;
   private boots = 0;
   clockMs = 1000;
@@ -151,6 +157,7 @@ export class Node implements World {
     const parent: Actor<Message & ShardReport> = {
       mailboxLimit: 1,
       step: (report) => {
+        if (report.kind !== "execDone") this.reports.push(report.kind);
         if (report.kind === "execDone")
           for (const { slot, result } of report.done) {
             const results = this.results.get(slot.job) ?? [];
@@ -205,6 +212,11 @@ export class Node implements World {
       case "ask":
         this.asks.push(effect);
         return;
+      case "compute":
+        assert.ok(effect.job === digestJob && effect.onStore === true);
+        this.computing.push(effect);
+        this.digestAsOf.push(digestTree(this.store, effect.input as DigestWish, testHash));
+        return;
       case "wake":
         this.timers.set(effect.name, this.clockMs + effect.afterMs);
         return;
@@ -217,6 +229,24 @@ export class Node implements World {
         return;
       default:
         return;
+    }
+  }
+
+  /** A row is not what the log made it, behind everybody's back. */
+  spoil(key: string): void {
+    const where = rowKey(shelf, at(key));
+    const value = this.store.get(where)?.slice();
+    assert.ok(value !== undefined, `${this.id} holds ${key}`);
+    value[7] = (value[7] ?? 0) ^ 1;
+    this.store.commit({ kind: "commit", writes: [{ key: where, value }] });
+  }
+  /** What the shard waits for its digests with; undefined: it has none under way. */
+  digests(): void {
+    for (const effect of this.computing.splice(0)) {
+      const tree = this.digestAsOf.shift();
+      assert.ok(tree !== undefined);
+      const outcome = tree.ok ? ({ ok: true, output: tree.value } as const) : tree;
+      this.tell({ kind: "computed", ticket: effect.ticket, outcome });
     }
   }
 
@@ -348,6 +378,9 @@ export class Node implements World {
   /** Whether rows are missing here. */
   get sparse(): boolean | undefined {
     return this.board.statuses.get(fragment)?.sparse;
+  }
+  get verified(): unknown {
+    return this.board.statuses.get(fragment)?.verified;
   }
   get lsn(): number | undefined {
     return this.board.statuses.get(fragment)?.lsn;

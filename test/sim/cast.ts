@@ -3,7 +3,7 @@
 import type { Timing } from "../../src/config/limits.js";
 import type { Store } from "../../src/fragment/store.js";
 import type { Actor } from "../../src/kernel/machine.js";
-import type { Jobs } from "./compute.js";
+import type { Jobs, StoreJobs } from "./compute.js";
 
 export interface Shape {
   readonly nodes: number;
@@ -40,4 +40,5 @@ export interface Cast {
   router(id: string, shape: Shape): Actor;
   leader(role: LeaderRole, shape: Shape): Actor;
   readonly jobs: Jobs;
+  readonly storeJobs?: StoreJobs;
 }

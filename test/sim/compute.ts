@@ -1,11 +1,13 @@
 // Compute. Owns the simulated worker pool: results come late, out of order, or never.
 
+import type { Store } from "../../src/fragment/store.js";
 import type { WorldMessage } from "../../src/kernel/effect.js";
 import { fault } from "../../src/kernel/fault.js";
 import type { Random } from "../../src/kernel/random.js";
 import type { Clock } from "./clock.js";
 
 export type Jobs = Readonly<Record<string, (input: unknown) => unknown>>;
+export type StoreJobs = Readonly<Record<string, (input: unknown, store: Store) => Computed>>;
 export type Computed = Extract<WorldMessage, { kind: "computed" }>["outcome"];
 
 export interface ComputeWeather {
@@ -18,12 +20,25 @@ export const calmCompute: ComputeWeather = { slowestMs: 5, never: 0 };
 
 export class ComputePool {
   weather: ComputeWeather = calmCompute;
+  /** A planted mistake: jobs read the store when they are done, not when they were asked for. */
+  readsLate = false;
 
   constructor(
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly jobs: Jobs,
+    private readonly storeJobs: StoreJobs = {},
   ) {}
+
+  /** A job on what the store holds at this instant: carried out at once, answered as late as any. */
+  runOn(job: string, input: unknown, store: Store, answer: (outcome: Computed) => void): void {
+    const { never, slowestMs } = this.weather;
+    if (never > 0 && this.random.next() < never) return;
+    const work = this.storeJobs[job];
+    const missing: Computed = { ok: false, fault: fault("INTERNAL", `no such job on a store: ${job}`) };
+    const outcome = this.readsLate ? undefined : (work?.(input, store) ?? missing);
+    this.clock.after(this.random.next() * slowestMs, () => answer(outcome ?? work?.(input, store) ?? missing));
+  }
 
   run(job: string, input: unknown, answer: (outcome: Computed) => void): void {
     const { never, slowestMs } = this.weather;

@@ -8,7 +8,7 @@ import type { Actor } from "../../src/kernel/machine.js";
 import type { Random } from "../../src/kernel/random.js";
 import { pack, unpack } from "../../src/protocol/codec.js";
 import type { Alarm, Clock, HostClock } from "./clock.js";
-import type { ComputePool } from "./compute.js";
+import type { Computed, ComputePool } from "./compute.js";
 import type { LogServer } from "./log.js";
 import type { Network } from "./network.js";
 import type { SimStore } from "./store.js";
@@ -129,7 +129,7 @@ export class Host implements World {
   }
 
   perform(actor: ActorId, effect: Outward): void {
-    const { log, network, compute, appendTimeoutMs, readTimeoutMs } = this.parts;
+    const { log, network, appendTimeoutMs, readTimeoutMs } = this.parts;
     const answer = (message: WorldMessage): void => this.come(() => this.kernel.deliver(actor, message));
     switch (effect.kind) {
       case "append": {
@@ -163,9 +163,7 @@ export class Host implements World {
       case "commit":
         return this.commit(actor, effect);
       case "compute":
-        return compute.run(effect.job, copied(effect.input), (outcome) =>
-          answer({ kind: "computed", ticket: effect.ticket, outcome }),
-        );
+        return this.compute(effect, (outcome) => answer({ kind: "computed", ticket: effect.ticket, outcome }));
       case "wake":
         return this.arm(actor, effect.name, effect.afterMs);
       case "unwake":
@@ -175,6 +173,18 @@ export class Host implements World {
           `${this.name} ${actor} ${effect.level}: ${effect.event} ${JSON.stringify(effect.fields ?? {})}`,
         );
     }
+  }
+
+  private compute(
+    { job, input, onStore }: Extract<Outward, { kind: "compute" }>,
+    answer: (outcome: Computed) => void,
+  ): void {
+    const { compute } = this.parts;
+    if (onStore !== true) return compute.run(job, copied(input), answer);
+    if (this.store === undefined) throw new Error(`${this.name} has no store to compute on`);
+    compute.runOn(job, copied(input), this.store.bare, (outcome) =>
+      answer(outcome.ok ? { ok: true, output: copied(outcome.output) } : outcome),
+    );
   }
 
   private step(): void {

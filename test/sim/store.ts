@@ -7,6 +7,8 @@ import type { StoreClear, StoreWrite } from "../../src/kernel/effect.js";
 interface Undo {
   readonly key: string;
   readonly before: Uint8Array | undefined;
+  /** The value before was a damaged one. */
+  readonly flip: Flip | undefined;
 }
 
 interface Pending {
@@ -21,11 +23,26 @@ export interface DiskCopy {
   readonly entries: ReadonlyMap<string, Uint8Array>;
 }
 
+/** A value that is not what was written: in production its seal says so, and the node stops. */
+export class DamagedValue extends Error {}
+
+/** A bit that was flipped, until another value stands there. */
+export interface Flip {
+  readonly key: string;
+  readonly damaged: Uint8Array;
+  ended: boolean;
+}
+
 export class SimStore implements Store {
   private values = new Map<string, Uint8Array>();
   private keys: string[] = [];
   private pending: Pending[] = [];
   commits = 0;
+  /** Damaged values by key; every one there ever was is in `flips`. */
+  private readonly damage = new Map<string, Flip>();
+  readonly flips: Flip[] = [];
+  /** An actor came upon a damaged value. */
+  onDamage: () => void = () => {};
 
   constructor(
     public storeId: string,
@@ -49,10 +66,32 @@ export class SimStore implements Store {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.values.get(spell(key));
+    const name = spell(key);
+    if (this.damage.has(name)) this.stumble();
+    return this.values.get(name);
   }
 
   *range(from: Uint8Array, to: Uint8Array, reverse: boolean): Iterable<StoreEntry> {
+    for (const entry of this.bareRange(from, to, reverse)) {
+      if (this.damage.size > 0 && this.damage.has(spell(entry.key))) this.stumble();
+      yield entry;
+    }
+  }
+
+  /** What is there, damaged or not: as digests read it. */
+  get bare(): Store {
+    return {
+      get: (key) => this.values.get(spell(key)),
+      range: (from, to, reverse) => this.bareRange(from, to, reverse),
+    };
+  }
+
+  private stumble(): never {
+    this.onDamage();
+    throw new DamagedValue("a value is not what was written");
+  }
+
+  private *bareRange(from: Uint8Array, to: Uint8Array, reverse: boolean): Iterable<StoreEntry> {
     const low = this.find(spell(from));
     const high = this.find(spell(to));
     const keys = this.keys.slice(low, high);
@@ -70,13 +109,15 @@ export class SimStore implements Store {
       const low = this.find(spell(from));
       const high = this.find(spell(to));
       for (const key of this.keys.splice(low, Math.max(0, high - low))) {
-        undo.push({ key, before: this.values.get(key) });
+        undo.push({ key, before: this.values.get(key), flip: this.damage.get(key) });
         this.values.delete(key);
+        this.mended(key);
       }
     }
     for (const { key, value } of writes) {
       const name = spell(key);
-      undo.push({ key: name, before: this.values.get(name) });
+      undo.push({ key: name, before: this.values.get(name), flip: this.damage.get(name) });
+      this.mended(name);
       this.set(name, value === undefined ? undefined : value.slice());
     }
     this.pending.push({ undo, durable });
@@ -92,7 +133,15 @@ export class SimStore implements Store {
 
   /** The machine died: what was not flushed never happened. */
   crash(): void {
-    for (const { undo } of this.pending.reverse()) for (const { key, before } of undo.reverse()) this.set(key, before);
+    for (const { undo } of this.pending.reverse())
+      for (const { key, before, flip } of undo.reverse()) {
+        this.set(key, before);
+        if (flip === undefined) this.mended(key);
+        else {
+          flip.ended = false;
+          this.damage.set(key, flip);
+        }
+      }
     this.pending = [];
   }
 
@@ -107,22 +156,35 @@ export class SimStore implements Store {
     this.values = new Map(disk.entries);
     this.keys = [...this.values.keys()].sort(byteOrder);
     this.pending = [];
+    for (const key of [...this.damage.keys()]) this.mended(key);
   }
 
   wipe(storeId: string): void {
     this.restore({ storeId, bootCount: 0, entries: new Map() });
   }
 
-  /** Flips one bit of the value chosen by `pick` in [0, 1), behind everybody's back; says which key. */
+  /** Flips one bit of a row's value, chosen by `pick` in [0, 1), behind everybody's back; says which key. Only what is on the disk already. */
   flipBit(pick: number, bit: number): string | undefined {
-    const key = this.keys[Math.floor(pick * this.keys.length)];
+    const rows = this.keys.slice(this.find("\u0010"), this.find("\u0011"));
+    const key = rows[Math.floor(pick * rows.length)];
     const value = key === undefined ? undefined : this.values.get(key);
-    if (key === undefined || value === undefined || value.length === 0) return undefined;
-    const flipped = value.slice();
+    if (this.dirty || key === undefined || value === undefined || value.length === 0 || this.damage.has(key))
+      return undefined;
+    const damaged = value.slice();
     const at = bit % (value.length * 8);
-    flipped[at >> 3] = (flipped[at >> 3] ?? 0) ^ (1 << (at & 7));
-    this.values.set(key, flipped);
+    damaged[at >> 3] = (damaged[at >> 3] ?? 0) ^ (1 << (at & 7));
+    this.values.set(key, damaged);
+    const flip: Flip = { key, damaged, ended: false };
+    this.damage.set(key, flip);
+    this.flips.push(flip);
     return Buffer.from(key, "latin1").toString("hex");
+  }
+
+  private mended(key: string): void {
+    const flip = this.damage.get(key);
+    if (flip === undefined) return;
+    flip.ended = true;
+    this.damage.delete(key);
   }
 
   private set(key: string, value: Uint8Array | undefined): void {

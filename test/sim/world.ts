@@ -71,7 +71,7 @@ export class World {
     this.random = seededRandom(options.seed).fork("world");
     this.network = new Network(this.clock, this.random.fork("network"));
     this.log = new LogServer(this.clock, this.network, this.random.fork("log"));
-    this.compute = new ComputePool(this.clock, this.random.fork("compute"), options.cast.jobs);
+    this.compute = new ComputePool(this.clock, this.random.fork("compute"), options.cast.jobs, options.cast.storeJobs);
     const { shape } = options;
     for (let group = 0; group < shape.logGroups; group++) this.log.create(streams.log(group));
     for (let partition = 0; partition < shape.partitions; partition++) {
