@@ -118,9 +118,10 @@ function handle(state: LeaderState, message: LeaderMessage, context: Context): E
 }
 
 function onRequest(state: LeaderState, request: Request, context: Context): Effects {
-  const { partition } = state.config;
+  const { partition, member } = state.config;
   switch (request.subject) {
     case subjects.heartbeat(partition):
+    case subjects.heartbeatTo(partition, member):
       return state.office.kind === "leading" ? onHeartbeat(state, request, context) : none;
     case subjects.admin(partition):
       return state.office.kind === "leading" ? onAdmin(state, request) : none;

@@ -38,6 +38,7 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
       tail: createTail({ partition, tickets }),
       granted: undefined,
       reportAll: true,
+      answeredBy: undefined,
       seen: undefined,
       drained: false,
     })),

@@ -2,13 +2,14 @@
 // L1 a lease counts from when the heartbeat was sent, on this host's monotonic clock. L2 it counts only once the view has reached the answer's ledger sequence,
 //    so a node never serves on an assignment that the leader had already changed. L3 what a lost heartbeat reported is reported again.
 // L4 what a leader waits for is told at once, at most every `urgentEveryMs`; one of the heartbeats under way is kept for the regular ones.
+// L5 a heartbeat goes to the leader alone while the ledger names the one that answered last, and to all candidates after one that was not answered.
 
 import type { AskOutcome, Effect, Effects, Ticket } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Heartbeat, HeartbeatAnswer, ReplicaStatus } from "../../src/protocol/control.js";
 import { decodeHeartbeatAnswer } from "../../src/protocol/control-codec.js";
 import { type FragmentId, partitionOfFragment, subjects } from "../../src/protocol/subjects.js";
-import type { Beat, NodeState } from "./state.js";
+import type { Beat, NodeState, PartitionState } from "./state.js";
 
 export const beatTimer = "beat";
 const statusesPerBeat = 4000;
@@ -74,12 +75,17 @@ function beatTo(state: NodeState, partition: number, context: Context, mostUnder
   return [
     {
       kind: "ask",
-      subject: subjects.heartbeat(partition),
+      subject: addressOf(own, partition),
       body,
       timeoutMs: config.timing.heartbeatMs * 2,
       ticket,
     },
   ];
+}
+
+function addressOf({ answeredBy, tail }: PartitionState, partition: number): string {
+  const known = answeredBy !== undefined && answeredBy !== "" && answeredBy === tail.view.leader;
+  return known ? subjects.heartbeatTo(partition, answeredBy) : subjects.heartbeat(partition);
 }
 
 function underWay(state: NodeState, partition: number): number {
@@ -102,6 +108,8 @@ export function onBeatAnswer(state: NodeState, ticket: Ticket, outcome: AskOutco
 }
 
 function lost(state: NodeState, sent: Beat): Effects {
+  const own = state.partitions[sent.partition];
+  if (own !== undefined) own.answeredBy = undefined;
   for (const fragment of sent.fragments) if (state.board.statuses.has(fragment)) state.board.changed.add(fragment);
   return [];
 }
@@ -109,6 +117,7 @@ function lost(state: NodeState, sent: Beat): Effects {
 function take(state: NodeState, sent: Beat, answer: HeartbeatAnswer): Effects {
   const own = state.partitions[sent.partition];
   if (own === undefined) return [];
+  own.answeredBy = own.tail.view.leader;
   if (answer.leaseMs > 0) own.granted = { untilMs: sent.askedAtMs + answer.leaseMs, viewSeq: answer.viewSeq };
   if (answer.wantAll) own.reportAll = true;
   own.drained = answer.drained;

@@ -10,7 +10,7 @@ import type { Cell } from "../../src/load/counter.js";
 import type { Gauges } from "../../src/load/gauges.js";
 import type { ClientGroups } from "../../src/load/group.js";
 import type { Op, OpResult } from "../../src/protocol/exec.js";
-import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
+import type { FragmentId, MemberId, NodeId } from "../../src/protocol/subjects.js";
 import type { Assignment, Board, ShardReport } from "../shard/state.js";
 import type { Sampling } from "./sampling.js";
 
@@ -91,6 +91,8 @@ export interface PartitionState {
   /** A lease that counts once the view has reached `viewSeq`. */
   granted: { readonly untilMs: number; readonly viewSeq: number } | undefined;
   reportAll: boolean;
+  /** Who led when the last heartbeat was answered; undefined once one was not: the next asks everybody. */
+  answeredBy: MemberId | undefined;
   /** How far the store has followed this ledger, once it has in this process. */
   seen: Seen | undefined;
   drained: boolean;

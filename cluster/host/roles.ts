@@ -113,6 +113,7 @@ async function composeControl(spec: HostSpec, { hash }: RolePorts): Promise<Comp
     }),
     doors: every.flatMap((partition): Door[] => [
       { subject: subjects.heartbeat(partition), actor: leaderActorId(partition), maxBytes: innerBytes },
+      { subject: subjects.heartbeatTo(partition, id), actor: leaderActorId(partition), maxBytes: innerBytes },
       { subject: subjects.admin(partition), actor: leaderActorId(partition) },
       { subject: subjects.hostDied, actor: leaderActorId(partition), oneWay: true },
     ]),

@@ -49,8 +49,11 @@ export const subjects = {
   forecasts: "foreshard.forecaster.said",
   /** Routers → any forecaster: what is forecast. */
   forecasterAsk: "foreshard.forecaster.ask",
-  /** Node → leader of a partition, every heartbeat. Only the leader answers. */
+  /** Node → whoever leads a partition, while it does not know who does. Every candidate hears it, only the leader answers. */
   heartbeat: (partition: number) => `foreshard.control.${index(partition)}.heartbeat`,
+  /** Node → the leader that answered it last: standbys need not hear it. */
+  heartbeatTo: (partition: number, member: MemberId) =>
+    `foreshard.control.${index(partition)}.heartbeat.${token(member)}`,
   /** Routers and operators → leader of a partition: administration. Only the leader answers. */
   admin: (partition: number) => `foreshard.control.${index(partition)}.admin`,
   /** Supervisor → leaders of all partitions: a host process is certainly gone. */

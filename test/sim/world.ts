@@ -123,7 +123,8 @@ export class World {
         for (let partition = 0; partition < shape.partitions; partition++) {
           const id = `leader/${partition}`;
           host.start(id, cast.leader({ member: seat.name, partition, incarnation }, shape));
-          for (const subject of [subjects.heartbeat(partition), subjects.admin(partition), subjects.hostDied])
+          const heartbeats = [subjects.heartbeat(partition), subjects.heartbeatTo(partition, seat.name)];
+          for (const subject of [...heartbeats, subjects.admin(partition), subjects.hostDied])
             this.network.subscribe(subject, seat.name, host.listen(id));
         }
     }
