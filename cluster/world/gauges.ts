@@ -1,12 +1,14 @@
 // World gauges. Owns what a node reads of its own thread and process: CPU, memory, disk, and how late its event loop was.
 // G1 a reading takes microseconds and never throws: what the system does not tell is 0.
 // G2 CPU is the calling thread's own (a node's), from /proc; disk and memory are the process', which threads share.
+// G3 whoever never reads pays nothing: the watch on the event loop, which wakes the thread all the time, begins with the first reading.
 
 import { readFileSync } from "node:fs";
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import type { GaugeReading, Gauges } from "../../src/load/gauges.js";
 
-const resolutionMs = 5;
+/** Each look wakes an idle host. */
+const resolutionMs = 20;
 const nsPerMs = 1e6;
 
 export interface OpenGauges extends Gauges {
@@ -14,10 +16,16 @@ export interface OpenGauges extends Gauges {
 }
 
 export function openGauges(): OpenGauges {
-  const delay = monitorEventLoopDelay({ resolution: resolutionMs });
-  delay.enable();
+  let delay: IntervalHistogram | undefined;
+  function watched(): IntervalHistogram {
+    if (delay !== undefined) return delay;
+    delay = monitorEventLoopDelay({ resolution: resolutionMs });
+    delay.enable();
+    return delay;
+  }
   return {
     read(): GaugeReading {
+      const delay = watched();
       const memory = process.memoryUsage();
       const cpu = process.cpuUsage();
       const io = ioOf(textOf("/proc/self/io"));
@@ -35,7 +43,7 @@ export function openGauges(): OpenGauges {
       delay.reset();
       return reading;
     },
-    close: () => void delay.disable(),
+    close: () => void delay?.disable(),
   };
 }
 
