@@ -19,7 +19,7 @@ export function takeOn(state: ForecasterState, { key, table, start }: Adoption, 
 }
 
 /** Undefined: there is no room for another. */
-function adopt(state: ForecasterState, key: SeriesKey, table: number, isNew: boolean): Entry | undefined {
+export function adopt(state: ForecasterState, key: SeriesKey, table: number, isNew: boolean): Entry | undefined {
   if (state.entries.size >= limits.forecastSeries) {
     state.counts.refused++;
     return undefined;
@@ -31,6 +31,7 @@ function adopt(state: ForecasterState, key: SeriesKey, table: number, isNew: boo
       index,
       ranks: createRanks(horizon.steps),
       series: undefined,
+      past: undefined,
       waiting: [],
       fit: "none",
       fittedAtMs: Number.NEGATIVE_INFINITY,

@@ -95,7 +95,8 @@ function refitInput(orders: readonly FitOrder[]): RefitInput {
 function rebuildInput(state: ForecasterState, orders: readonly FitOrder[]): RebuildInput {
   return {
     series: orders.map(({ entry, lane }) => {
-      const stretch = state.pasts[lane.index]?.stretch(entry.key);
+      const stretch = lane.past ?? state.pasts[lane.index]?.stretch(entry.key);
+      lane.past = undefined;
       const first = stretch?.first ?? 0;
       const values = withoutPromises(state, entry, lane, first, stretch?.values ?? new Float32Array(0));
       return { shape: shapeOf(lane), first, values: values.slice().buffer };

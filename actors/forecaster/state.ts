@@ -9,7 +9,7 @@ import type { Request, Ticket, WorldMessage } from "../../src/kernel/effect.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import type { Tail } from "../../src/ledger/tail.js";
 import type { LoadBook, SeriesKey, Slot } from "../../src/load/book.js";
-import type { Past } from "../../src/load/past.js";
+import type { Past, PastStretch } from "../../src/load/past.js";
 import type { SeriesNews } from "../../src/protocol/forecast.js";
 import type { FragmentId } from "../../src/protocol/subjects.js";
 import type { Board } from "./board.js";
@@ -34,6 +34,8 @@ export interface Lane {
   readonly ranks: RankRing;
   /** Undefined while its past is being rebuilt. */
   series: SeriesState | undefined;
+  /** A past that is not in the stream under the series' own name: inherited. */
+  past: PastStretch | undefined;
   /** Values that came meanwhile. */
   readonly waiting: { readonly slot: number; readonly value: number }[];
   fit: "none" | "queued" | "running";
