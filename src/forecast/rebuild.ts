@@ -6,6 +6,8 @@ import { createSeries, observe, preload, refit, type SeriesShape, type SeriesSta
 
 /** Slots that are forecast and judged anew. */
 const livedSlots = 160;
+/** Slots that the models learn from, one by one; those before are only looked back at. Nine days of five minutes. */
+const learntSlots = 2592;
 /** Below this many remembered slots there is nothing to fit. */
 const fewest = 24;
 
@@ -19,11 +21,8 @@ export function rebuildSeries(
   const state = createSeries(shape, prior);
   const lived = Math.min(livedSlots, Math.ceil(values.length / 2));
   const remembered = values.length - lived;
-  preload(
-    state,
-    first,
-    Array.from({ length: remembered }, (_, at) => values[at] ?? Number.NaN),
-  );
+  const past = Array.from({ length: remembered }, (_, at) => values[at] ?? Number.NaN);
+  preload(state, first, past, learntSlots);
   if (remembered >= fewest) refit(state);
   for (let at = remembered; at < values.length; at++) observe(state, first + at, values[at] ?? Number.NaN);
   if (values.length >= fewest) refit(state);

@@ -116,14 +116,19 @@ export function observe(state: SeriesState, slot: number, value: number): Observ
   return "learnt";
 }
 
-/** Takes a past at once, for a series that has none yet: it is remembered, not judged. Refit after it, and observe some more slots. */
-export function preload(state: SeriesState, first: number, values: ArrayLike<number>): void {
+/** Takes a past at once, for a series that has none yet: remembered, not judged, and learnt from its last `learnt` slots. Refit after it, and observe some more. */
+export function preload(
+  state: SeriesState,
+  first: number,
+  values: ArrayLike<number>,
+  learnt: number = values.length,
+): void {
   const { past, history, models } = state;
   for (let at = 0; at < values.length; at++) {
     const value = values[at] ?? Number.NaN;
     const wasSeen = value >= 0;
     pushSlot(history, first + at, wasSeen ? value : Number.NaN, past.period(0));
-    for (const model of models) model.observe?.(past, wasSeen);
+    if (at >= values.length - learnt) for (const model of models) model.observe?.(past, wasSeen);
   }
   state.marks[0] = (state.marks[0] ?? 0) + values.length;
 }
