@@ -6,6 +6,9 @@ import { windowRange } from "../../src/fragment/layout.js";
 import { compareBytes } from "../../src/kernel/bytes.js";
 import type { Effect, Effects, StoreWrite } from "../../src/kernel/effect.js";
 import type { Message } from "../../src/kernel/machine.js";
+import type { LedgerEvent } from "../../src/ledger/event.js";
+import { decodeLedgerRecord, encodeLedgerRecord } from "../../src/ledger/record.js";
+import type { Heartbeat } from "../../src/protocol/control.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import { logServer } from "./log.js";
 import type { FaultKind } from "./profile.js";
@@ -335,4 +338,59 @@ export const mutants: readonly Mutant[] = [
       };
     }),
   },
+  {
+    name: "sourceGoesAtOnce",
+    what: "a leader lets the source of a move go in the record that begins it",
+    needs: ["move"],
+    tamper: () =>
+      onRecords((events) =>
+        events.flatMap((event): readonly LedgerEvent[] => {
+          if (event.kind !== "moveStarted" || event.move.strategy !== "log-shipping") return [event];
+          const { fragment, from: node } = event.move;
+          return [event, { kind: "replicasRemoved", replicas: [{ fragment, node }], cause: "move" }];
+        }),
+      ),
+  },
+  {
+    name: "verificationSkipped",
+    what: "a primary says that all copies agree, and compared nothing",
+    needs: ["move"],
+    tamper: onEffects("node", (effect) => {
+      if (effect.kind !== "ask" || !effect.subject.endsWith(".heartbeat")) return effect;
+      const beat = effect.body as Heartbeat;
+      const agree = [1, 2, 3, 4, 5, 6, 7].map((number) => `n${number}`);
+      const statuses = beat.statuses.map((status) =>
+        status.state === "serving" ? { ...status, verified: { lsn: status.lsn, agree, differ: [] } } : status,
+      );
+      return { ...effect, body: { ...beat, statuses } };
+    }),
+  },
+  {
+    name: "handOverUnfenced",
+    what: "a primary goes on when its role has moved, and the log takes what it appends",
+    needs: ["move", "copyOnWrite", "handOver"],
+    prepare: (world) => {
+      world.log.fenced = (_writer, { stream }) => !stream.startsWith("FORESHARD_LOG_");
+    },
+    tamper: () => {
+      const primaries = new Set<string>();
+      return onMessages("shard/", (message, { host, actor }) => {
+        const assignment = message.assignment as { primary?: string } | undefined;
+        if (message.kind !== "assign" || assignment === undefined) return message;
+        const name = `${host} ${actor}`;
+        if (assignment.primary === host) primaries.add(name);
+        return assignment.primary !== host && primaries.has(name) ? undefined : message;
+      })();
+    },
+  },
 ];
+
+/** Changes what a leader appends to its ledger. */
+function onRecords(change: (events: readonly LedgerEvent[]) => readonly LedgerEvent[]): Tamper {
+  return onEffects("leader/", (effect) => {
+    if (effect.kind !== "append" || !effect.log.stream.startsWith("FORESHARD_LEDGER_")) return effect;
+    const record = decodeLedgerRecord(effect.bytes);
+    if (!record.ok) return effect;
+    return { ...effect, bytes: encodeLedgerRecord({ ...record.value, events: change(record.value.events) }) };
+  })();
+}

@@ -8,6 +8,7 @@ import { checkLinearizable } from "../../../src/verify/linearizable.js";
 import { checkAppliedOnce, checkBatches, checkScans, checkStaleReads } from "../../../src/verify/reads.js";
 import type { Faults } from "../faults.js";
 import type { World } from "../world.js";
+import { checkMoves } from "./moves.js";
 import { checkPrimaries } from "./primaries.js";
 import { checkReplicas } from "./replicas.js";
 import { checkViews, type Folded } from "./views.js";
@@ -50,6 +51,7 @@ export function judge(what: Case): readonly Verdict[] {
     checkAnswers(history),
     checkPrimaries(witness, hash, world.log.counts.lostRecords > 0),
     checkViews(witness, folded, hash),
+    checkMoves(witness, folded.length, hash),
     checkReplicas(world, views, hash),
     {
       checker: "turned away well",
