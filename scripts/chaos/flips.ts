@@ -1,6 +1,6 @@
 // Flips. Owns the faults of bits that changed on disk: in a node's store, and in a message that one of three servers holds.
 // L1 a node must not serve what changed: it stops, says so, and does not start again on that file; then the operator of this run moves the folder away,
-//    and the node is filled again from the others. L2 what one server of three lost, the other two or the replicas make up for.
+//    and the node is filled again from the others. Or a comparison of the copies came first and repaired it. L2 what one server of three lost, the other two or the replicas make up for.
 
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { until } from "../../cluster/engine/until.js";
 import { streams } from "../../src/protocol/subjects.js";
 import { messageStretches } from "../live/block-file.js";
 import { blockFiles, streamInfos, withStreams } from "../live/engine-room.js";
+import { readIncidents } from "../live/locations.js";
 import { receiptTable } from "../live/tables.js";
 import type { TrialCluster } from "../live/trial-cluster.js";
 import { nodeNames, serverNames } from "./ends.js";
@@ -37,8 +38,9 @@ async function flipInNode(stage: Stage, draw: Draw): Promise<Strike | undefined>
   if (victim === undefined) return undefined;
   const store = nodeStore(cluster, victim);
   const file = join(store, "data.mdb");
-  const known = await countAlarms(cluster, file);
-  const isHeard = async () => (await countAlarms(cluster, file)) > known;
+  const known = { alarms: await countAlarms(cluster, file), repairs: await countRepairs(stage, victim) };
+  const hasStopped = async () => (await countAlarms(cluster, file)) > known.alarms;
+  const isHeard = async () => (await hasStopped()) || (await countRepairs(stage, victim)) > known.repairs;
   let wound: Wound | undefined;
   await cluster.whileDown(victim, async () => {
     wound = draw.chance < 0.3 ? await flipHeader(file, draw) : await flipRow(stage, file, draw);
@@ -52,6 +54,7 @@ async function flipInNode(stage: Stage, draw: Draw): Promise<Strike | undefined>
       return isHeard();
     };
     await until(isSeen, alarmLimitMs, 100);
+    if (!(await hasStopped())) return;
     await cluster.whileDown(victim ?? "", async () => {
       await replace(store, besideOf(cluster, "damaged"));
       await rm(store, { recursive: true });
@@ -61,7 +64,7 @@ async function flipInNode(stage: Stage, draw: Draw): Promise<Strike | undefined>
     words: `a bit of ${words} in ${victim}'s store flipped, its folder moved away once that was reported`,
     atMs,
     lasting: { forMs: draw.lastsMs, end },
-    alarm: { words: `"${victim}'s file is damaged"`, isHeard },
+    alarm: { words: `the damage in ${victim}'s store`, isHeard },
   };
 }
 
@@ -100,6 +103,11 @@ function placesOf(bytes: Buffer, text: Buffer): number[] {
   const places: number[] = [];
   for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) places.push(at);
   return places;
+}
+
+async function countRepairs({ scene }: Stage, node: string): Promise<number> {
+  const incidents = await readIncidents(scene.door).catch(() => []);
+  return incidents.filter((incident) => incident.node === node && incident.what === "replicaRepaired").length;
 }
 
 async function countAlarms(cluster: TrialCluster, file: string): Promise<number> {
