@@ -14,11 +14,12 @@ import { decodePeerRequest } from "../src/protocol/peer-codec.js";
 import { fragmentOfSubject, streams, subjects } from "../src/protocol/subjects.js";
 import { type Access, onDone, onExec } from "./node/exec.js";
 import { armUrgent, beat, beatTimer, onBeatAnswer, takeLease, urgentBeat, urgentTimer } from "./node/heartbeat.js";
-import { firstFreeShelf, onShardFailed, reconcile, respawn } from "./node/reconcile.js";
+import { onReshaped, onShardFailed, reconcile, respawn } from "./node/reconcile.js";
 import { createSampling, sampleTimer } from "./node/sampling.js";
 import { onScrubDone, scrubTick, scrubTimer } from "./node/scrub.js";
 import type { NodeConfig, NodeMessage, NodeState, NodeWiring } from "./node/state.js";
 import { createVerifyRound, onVerifyDone, verifyTick, verifyTimer } from "./node/verify.js";
+import { createBoard } from "./shard/board.js";
 
 export type { NodeConfig, NodeMessage, NodeWiring };
 
@@ -32,7 +33,7 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
   const state: NodeState = {
     config,
     wiring,
-    board: { leaseUntilMs: [], statuses: new Map(), changed: new Set(), urgent: false, incidents: [] },
+    board: createBoard(),
     tickets,
     partitions: Array.from({ length: config.partitions }, (_, partition) => ({
       tail: createTail({ partition, tickets }),
@@ -48,7 +49,6 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
     nextJob: 1,
     opsUnderWay: 0,
     bytesUnderWay: 0,
-    nextShelf: firstFreeShelf({ wiring }),
     beats: new Map(),
     urgentArmed: false,
     beatAtMs: Number.NEGATIVE_INFINITY,
@@ -73,6 +73,7 @@ const handlers: Handlers<NodeState, NodeMessage> = {
   request: (state, message, context) => onRequest(state, message, context),
   execDone: (state, { done }, { nowMs }) => onDone(state, done, nowMs),
   statusUrgent: (state, _message, context) => armUrgent(state, context),
+  reshaped: (state, { fragment, gone }) => onReshaped(state, fragment, gone),
   scrubDone: (state, { fragment }) => onScrubDone(state, fragment),
   verifyDone: (state, { fragment }) => onVerifyDone(state, fragment),
   followed: (state, message, context) => onTail(state, message, context) ?? onRecord(state, message),

@@ -62,6 +62,8 @@ import {
   resumeReads,
   takeRead,
 } from "./shard/read.js";
+import { onSurvey, prepare } from "./shard/reshape.js";
+import { hotKeys, noteAccess } from "./shard/sample.js";
 import { onScrubRead, startScrub } from "./shard/scrub.js";
 import { onPullRequest, onWindowRequest } from "./shard/source.js";
 import type { Assignment, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
@@ -129,6 +131,10 @@ export function createShard(
     durableTicket: 0,
     durablePendingSeq: 0,
     expiryArmed: false,
+    survey: undefined,
+    keys: undefined,
+    refusal: undefined,
+    awaited: undefined,
   };
   if (kept !== undefined && found === undefined) {
     state.replica.copying = true;
@@ -144,6 +150,8 @@ export function createShard(
 }
 
 function step(state: ShardState, message: ShardMessage, context: Context): Effects {
+  // Its replica here was taken over by the left neighbour: the node ends this shard any moment.
+  if (state.wiring.board.gone.has(state.config.fragment)) return [];
   state.stepAtMs = context.nowMs;
   const effects = dispatch(handlers, state, message, context);
   watchMending(state);
@@ -174,6 +182,8 @@ const handlers: Handlers<ShardState, ShardMessage> = {
   },
   scrubLog: (state) => startScrub(state),
   verify: (state, _message, context) => [...wantComparison(state), ...pump(state, context)],
+  survey: (state) => onSurvey(state),
+  neighbour: (state, _message, context) => onNeighbour(state, context),
   slice: (state, { id }, context) => onSlice(state, id, context),
   pump: (state, _message, context) => pump(state, context),
   pulled: (state, _message, context) => [...resumeReads(state), ...wakeSlices(state), ...pump(state, context)],
@@ -197,6 +207,7 @@ const handlers: Handlers<ShardState, ShardMessage> = {
 function onAssign(state: ShardState, assignment: Assignment, context: Context): Effects {
   const before = state.assignment;
   state.assignment = assignment;
+  if (assignment.reshaped === true && state.replica.lsn === 0) state.replica.copying = true;
   const mine = assignment.primary === state.config.node;
   const office = state.mode.kind === "serving" || state.mode.kind === "opening";
   if (mine && (!office || assignment.epoch > before.epoch)) return open(state);
@@ -204,12 +215,22 @@ function onAssign(state: ShardState, assignment: Assignment, context: Context): 
   if (!mine && before.epoch === 0) return fallBehind(state);
   if (state.mode.kind === "opening") return onPeersChanged(state, state.mode, context);
   publishStatus(state);
-  return [];
+  return [...prepare(state), ...pump(state, context)];
+}
+
+/** A neighbour here has come to its end: whatever waited for that goes on. */
+function onNeighbour(state: ShardState, context: Context): Effects {
+  const { mode } = state;
+  if (mode.kind === "serving") return pump(state, context);
+  if (mode.kind === "opening") return onOpenTimer(state, mode, context);
+  return mode.kind === "behind" ? onFollowTimer(state, mode) : [];
 }
 
 function onExec(state: ShardState, message: Extract<ShardMessage, { kind: "exec" }>, context: Context): Effects {
   const effects: Effect[] = [];
+  const mine = state.assignment.primary === state.config.node;
   message.ops.forEach((op, index) => {
+    if (mine) noteAccess(state, op, context.nowMs);
     const slot: Slot = { job: message.job, part: message.part, index };
     effects.push(...take(state, op, slot, message.deadlineAtMs, context));
   });
@@ -220,7 +241,7 @@ function onExec(state: ShardState, message: Extract<ShardMessage, { kind: "exec"
 function take(state: ShardState, op: Op, slot: Slot, deadlineAtMs: number, context: Context): Effects {
   switch (op.op) {
     case "write":
-      return takeWrite(state, { slot, op, deadlineAtMs, bytes: writeBytes(op) });
+      return takeWrite(state, { slot, op, deadlineAtMs, bytes: writeBytes(op) }, context);
     case "changes":
       return takeWatcher(state, slot, op, context);
     case "get":
@@ -273,6 +294,8 @@ function onPeer(
       ];
     case "fresh":
       return onFreshRequest(state, from, context);
+    case "hot":
+      return [{ kind: "reply", to: from, body: { hot: hotKeys(state, context.nowMs) } satisfies PeerAnswer }];
     case "position":
       state.promisedEpoch = Math.max(state.promisedEpoch, request.epoch);
       return [{ kind: "reply", to: from, body: { position: positionOf(state) } satisfies PeerAnswer }];

@@ -17,6 +17,7 @@ import { ownGroups } from "./config.js";
 import type { Draft } from "./draft.js";
 import { orderCancel, orderMove, orderReplicas, orderRollback } from "./moves/orders.js";
 import { ringOf } from "./replicas.js";
+import { mergeFragments, splitFragment } from "./reshape.js";
 import type { LeaderState } from "./state.js";
 
 type Create = Extract<LooseAdminRequest, { kind: "createTable" }>;
@@ -130,6 +131,8 @@ const evaluators: Evaluators = {
   setReplicas: orderReplicas,
   // Answered from what is known, without a record: see `moves/lines`.
   listMoves: () => nothing,
+  splitFragment: (state, draft, request, { wallMs }) => splitFragment(state, draft, request, wallMs),
+  mergeFragments: (state, draft, request, { wallMs }) => mergeFragments(state, draft, request, wallMs),
 };
 
 function refusal(

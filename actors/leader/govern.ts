@@ -17,6 +17,7 @@ import { advanceMoves } from "./moves.js";
 import { type HeldReply, submit } from "./office.js";
 import { balance, movePrimaries } from "./primaries.js";
 import { recordReports, repairReplicas } from "./replicas.js";
+import { recordReshapes } from "./reshape.js";
 import type { LeaderState } from "./state.js";
 
 /** Orders go into one record up to this size; one big order has a record of its own. */
@@ -37,6 +38,7 @@ export function govern(state: LeaderState, context: Context): Effects {
   advanceMoves(state, draft, context);
   if (!orders.full) {
     planMoves(state, draft, context);
+    recordReshapes(state, draft, context);
     balance(state, draft, context);
     repairReplicas(state, draft, context);
     recordSightings(state, draft, context);

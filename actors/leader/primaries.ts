@@ -3,6 +3,7 @@
 // PR2 the role never moves to a replica that is not ready.
 
 import type { Context } from "../../src/kernel/machine.js";
+import { isReshaping } from "../../src/ledger/fold.js";
 import { replicasOn } from "../../src/ledger/lookup.js";
 import type { FragmentView } from "../../src/ledger/view.js";
 import { type Counts, countOn, countsOf } from "../../src/placement/load.js";
@@ -159,6 +160,7 @@ export function balance(state: LeaderState, draft: Draft, { nowMs }: Context): v
     (fragment, to) =>
       fragment.activatedEpoch === fragment.epoch &&
       !draft.view.moving.has(fragment.id) &&
+      !isReshaping(draft.view, fragment.id) &&
       settled(to) &&
       able(to, fragment) &&
       draft.view.nodes.get(to)?.draining === false &&

@@ -1,12 +1,14 @@
 // Trimmer. Owns how far the head of each log stream may be cut. A group's stream holds fragments of one partition only, so its leader alone decides.
 // TR1 nothing is cut that a replica which counts has not got on disk, nor any fragment's last record (its fence), nor the stream's last `logTailKept` records.
 // TR2 a replica that holds the log back holds it only so far: one that copies, or is down for long, or is too far behind, copies a snapshot anyway (I6).
+// TR4 what a replica needs of a fragment that was merged away stays until it has passed the merge.
 // TR3 an idle fragment is asked for a checkpoint: a new last record lets the old one go.
 
 import type { Effect, Effects, StreamState, Ticket, WorldMessage } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
+import type { Taken } from "../../src/ledger/reshape.js";
 import type { ClusterView, FragmentView, ReplicaView } from "../../src/ledger/view.js";
 import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
 import { streams } from "../../src/protocol/subjects.js";
@@ -69,6 +71,8 @@ function trim(config: LeaderConfig, look: Look): Effects {
   const wantSeq = wantedSeq(look.stream, config.logRetainBytes, config.logTailKept);
   if (wantSeq <= look.stream.firstSeq) return none;
   const crowded = look.stream.bytes > patience * config.logRetainBytes;
+  // TR4
+  if (!crowded && look.view.taken.some((taken) => taken.group === look.group && isAwaited(look, taken))) return none;
   let belowSeq = wantSeq;
   let checkpoints = 0;
   for (const fragment of look.view.fragments.values()) {
@@ -81,6 +85,15 @@ function trim(config: LeaderConfig, look: Look): Effects {
   if (belowSeq <= look.stream.firstSeq) return none;
   const effects: Effect[] = [{ kind: "trimStream", stream: streams.log(look.group), belowSeq }];
   return effects;
+}
+
+/** A replica that counts has not come to the merge yet. */
+function isAwaited({ view, sessions }: Look, { left, lsn }: Taken): boolean {
+  const replicas = view.fragments.get(left)?.replicas ?? [];
+  return replicas.some(
+    ({ node, state }) =>
+      state === "ready" && view.nodes.get(node)?.state === "up" && (sessions.status(node, left)?.lsn ?? 0) < lsn,
+  );
 }
 
 /** Where the stream would begin if only its size decided; at most its first sequence when it is small enough. */

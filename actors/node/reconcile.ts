@@ -2,19 +2,16 @@
 // N1 a replica's rows are deleted only when the ledger of the cluster that they came from says that it is no replica any more: a ledger that is new, empty or
 //    older than what the store has seen deletes nothing, and starts nothing. The store remembers how far it has followed the ledger (`clusterRoom`), and does so
 //    before it holds anything of what that ledger record brought.
+// N2 replicas of one table here never overlap: one that is to be copied starts only when no other one holds its range (a parent that has not come to its split
+//    yet, a fragment that is to be taken over). N3 the log may run ahead of the ledger: a child that the ledger does not know yet is kept.
 
-import {
-  bookkeepingKey,
-  bookkeepingRange,
-  markRange,
-  rowRange,
-  rowRoomRange,
-  shelfOfRowKey,
-  windowRange,
-} from "../../src/fragment/layout.js";
-import { readBookkeeping } from "../../src/fragment/replica.js";
+import { bookkeepingKey, bookkeepingRange, fragmentOfKey, tableShelf, windowRange } from "../../src/fragment/layout.js";
+import { intersect } from "../../src/fragment/range.js";
+import { type Replica, readBookkeeping } from "../../src/fragment/replica.js";
+import { clearsOf, readReplica } from "../../src/fragment/reshape.js";
 import type { Effect, Effects } from "../../src/kernel/effect.js";
 import { fault } from "../../src/kernel/fault.js";
+import { numberOf } from "../../src/ledger/fold.js";
 import { replicasOn } from "../../src/ledger/lookup.js";
 import type { MovePhase } from "../../src/ledger/move.js";
 import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
@@ -30,20 +27,6 @@ const respawnMs = 200;
 const respawnsAtMost = 8;
 const sparsePhases: ReadonlySet<MovePhase> = new Set(["copying", "handingOver", "pulling"]);
 
-/** First free shelf: beyond every shelf that rows or bookkeeping use. */
-export function firstFreeShelf(state: Pick<NodeState, "wiring">): number {
-  const { store } = state.wiring;
-  let highest = 0;
-  for (const { value } of store.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
-    highest = Math.max(highest, readBookkeeping(0, value)?.shelf ?? 0);
-  }
-  for (const { key } of store.range(rowRoomRange.from, rowRoomRange.to, true)) {
-    highest = Math.max(highest, shelfOfRowKey(key));
-    break;
-  }
-  return highest + 1;
-}
-
 /** Starts, informs and ends shards after the view of a partition changed. */
 export function reconcile(state: NodeState, partition: number): Effects {
   const { view } = (state.partitions[partition] as NodeState["partitions"][number]).tail;
@@ -52,14 +35,35 @@ export function reconcile(state: NodeState, partition: number): Effects {
   if (seen !== undefined && seen.createdMs !== view.createdMs) return foreignLedger(seen, view);
   // The ledger is being read again from before the point that the store has followed it to: what it says now is history.
   if (seen !== undefined && view.seq < seen.seq) return [];
-  const effects: Effect[] = [remember(state, view)];
-  const wanted = new Set<FragmentId>();
-  for (const fragment of replicasOn(view, state.config.id)) {
-    wanted.add(fragment.id);
-    effects.push(...settle(state, view, fragment));
-  }
-  effects.push(...removeOthers(state, view, wanted), ...followGroups(state));
+  const own = replicasOn(view, state.config.id);
+  const removal = removeOthers(state, view, new Set(own.map(({ id }) => id)));
+  const shelves = localShelves(state, removal.removed);
+  const effects: Effect[] = [remember(state, view), ...removal.effects];
+  for (const fragment of own) effects.push(...settle(state, view, fragment, shelves));
+  effects.push(...followGroups(state));
   return effects;
+}
+
+/** Replicas here by shelf, read once and only when asked for. */
+type Shelves = (shelf: number) => readonly Replica[];
+
+function localShelves({ wiring }: NodeState, removed: ReadonlySet<FragmentId>): Shelves {
+  let known: Map<number, Replica[]> | undefined;
+  const read = (): Map<number, Replica[]> => {
+    const shelves = new Map<number, Replica[]>();
+    for (const { key, value } of wiring.store.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
+      const replica = readBookkeeping(fragmentOfKey(key), value);
+      if (replica === undefined || removed.has(replica.fragment)) continue;
+      const mates = shelves.get(replica.shelf);
+      if (mates === undefined) shelves.set(replica.shelf, [replica]);
+      else mates.push(replica);
+    }
+    return shelves;
+  };
+  return (shelf) => {
+    known ??= read();
+    return known.get(shelf) ?? [];
+  };
 }
 
 function seenOf(state: NodeState, partition: number): Seen | undefined {
@@ -83,13 +87,22 @@ function foreignLedger(seen: Seen, { partition, createdMs, seq }: ClusterView): 
   return [{ kind: "log", level: "error", event: "ledgerForeign", fields }];
 }
 
-function settle(state: NodeState, view: ClusterView, fragment: FragmentView): Effects {
+function settle(state: NodeState, view: ClusterView, fragment: FragmentView, shelves: Shelves): Effects {
   const assignment = assignmentOf(state, view, fragment);
   const slot = state.shards.get(fragment.id);
-  if (slot === undefined) return start(state, view, fragment, assignment);
+  if (slot === undefined)
+    return mayStart(state, view, fragment, shelves) ? start(state, view, fragment, assignment) : [];
   if (sameAssignment(slot.assignment, assignment)) return [];
   slot.assignment = assignment;
   return [{ kind: "tell", to: slot.actor, message: { kind: "assign", assignment } }];
+}
+
+/** N2: it is here, or nothing here is in its way. */
+function mayStart(state: NodeState, view: ClusterView, fragment: FragmentView, shelves: Shelves): boolean {
+  if (state.wiring.store.get(bookkeepingKey(fragment.id)) !== undefined) return true;
+  return shelves(tableShelf(view.partition, fragment.table)).every(
+    ({ range }) => intersect(range, fragment) === undefined,
+  );
 }
 
 function assignmentOf(state: NodeState, view: ClusterView, fragment: FragmentView): Assignment {
@@ -101,6 +114,11 @@ function assignmentOf(state: NodeState, view: ClusterView, fragment: FragmentVie
     peers,
     livePeers: peers.filter((node) => view.nodes.get(node)?.state === "up"),
     sparse: sparseOf(state, view, fragment),
+    base: fragment.base,
+    reshaped: fragment.reshaped,
+    split: view.splits.get(fragment.id),
+    absorb: view.merges.get(fragment.id)?.right,
+    seal: view.merging.has(fragment.id),
   };
 }
 
@@ -121,7 +139,11 @@ function sameAssignment(a: Assignment, b: Assignment): boolean {
     a.activatedLsn === b.activatedLsn &&
     a.peers.join() === b.peers.join() &&
     a.livePeers.join() === b.livePeers.join() &&
-    a.sparse?.sources.join() === b.sparse?.sources.join()
+    a.sparse?.sources.join() === b.sparse?.sources.join() &&
+    a.reshaped === b.reshaped &&
+    a.split?.child === b.split?.child &&
+    a.absorb === b.absorb &&
+    a.seal === b.seal
   );
 }
 
@@ -132,7 +154,7 @@ function start(state: NodeState, view: ClusterView, fragment: FragmentView, assi
     fragment: fragment.id,
     actor: `shard/${fragment.id}`,
     group: fragment.group,
-    shelf: state.nextShelf++,
+    shelf: tableShelf(view.partition, table.id),
     tableId: table.id,
     tableName: table.name,
     assignment,
@@ -169,29 +191,68 @@ function spawn(state: NodeState, slot: ShardSlot, view: ClusterView, fragment: F
 }
 
 /** Shards that the view does not name any more, running or only in the store (N1). */
-function removeOthers(state: NodeState, view: ClusterView, wanted: ReadonlySet<FragmentId>): Effects {
+function removeOthers(
+  state: NodeState,
+  view: ClusterView,
+  wanted: ReadonlySet<FragmentId>,
+): { readonly effects: Effects; readonly removed: ReadonlySet<FragmentId> } {
   const effects: Effect[] = [];
+  const removed = new Set<FragmentId>();
+  const kept = new Set<FragmentId>();
   for (const { key, value } of state.wiring.store.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
     const fragment = fragmentOfKey(key);
     if (partitionOfFragment(fragment) !== view.partition || wanted.has(fragment)) continue;
+    if (isToCome(view, fragment)) continue;
+    if (isToBeTaken(state, view, wanted, fragment)) {
+      kept.add(fragment);
+      state.board.retired.add(fragment);
+      continue;
+    }
+    removed.add(fragment);
     effects.push(...remove(state, fragment, value));
   }
   for (const fragment of [...state.shards.keys()]) {
-    if (partitionOfFragment(fragment) === view.partition && !wanted.has(fragment))
+    if (partitionOfFragment(fragment) === view.partition && !wanted.has(fragment) && !kept.has(fragment))
       effects.push(...stopShard(state, fragment));
   }
-  return effects;
+  return { effects, removed };
+}
+
+/** N3: the log made it, and the ledger has not told of it yet. */
+function isToCome(view: ClusterView, fragment: FragmentId): boolean {
+  if (numberOf(fragment) >= view.nextFragment) return true;
+  for (const { child } of view.splits.values()) if (child === fragment) return true;
+  return false;
+}
+
+/** Its left neighbour took it over, and has not come that far here: it needs these rows. */
+function isToBeTaken(
+  state: NodeState,
+  view: ClusterView,
+  wanted: ReadonlySet<FragmentId>,
+  fragment: FragmentId,
+  depth = 0,
+): boolean {
+  const taken = view.taken.find(({ right }) => right === fragment);
+  if (taken === undefined || depth > view.taken.length) return false;
+  const left = readReplica(state.wiring.store, taken.left);
+  if (left === undefined || left.lsn >= taken.lsn) return false;
+  return wanted.has(taken.left) || isToBeTaken(state, view, wanted, taken.left, depth + 1);
 }
 
 function remove(state: NodeState, fragment: FragmentId, bookkeeping: Uint8Array): Effects {
   const replica = readBookkeeping(fragment, bookkeeping);
-  const clears = [windowRange(fragment)];
-  if (replica !== undefined)
-    clears.push(rowRange(replica.shelf, replica.range), markRange(replica.shelf, replica.range));
+  const { store } = state.wiring;
+  const clears = replica === undefined ? [windowRange(fragment)] : clearsOf(store, replica, replica.range);
   return [
     ...stopShard(state, fragment),
     { kind: "commit", writes: [{ key: bookkeepingKey(fragment), value: undefined }], clears },
   ];
+}
+
+/** A shard changed its bounds: others may start now, and whom it took over has ended. */
+export function onReshaped(state: NodeState, fragment: FragmentId, gone: readonly FragmentId[]): Effects {
+  return [...gone.flatMap((one) => stopShard(state, one)), ...reconcile(state, partitionOfFragment(fragment))];
 }
 
 function stopShard(state: NodeState, fragment: FragmentId): Effects {
@@ -200,6 +261,7 @@ function stopShard(state: NodeState, fragment: FragmentId): Effects {
   state.shards.delete(fragment);
   state.board.statuses.delete(fragment);
   state.board.changed.delete(fragment);
+  state.board.retired.delete(fragment);
   const why = fault("NOT_PRIMARY", `fragment ${fragment} is no longer on ${state.config.id}`);
   return [{ kind: "stop", id: slot.actor }, ...failPartsOf(state, fragment, why)];
 }
@@ -257,9 +319,4 @@ export function respawn(state: NodeState, fragment: FragmentId): Effects {
 
 function clusterKey(partition: number): Uint8Array {
   return Uint8Array.of(clusterRoom, partition);
-}
-
-function fragmentOfKey(key: Uint8Array): FragmentId {
-  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-  return view.getUint32(1) * 4294967296 + view.getUint32(5);
 }

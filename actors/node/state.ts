@@ -131,7 +131,6 @@ export interface NodeState {
   nextJob: number;
   opsUnderWay: number;
   bytesUnderWay: number;
-  nextShelf: number;
   readonly beats: Map<Ticket, Beat>;
   /** A heartbeat out of turn is on its way to be sent; when the last one was. */
   urgentArmed: boolean;

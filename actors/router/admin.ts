@@ -10,8 +10,9 @@ import type { Hash } from "../../src/kernel/hash.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import { partitionOfMove } from "../../src/ledger/move.js";
+import type { ClusterView } from "../../src/ledger/view.js";
 import type { AdminAnswer, AdminRequest } from "../../src/protocol/control.js";
-import { decodeAdminAnswer } from "../../src/protocol/control-codec.js";
+import { decodeAdminAnswer, type LooseAdminRequest } from "../../src/protocol/control-codec.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import type { RouterConfig } from "../router.js";
 import type { Fields } from "./cluster-ops.js";
@@ -21,6 +22,7 @@ import { faultIn } from "./faults.js";
 import type { Locations } from "./locations.js";
 import { listRequest, moveRequest, namedMove, replicasRequest } from "./move-requests.js";
 import { unknownTable } from "./refusals.js";
+import { endOf, mergeRequest, splitRequest } from "./reshape-requests.js";
 
 export interface Admin {
   createTable(inquiry: Inquiry, body: Fields, context: Context): Effects;
@@ -34,6 +36,9 @@ export interface Admin {
   setReplicas(inquiry: Inquiry, body: Fields, context: Context): Effects;
   putProfile(inquiry: Inquiry, body: Fields, context: Context): Effects;
   removeProfile(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  /** Both answer when it is done, or cannot be. */
+  split(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  merge(inquiry: Inquiry, body: Fields, context: Context): Effects;
   answered(ticket: Ticket, outcome: AskOutcome, context: Context): Effects | undefined;
   /** The pause of a refused order is over. */
   retry(context: Context): Effects;
@@ -44,7 +49,7 @@ export interface Admin {
 interface Order {
   readonly inquiry: Inquiry;
   readonly partition: number;
-  readonly request: AdminRequest;
+  readonly request: AdminRequest | LooseAdminRequest;
   tries: number;
   maybeDone: boolean;
   done(answer: Done): Effects;
@@ -187,6 +192,21 @@ export function createAdmin(
     return submit({ inquiry, partition: 0, request, tries: 0, maybeDone: false, done }, context);
   }
 
+  function reshape(
+    inquiry: Inquiry,
+    request: Extract<LooseAdminRequest, { kind: "splitFragment" | "mergeFragments" }>,
+    kind: "split" | "merge",
+    fragment: number,
+    context: Context,
+  ): Effects {
+    if (locations.table(request.table) === undefined) return desk.refuse(inquiry, unknownTable(request.table));
+    const partition = locations.partitionOf(request.table);
+    const view = (): ClusterView | undefined => locations.views().find((one) => one.partition === partition);
+    const done = ({ viewSeq }: Done): Effects =>
+      waitFor(inquiry, `the ${kind} of fragment ${fragment} has begun`, () => endOf(view(), kind, fragment, viewSeq));
+    return submit({ inquiry, partition, request, tries: 0, maybeDone: false, done }, context);
+  }
+
   function nodeIn(body: Fields): Result<string> {
     const node = nameIn(body, "node");
     if (!node.ok) return node;
@@ -275,6 +295,16 @@ export function createAdmin(
       const name = nameIn(body, "name");
       if (!name.ok) return desk.refuse(inquiry, name.fault);
       return toFirst(inquiry, { kind: "removeProfile", name: name.value }, { removed: name.value }, context);
+    },
+    split(inquiry, body, context) {
+      const request = splitRequest(body, inquiry.group);
+      if (!request.ok) return desk.refuse(inquiry, request.fault);
+      return reshape(inquiry, request.value, "split", request.value.fragment, context);
+    },
+    merge(inquiry, body, context) {
+      const request = mergeRequest(body, inquiry.group);
+      if (!request.ok) return desk.refuse(inquiry, request.fault);
+      return reshape(inquiry, request.value, "merge", request.value.left, context);
     },
     answered(ticket, outcome) {
       const order = asked.get(ticket);

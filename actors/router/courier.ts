@@ -4,6 +4,7 @@
 // C3 a write that may have been carried out is only ever sent again with its own request id, and never reported as refused by time.
 // C4 asks in flight per node and lane, operations per ask, and tries per errand have limits.
 
+import { sameRange } from "../../src/fragment/range.js";
 import type { AskOutcome, Effect, Effects, Ticket } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import { type Fault, fault } from "../../src/kernel/fault.js";
@@ -42,6 +43,8 @@ export interface Errand {
   readonly bytes: number;
   /** Where it goes; asked again at each try. */
   find(): FragmentView | undefined;
+  /** Why it cannot go anywhere any more; asked again at each try. */
+  ends?(trip: Trip): Fault | undefined;
   opFor(fragment: FragmentView): Op;
   done(outcome: Outcome, context: Context): Effects;
 }
@@ -135,6 +138,8 @@ export function createCourier(
   function place(trip: Trip, context: Context): Effects {
     const { errand } = trip;
     const fragment = errand.find();
+    const why = errand.ends?.(trip);
+    if (why !== undefined) return end(trip, { fault: why, fragment: trip.fragment }, context);
     trip.fragment = fragment;
     if (fragment === undefined)
       return pause(
@@ -402,8 +407,7 @@ export function createCourier(
         if (queue.asks === 0) queues.delete(`${queue.lane} ${queue.subject}`);
       }
       for (const trip of [...paused]) {
-        const fragment = trip.errand.find();
-        if (fragment === undefined || (fragment.epoch === trip.epochTried && trip.fragment !== undefined)) continue;
+        if (!isNews(trip)) continue;
         paused.delete(trip);
         moved.push(trip);
       }
@@ -411,6 +415,16 @@ export function createCourier(
       return effects;
     },
   };
+}
+
+/** Whether the new view says something else than the one in which the trip was addressed: another fragment, other bounds, another primary. */
+function isNews(trip: Trip): boolean {
+  const fragment = trip.errand.find();
+  if (fragment === undefined) return trip.errand.ends?.(trip) !== undefined;
+  const tried = trip.fragment;
+  return (
+    tried === undefined || fragment.id !== tried.id || fragment.epoch !== trip.epochTried || !sameRange(fragment, tried)
+  );
 }
 
 function countOf(shipment: Shipment): number {

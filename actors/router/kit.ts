@@ -9,7 +9,7 @@ import type { FragmentView } from "../../src/ledger/view.js";
 import type { Op } from "../../src/protocol/exec.js";
 import type { Query, ReadLevel } from "../../src/query/query.js";
 import type { RouterConfig } from "../router.js";
-import type { Courier, Errand, Lane, Outcome } from "./courier.js";
+import type { Courier, Errand, Lane, Outcome, Trip } from "./courier.js";
 import type { Desk, Inquiry } from "./desk.js";
 import type { Located, Locations } from "./locations.js";
 
@@ -39,6 +39,7 @@ export interface ErrandSpec {
   readonly read: ReadLevel | undefined;
   readonly bytes: number;
   readonly find: () => FragmentView | undefined;
+  readonly ends?: (trip: Trip) => Fault | undefined;
   readonly opFor: (fragment: FragmentView) => Op;
   readonly done: (outcome: Outcome, context: Context) => Effects;
   /** How long one try may take; by default what the lane gives. */
@@ -56,6 +57,7 @@ export function send(kit: Kit, inquiry: Inquiry, table: Located, spec: ErrandSpe
     tryMs: spec.tryMs ?? tryTime(kit, inquiry, spec.lane),
     bytes: spec.bytes,
     find: spec.find,
+    ...(spec.ends === undefined ? {} : { ends: spec.ends }),
     opFor: spec.opFor,
     done: (outcome, at) => {
       if (inquiry.finished) return [];

@@ -5,6 +5,7 @@ import type { Effects, WorldMessage } from "../../src/kernel/effect.js";
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Random } from "../../src/kernel/random.js";
 import { fragmentAt, fragmentsIn, tableNamed } from "../../src/ledger/lookup.js";
+import type { Taken } from "../../src/ledger/reshape.js";
 import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
 import { isName, type NodeId, partitionOfTable } from "../../src/protocol/subjects.js";
 import type { Position, TableDef } from "../../src/table/table.js";
@@ -39,6 +40,10 @@ export interface Locations {
   fragmentsIn(table: Located, from: Position, to: Position | undefined): readonly FragmentView[];
   /** A fragment of this table; undefined for one of another: an id may come from a client's cursor. */
   fragment(table: Located, id: number): FragmentView | undefined;
+  /** The newest fragment's id; greater ones this view does not know yet. */
+  newest(table: Located): number;
+  /** Fragments that are no more because their left neighbours took them over, the last ones. */
+  taken(table: Located): readonly Taken[];
   /** A ready replica on a node that is up, drawn by chance; the primary when there is no other. */
   readerOf(table: Located, fragment: FragmentView, random: Random): NodeId;
 }
@@ -80,6 +85,8 @@ export function createLocations(source: ViewSource, hash: Hash): Locations {
       const fragment = viewOf(table)?.fragments.get(id);
       return fragment?.table === table.def.id ? fragment : undefined;
     },
+    newest: (table) => Math.max(-1, ...(viewOf(table)?.fragments.keys() ?? [])),
+    taken: (table) => viewOf(table)?.taken ?? [],
     readerOf(table, fragment, random) {
       const view = viewOf(table);
       const ready = fragment.replicas.filter(

@@ -36,8 +36,11 @@ export function notPrimary(state: ShardState): Fault {
   });
 }
 
-export function wrongFragment(state: ShardState): Fault {
-  return fault("WRONG_FRAGMENT", `the key lies outside fragment ${state.config.fragment}; the location cache is old`);
+/** `certain`: the primary says so, and it was not carried out before the fragment's bounds changed either. */
+export function wrongFragment(state: ShardState, certain = false): Fault {
+  const { fragment } = state.config;
+  const note = `the key lies outside fragment ${fragment}; the location cache is old`;
+  return fault("WRONG_FRAGMENT", note, certain ? { fragment, certain } : undefined);
 }
 
 export function noLease(): Fault {

@@ -2,17 +2,18 @@
 // A damaged or foreign record is an incident and a reason to look again, never a skip (P1).
 
 import { limits } from "../../src/config/limits.js";
-import { lsnOfWindowKey, windowRange } from "../../src/fragment/layout.js";
+import { lsnOfWindowKey, tableShelf, windowRange } from "../../src/fragment/layout.js";
 import { decodeRecord, type FragmentRecord } from "../../src/fragment/record.js";
 import { applyRecord, isSettled, isSparse } from "../../src/fragment/replica.js";
 import { createWindow, decodeWindowEntry } from "../../src/fragment/window.js";
-import type { Effect, Effects, LogRecord } from "../../src/kernel/effect.js";
+import type { Effect, Effects, LogRecord, StoreClear } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Incident, IncidentKind } from "../../src/ledger/event.js";
 import type { CopyProgress, ReplicaStatus } from "../../src/protocol/control.js";
-import type { NodeId } from "../../src/protocol/subjects.js";
-import { serveWatchers } from "./changes.js";
+import { type NodeId, partitionOfFragment } from "../../src/protocol/subjects.js";
+import { dismissWatchers, serveWatchers } from "./changes.js";
 import { startDigest } from "./digest.js";
+import { afterReshape, countChanges, reshape } from "./reshape.js";
 import type { ShardState } from "./state.js";
 
 const recentRecords = 128;
@@ -20,14 +21,18 @@ const recentBytes = 1024 * 1024;
 
 /** Takes over `record` at `seq`; the caller has judged it `apply`. */
 export function apply(state: ShardState, record: FragmentRecord, seq: number): Effects {
+  countChanges(state, record);
+  const bounds = reshape(state, record);
   const forgotten = state.window.add(record);
-  const writes = applyRecord(state.replica, record, seq, forgotten);
-  const effects: Effect[] = [commitEffect(state, writes, seq)];
+  const writes = [...bounds.writes, ...applyRecord(state.replica, record, seq, forgotten)];
+  const effects: Effect[] = [commitEffect(state, writes, seq, bounds.clears)];
   state.stampedAtMs = state.stepAtMs;
   remember(state, record, seq);
+  effects.push(...afterReshape(state, record));
   publishStatus(state);
   if (record.kind === "verify") effects.push(...startDigest(state, record.lsn));
   effects.push(...serveWatchers(state));
+  if (state.replica.sealed) effects.push(...dismissWatchers(state));
   return effects;
 }
 
@@ -44,11 +49,13 @@ function commitEffect(
   state: ShardState,
   writes: readonly { key: Uint8Array; value: Uint8Array | undefined }[],
   seq: number,
+  clears: readonly StoreClear[] = [],
 ): Effect {
-  if (state.durableTicket !== 0) return { kind: "commit", writes };
+  const commit: Effect = clears.length === 0 ? { kind: "commit", writes } : { kind: "commit", writes, clears };
+  if (state.durableTicket !== 0) return commit;
   state.durableTicket = state.tickets.next();
   state.durablePendingSeq = seq;
-  return { kind: "commit", writes, ticket: state.durableTicket };
+  return { ...commit, ticket: state.durableTicket };
 }
 
 /** The store has caught up on disk; asks again when more was applied meanwhile. */
@@ -127,6 +134,7 @@ export function publishStatus(state: ShardState): void {
     bytes: replica.bytes,
     progress: isSparse(replica) ? pullProgress(state) : undefined,
     ...(state.mode.kind === "serving" && state.verified !== undefined ? { verified: state.verified } : {}),
+    ...boundsOf(state),
   };
   if (isUrgent(board.statuses.get(config.fragment), status)) board.urgent = true;
   board.statuses.set(config.fragment, status);
@@ -135,6 +143,8 @@ export function publishStatus(state: ShardState): void {
 
 /** A step that moves, openings and repairs wait for. */
 function isUrgent(before: ReplicaStatus | undefined, now: ReplicaStatus): boolean {
+  if (before?.cut?.child !== now.cut?.child || before?.joined?.lsn !== now.joined?.lsn) return true;
+  if (before?.refused?.child !== now.refused?.child) return true;
   return (
     before?.state !== now.state ||
     before.sparse !== now.sparse ||
@@ -152,6 +162,22 @@ function pullProgress({ replica, pulls, stepAtMs }: ShardState): CopyProgress {
     totalBytes: Math.max(0, replica.bytes),
     lagLsn: 0,
     bytesPerSecond: spentMs <= 0 ? 0 : Math.round((pulls.bytes / spentMs) * 1000),
+  };
+}
+
+/** What the leader waits for while a split or merge is under way. */
+function boundsOf({
+  assignment,
+  replica,
+  refusal,
+  config,
+}: ShardState): Pick<ReplicaStatus, "cut" | "joined" | "refused" | "apart"> {
+  const { split, absorb } = assignment;
+  return {
+    ...(split !== undefined && replica.cut?.child === split.child ? { cut: replica.cut } : {}),
+    ...(split !== undefined && refusal?.child === split.child ? { refused: refusal } : {}),
+    ...(absorb !== undefined && replica.joined?.right === absorb ? { joined: replica.joined } : {}),
+    ...(replica.shelf === tableShelf(partitionOfFragment(config.fragment), config.table.id) ? {} : { apart: true }),
   };
 }
 

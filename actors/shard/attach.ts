@@ -3,9 +3,11 @@
 //     knows it is none. AT2 the window is fuzzy like any copy: it is whole once the log is applied up to the furthest point at which a part of it was read.
 // AT3 only a replica that holds nothing attaches, or one that would have to be copied anyway.
 
-import { lsnOfWindowKey, markRange, rowRange, windowKey, windowRange } from "../../src/fragment/layout.js";
+import { lsnOfWindowKey, windowKey } from "../../src/fragment/layout.js";
+import { sameRange } from "../../src/fragment/range.js";
 import { zeroHash } from "../../src/fragment/record.js";
 import { bookkeeping } from "../../src/fragment/replica.js";
+import { clearsOf } from "../../src/fragment/reshape.js";
 import { createWindow, decodeWindowEntry } from "../../src/fragment/window.js";
 import { emptyBytes, sameBytes } from "../../src/kernel/bytes.js";
 import type { AskOutcome, Effect, Effects, StoreClear, StoreWrite } from "../../src/kernel/effect.js";
@@ -62,6 +64,8 @@ function again(state: ShardState, attach: AttachRun): AttachStep {
 
 function take(state: ShardState, attach: AttachRun, window: WindowSlice): AttachStep {
   const { replica } = state;
+  // A source that has not come to a split or merge yet, or this node's ledger has not: later.
+  if (!sameRange(window.shape, replica.range)) return { kind: "failed", effects: [] };
   const clears = attach.start === undefined ? empty(state) : [];
   attach.start ??= window;
   replica.wholeLsn = Math.max(replica.wholeLsn, window.lsn);
@@ -75,7 +79,8 @@ function take(state: ShardState, attach: AttachRun, window: WindowSlice): Attach
   }
   const { lsn, seq, epoch, hash, stampMs, rows, bytes } = attach.start;
   Object.assign(replica, { lsn, seq, epoch, hash, stampMs, rows, bytes, copying: false });
-  Object.assign(replica, { missing: [replica.range], baseLsn: lsn });
+  const { changedLsn, cut, joined } = attach.start.shape;
+  Object.assign(replica, { missing: [replica.range], baseLsn: lsn, changedLsn, cut, joined });
   state.stampedAtMs = state.stepAtMs;
   writes.push(bookkeeping(replica));
   return { kind: "done", effects: [{ kind: "commit", writes, clears }] };
@@ -98,9 +103,7 @@ export function empty(state: ShardState): readonly StoreClear[] {
   state.recentBytes = 0;
   state.durableSeq = 0;
   forgetPulls(state);
-  return [
-    rowRange(replica.shelf, replica.range),
-    markRange(replica.shelf, replica.range),
-    windowRange(replica.fragment),
-  ];
+  Object.assign(replica, { changedLsn: 0, sealed: false, cut: undefined, joined: undefined });
+  state.awaited = undefined;
+  return clearsOf(state.wiring.store, replica, replica.range);
 }

@@ -6,6 +6,7 @@ import type { FragmentRecord } from "../../src/fragment/record.js";
 import { judge } from "../../src/fragment/replica.js";
 import type { Effects, LogRecord, ReadOutcome } from "../../src/kernel/effect.js";
 import { apply, readRecord } from "./apply.js";
+import { isReady } from "./reshape.js";
 import type { CatchUp, ShardState } from "./state.js";
 
 export type CatchUpStep =
@@ -56,6 +57,8 @@ function onNext(state: ShardState, catchUp: CatchUp, log: LogRecord): CatchUpSte
 }
 
 function goOn(state: ShardState, catchUp: CatchUp, record: FragmentRecord, log: LogRecord): CatchUpStep {
+  const ready = isReady(state, record);
+  if (ready !== "yes") return { kind: ready === "wait" ? "later" : "gap", effects: [] };
   const effects = apply(state, record, log.seq);
   if (state.replica.lsn >= catchUp.targetLsn) return { kind: "reached", effects };
   return { kind: "more", effects: [...effects, ...readNext(state, catchUp, log.seq + 1)] };

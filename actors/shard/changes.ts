@@ -1,8 +1,10 @@
 // Changes. Owns the change feed of one fragment: long polls that are answered from the memory of recent records, or from the log.
+// V2 a feed that another was merged into goes past that point only for a watcher that has read the other to its end: a row's changes keep their order.
+// V3 when a fragment is sealed, whoever has read it to its end is told where that is.
 // V1 a watcher sees every change after its LSN, in LSN order, or is told TRIMMED; never a gap.
 
 import { limits } from "../../src/config/limits.js";
-import { decodeRecord, type FragmentRecord, versionOf } from "../../src/fragment/record.js";
+import { decodeRecord, type FragmentRecord, lsnBefore, versionOf } from "../../src/fragment/record.js";
 import { latin1 } from "../../src/fragment/replica.js";
 import type { Effect, Effects, ReadOutcome, Ticket } from "../../src/kernel/effect.js";
 import { fault } from "../../src/kernel/fault.js";
@@ -37,6 +39,7 @@ export function takeWatcher(
     slot,
     limit: Math.min(op.limit, limits.watchChanges),
     filter: op.filter,
+    ended: op.ended ?? [],
     untilMs: context.nowMs + Math.min(op.waitMs, limits.watchWaitMs),
     afterLsn: fromNow ? replica.lsn : op.afterLsn,
     afterSeq: fromNow ? replica.seq : op.afterSeq,
@@ -54,8 +57,9 @@ export function serveWatchers(state: ShardState): Effects {
 }
 
 function serveOne(state: ShardState, watcher: Watcher): Effects {
-  const oldest = state.recent[0]?.record.lsn ?? state.replica.lsn + 1;
-  if (watcher.afterLsn + 1 < oldest && watcher.afterLsn < state.replica.lsn) return readOlder(state, watcher);
+  const [oldest] = state.recent;
+  const before = oldest === undefined ? state.replica.lsn : lsnBefore(oldest.record);
+  if (watcher.afterLsn < before) return readOlder(state, watcher);
   for (const { record, seq } of state.recent) {
     if (record.lsn <= watcher.afterLsn) continue;
     if (!collect(state, watcher, record, seq)) break;
@@ -63,8 +67,15 @@ function serveOne(state: ShardState, watcher: Watcher): Effects {
   return watcher.found.length > 0 ? finish(state, watcher) : [];
 }
 
+/** Nothing more is to come: whoever has read everything learns so at once (V3). */
+export function dismissWatchers(state: ShardState): Effects {
+  const done = state.watchers.filter((watcher) => watcher.ticket === 0 && watcher.afterLsn >= state.replica.lsn);
+  return done.flatMap((watcher) => finish(state, watcher));
+}
+
 /** False when the answer is full: the record stays for the next poll. A record is taken whole or not at all. */
 function collect(_state: ShardState, watcher: Watcher, record: FragmentRecord, seq: number): boolean {
+  if (record.mark?.kind === "absorb" && !watcher.ended.includes(record.mark.right)) return false;
   const found = changesOf(record, watcher);
   const size = [...watcher.found, ...found].reduce(
     (sum, change) => sum + (change.document?.length ?? 0) + change.position.length,
@@ -108,8 +119,10 @@ export function onWatcherRead(state: ShardState, ticket: Ticket, outcome: ReadOu
     watcher.afterSeq = outcome.record.seq;
     return readOlder(state, watcher);
   }
-  if (record.value.lsn !== watcher.afterLsn + 1) return trimmed(state, watcher);
+  if (lsnBefore(record.value) !== watcher.afterLsn) return trimmed(state, watcher);
   const room = collect(state, watcher, record.value, outcome.record.seq);
+  // Nothing found and yet no room: it waits at a merge (V2).
+  if (!room && watcher.found.length === 0) return [];
   if (!room || watcher.found.length >= watcher.limit) return finish(state, watcher);
   return serveOne(state, watcher);
 }

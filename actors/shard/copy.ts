@@ -3,21 +3,25 @@
 //    up to the furthest point at which a slice was read; records are effects, so applying them over newer rows ends at the same rows.
 // C2 with the first slice the destination is emptied and marked `copying` in the same commit: a crash in between leaves a copy that knows it is none.
 //    Not before: a sparse replica may need the very rows of this one to become the source that it asks.
+// C4 the copy has the source's bounds; when they change in the middle (a split, a merge) it begins anew.
 // C3 a source that is not whole itself refuses.
 
 import { limits } from "../../src/config/limits.js";
-import { lsnOfWindowKey, rowKey, rowRange, windowRange } from "../../src/fragment/layout.js";
+import { bookkeepingKey, lsnOfWindowKey, markRange, rowKey, rowRange, windowRange } from "../../src/fragment/layout.js";
+import { sameRange } from "../../src/fragment/range.js";
 import { bookkeeping, isWhole } from "../../src/fragment/replica.js";
+import { overlapping } from "../../src/fragment/reshape.js";
 import { decodeWindowEntry } from "../../src/fragment/window.js";
 import { afterBytes, type Bytes, emptyBytes, joinBytes, sameBytes } from "../../src/kernel/bytes.js";
-import type { AskOutcome, Effect, Effects, ReplyTo, StoreWrite } from "../../src/kernel/effect.js";
+import type { AskOutcome, Effect, Effects, ReplyTo, StoreClear, StoreWrite } from "../../src/kernel/effect.js";
 import type { Hash } from "../../src/kernel/hash.js";
-import type { CopySlice, PeerAnswer, PeerRequest } from "../../src/protocol/peer.js";
+import type { CopySlice, PeerAnswer, PeerRequest, Shape } from "../../src/protocol/peer.js";
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
 import { notWhole } from "./answer.js";
 import { empty } from "./attach.js";
-import type { CopyRun, ShardState } from "./state.js";
+import { shapeOf, tellLeft } from "./reshape.js";
+import type { CopyRun, ShardReport, ShardState } from "./state.js";
 
 const sliceBytes = 256 * 1024;
 const sliceRows = 2048;
@@ -77,10 +81,22 @@ function again(state: ShardState, copy: CopyRun, why: string): CopyStep {
 
 function take(state: ShardState, copy: CopyRun, slice: CopySlice): CopyStep {
   const { replica } = state;
-  const clears = copy.start === undefined ? empty(state) : [];
-  copy.start ??= { lsn: slice.lsn, seq: slice.seq, epoch: slice.epoch, hash: slice.hash };
+  let clears: readonly StoreClear[] = [];
+  let told: Effects = [];
+  const writes: StoreWrite[] = [];
+  if (copy.start === undefined) {
+    const adopted = adopt(state, slice.shape);
+    if (adopted === undefined)
+      return { kind: "failed", effects: [], why: "another fragment here holds these rows still" };
+    ({ clears, told } = adopted);
+    writes.push(...adopted.writes);
+  } else if (!sameRange(copy.start.shape, slice.shape)) {
+    // C4: rows beyond the old bounds, or short of the new ones, would be of another time.
+    return { kind: "failed", effects: [], why: "the source's bounds changed meanwhile" };
+  }
+  copy.start ??= { lsn: slice.lsn, seq: slice.seq, epoch: slice.epoch, hash: slice.hash, shape: slice.shape };
   replica.wholeLsn = Math.max(replica.wholeLsn, slice.lsn);
-  const writes: StoreWrite[] = slice.entries.map(([key, value]) => ({ key: ownKey(state, key), value }));
+  for (const [key, value] of slice.entries) writes.push({ key: ownKey(state, key), value });
   for (const [key, value] of slice.entries) {
     if (key[0] === rowsRoom) countRow(state, key, value);
     else recall(state, key, value);
@@ -88,11 +104,42 @@ function take(state: ShardState, copy: CopyRun, slice: CopySlice): CopyStep {
   if (!slice.done) {
     copy.cursor = slice.nextCursor;
     if (clears.length > 0) writes.push(bookkeeping(replica));
-    return { kind: "more", effects: [{ kind: "commit", writes, clears }, ask(state, copy)] };
+    return { kind: "more", effects: [{ kind: "commit", writes, clears }, ...told, ask(state, copy)] };
   }
-  Object.assign(replica, copy.start, { copying: false });
+  const { shape, ...start } = copy.start;
+  const { changedLsn, sealed, cut, joined } = shape;
+  Object.assign(replica, start, { copying: false, changedLsn, sealed, cut, joined });
   writes.push(bookkeeping(replica));
-  return { kind: "done", effects: [{ kind: "commit", writes, clears }] };
+  return { kind: "done", effects: [{ kind: "commit", writes, clears }, ...told, ...tellLeft(state)] };
+}
+
+interface Adopted {
+  readonly writes: readonly StoreWrite[];
+  readonly clears: readonly StoreClear[];
+  readonly told: Effects;
+}
+
+/**
+ * Empties the replica and takes the source's bounds over, and with them what is left here of fragments that were taken over. Undefined: another fragment here
+ * lies within them, so the source is behind, or this node's ledger is.
+ */
+function adopt(state: ShardState, shape: Shape): Adopted | undefined {
+  const { replica, wiring, config } = state;
+  const range = { from: shape.from, to: shape.to };
+  const others = overlapping(wiring.store, replica.fragment, replica.shelf, range);
+  if (others.some(({ fragment }) => !wiring.board.retired.has(fragment))) return undefined;
+  const emptied = empty(state);
+  const changed = !sameRange(range, replica.range);
+  replica.range = range;
+  if (!changed && others.length === 0) return { writes: [], clears: emptied, told: [] };
+  const gone = others.map(({ fragment }) => fragment);
+  for (const fragment of gone) wiring.board.gone.add(fragment);
+  const message: ShardReport = { kind: "reshaped", fragment: config.fragment, gone };
+  return {
+    writes: gone.map((fragment) => ({ key: bookkeepingKey(fragment), value: undefined })),
+    clears: [...emptied, rowRange(replica.shelf, range), markRange(replica.shelf, range), ...gone.map(windowRange)],
+    told: [{ kind: "tell", to: config.parent, message }],
+  };
 }
 
 /** Bytes before the position in a row key beyond the room byte, and before the LSN in a window key. */
@@ -143,6 +190,7 @@ export function onCopyRequest(
     seq,
     epoch,
     hash,
+    shape: shapeOf(replica),
     digest: digest(entries, state.wiring.hash),
   };
   return [{ kind: "reply", to: from, body: { slice } satisfies PeerAnswer }];

@@ -1,6 +1,7 @@
 // Following. Owns a backup's way to the tail of the log: compare with the last record, read what is missing, copy when that is gone.
 // F1 a backup never decides what the truth is: where its history and the log's differ it copies from the primary and reports it.
 
+import type { FragmentRecord } from "../../src/fragment/record.js";
 import { isSettled, judge } from "../../src/fragment/replica.js";
 import type { Effects, LogRecord, ReadOutcome } from "../../src/kernel/effect.js";
 import type { NodeId } from "../../src/protocol/subjects.js";
@@ -8,6 +9,7 @@ import { apply, incident, publishStatus, readRecord } from "./apply.js";
 import { type AttachStep, shouldAttach, startAttach } from "./attach.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
 import { type CopyStep, startCopy } from "./copy.js";
+import { isReady } from "./reshape.js";
 import type { Mode, ShardState } from "./state.js";
 
 export type Behind = Extract<Mode, { kind: "behind" }>;
@@ -16,6 +18,7 @@ export const followTimer = "follow";
 
 /** Starts (again) to find out where the log's tail is. */
 export function fallBehind(state: ShardState): Effects {
+  if (state.replica.sealed) return atTail(state);
   const mode: Behind = {
     kind: "behind",
     tailTicket: 0,
@@ -58,11 +61,21 @@ function compare(state: ShardState, mode: Behind, log: LogRecord): Effects {
   if (tail === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   const verdict = judge(state.replica, tail);
   if (verdict === "old" || verdict === "staleEpoch") return atTail(state);
-  if (verdict === "apply") return [...apply(state, tail, log.seq), ...atTail(state)];
+  if (verdict === "apply")
+    return isReady(state, tail) === "yes"
+      ? [...apply(state, tail, log.seq), ...atTail(state)]
+      : halt(state, mode, tail);
   if (verdict === "diverged") return diverged(state, mode);
   const { catchUp, effects } = startCatchUp(state, tail.lsn);
   mode.catchUp = catchUp;
   return effects;
+}
+
+/** The next record takes a neighbour over that is not at its end here: wait for it, or give up and copy (RE3). */
+function halt(state: ShardState, mode: Behind, record: FragmentRecord): Effects {
+  return isReady(state, record) === "never"
+    ? copyFromPeer(state, mode)
+    : [{ kind: "wake", name: followTimer, afterMs: retryMs }];
 }
 
 function atTail(state: ShardState): Effects {
@@ -166,7 +179,8 @@ export function onTailRecord(state: ShardState, log: LogRecord): Effects {
   if (state.replica.copying) return [];
   switch (verdict) {
     case "apply":
-      return apply(state, record, log.seq);
+      if (isReady(state, record) === "yes") return apply(state, record, log.seq);
+      return state.mode.kind === "following" ? fallBehind(state) : [];
     case "old":
     case "staleEpoch":
       return [];

@@ -14,6 +14,7 @@ import type { Context } from "../../src/kernel/machine.js";
 import type { PeerRequest, ReplicaPosition } from "../../src/protocol/peer.js";
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
+import { refuseAll, wrongFragment } from "./answer.js";
 import { incident, nextStampMs, publishStatus, readRecord } from "./apply.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
 import { type CopyStep, startCopy } from "./copy.js";
@@ -26,6 +27,7 @@ const retryMs = 100;
 
 /** Starts over: reads the tail and asks the live peers. What is queued stays queued. */
 export function open(state: ShardState): Effects {
+  if (state.replica.sealed) return rest(state);
   const mode: Opening = {
     kind: "opening",
     epoch: state.assignment.epoch,
@@ -47,6 +49,17 @@ export function open(state: ShardState): Effects {
     ...askPeers(state, mode),
     { kind: "wake", name: openTimer, afterMs: retryMs },
   ];
+}
+
+/** A sealed fragment has no next record: nothing is served, its left neighbour takes it over. */
+function rest(state: ShardState): Effects {
+  const jobs = [...state.writes, ...state.reads];
+  state.writes = [];
+  state.writeBytes = 0;
+  state.reads = [];
+  state.mode = { kind: "following" };
+  publishStatus(state);
+  return [{ kind: "unwake", name: openTimer }, ...refuseAll(state, jobs, wrongFragment(state))];
 }
 
 function readTail(state: ShardState, mode: Opening): Effects {
@@ -75,7 +88,7 @@ function askPeers(state: ShardState, mode: Opening): Effects {
 export function onOpenTail(state: ShardState, mode: Opening, outcome: ReadOutcome, context: Context): Effects {
   mode.tailTicket = 0;
   if (outcome.kind === "unknown" || outcome.kind === "gone") return [];
-  if (outcome.kind === "none") mode.tail = { lsn: 0, epoch: 0, seq: 0, hash: zeroHash };
+  if (outcome.kind === "none") mode.tail = emptyTail(state);
   else {
     const record = readRecord(state, outcome.record);
     if (record === undefined)
@@ -83,6 +96,11 @@ export function onOpenTail(state: ShardState, mode: Opening, outcome: ReadOutcom
     mode.tail = { lsn: record.lsn, epoch: record.epoch, seq: outcome.record.seq, hash: record.hash };
   }
   return decide(state, mode, context);
+}
+
+/** A log without a record of this fragment: it begins at LSN 1, or behind the split that the fragment came from. */
+function emptyTail({ assignment: { base } }: ShardState): Tail {
+  return { lsn: base?.lsn ?? 0, epoch: 0, seq: 0, hash: base?.hash ?? zeroHash };
 }
 
 export function onPosition(
@@ -119,7 +137,8 @@ function decide(state: ShardState, mode: Opening, context: Context): Effects {
   const { tail } = mode;
   if (tail === undefined || state.flight !== undefined || mode.catchUp !== undefined || mode.copy !== undefined)
     return [];
-  if (state.assignment.livePeers.some((peer) => !mode.positions.has(peer))) return [];
+  if (state.replica.sealed) return rest(state);
+  if (state.assignment.livePeers.some((peer) => !mode.positions.has(peer)) && !isNewborn(state, mode, tail)) return [];
   const newest = newestEpoch(state, mode, tail);
   if (newest > mode.epoch) return waitForLedger(state, mode, newest);
   const best = bestPeer(mode);
@@ -131,6 +150,12 @@ function decide(state: ShardState, mode: Opening, context: Context): Effects {
   if (tail.lsn > state.replica.lsn && !state.replica.copying) return catchUp(state, mode, tail.lsn);
   if (own < 0) return best === undefined ? waitForPeers(state, mode) : copyFrom(state, mode, best.peer);
   return openAt(state, mode, tail, best?.peer, context);
+}
+
+/** Just split off, and nobody served it before: no peer can hold more, or has to be silent. */
+function isNewborn({ assignment, replica }: ShardState, mode: Opening, tail: Tail): boolean {
+  const { base } = assignment;
+  return base !== undefined && mode.epoch === 1 && tail.seq === 0 && isSettled(replica) && replica.lsn === base.lsn;
 }
 
 /** Highest epoch that anything shows: the log, this replica, what was promised, the peers. */
@@ -301,6 +326,7 @@ export function submitMark(
   epoch: number,
   expectedSeq: number,
   context: Context,
+  says: Partial<FragmentRecord> = {},
 ): Effects {
   const body = {
     kind,
@@ -311,6 +337,7 @@ export function submitMark(
     writer: state.config.writer,
     previousHash: state.replica.hash,
     ...noChanges,
+    ...says,
   };
   const encoded = encodeRecord(body, state.wiring.hash);
   const record: FragmentRecord = { ...body, hash: encoded.hash };

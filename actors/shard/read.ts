@@ -6,7 +6,7 @@
 
 import { limits } from "../../src/config/limits.js";
 import { positionOfRowKey, readRow, rowKey, rowRange } from "../../src/fragment/layout.js";
-import { contains, intersect } from "../../src/fragment/range.js";
+import { contains, covers } from "../../src/fragment/range.js";
 import { isWhole } from "../../src/fragment/replica.js";
 import { afterBytes, compareBytes } from "../../src/kernel/bytes.js";
 import type { AskOutcome, Effect, Effects, ReplyTo } from "../../src/kernel/effect.js";
@@ -33,6 +33,7 @@ import {
   wrongFragment,
 } from "./answer.js";
 import { knownPart, lacks } from "./pull.js";
+import { isSealing } from "./reshape.js";
 import type { ReadJob, ShardState, SliceJob } from "./state.js";
 
 const waitingReadsLimit = limits.nodeOps;
@@ -69,6 +70,7 @@ export function mayRead(state: ShardState, level: ReadLevel, nowMs: number): Per
   if (level.level === "any" && mode.kind !== "serving") return isWhole(state.replica) ? "now" : notWhole(state);
   if (level.level === "any") return "now";
   const leaseUntilMs = leaseOf(state);
+  if (isSealing(state) && (mode.kind === "serving" || level.level === "strong")) return wrongFragment(state);
   if (mode.kind === "serving") {
     if (state.promisedEpoch > mode.epoch) return notPrimary(state);
     if (nowMs < leaseUntilMs) return "now";
@@ -106,12 +108,11 @@ function startSlices(
   op: Extract<ReadJob["op"], { op: "scan" | "aggregate" }>,
   context: Context,
 ): Effects {
-  const common = intersect(state.replica.range, { from: op.from, to: op.to });
-  if (common === undefined) return [refuse(state, job.slot, wrongFragment(state))];
+  if (!covers(state.replica.range, op)) return [refuse(state, job.slot, wrongFragment(state))];
   const slices: SliceJob = {
     ...job,
-    from: common.from,
-    to: common.to,
+    from: op.from,
+    to: op.to,
     rows: [],
     bytes: 0,
     groups: op.op === "aggregate" ? createGroups(op.groupBy, op.aggregates) : undefined,
@@ -130,6 +131,8 @@ export function onSlice(state: ShardState, id: number, context: Context): Effect
   if (permission !== "now" && permission !== "wait") return end(state, id, [refuse(state, job.slot, permission)]);
   // Waiting in the middle of a scan would hold rows of before and after a change of primary together: start over elsewhere.
   if (permission === "wait") return end(state, id, [refuse(state, job.slot, noLease())]);
+  // The fragment was split meanwhile: what is left of the range is not all here any more.
+  if (!covers(state.replica.range, job)) return end(state, id, [refuse(state, job.slot, wrongFragment(state))]);
   const part = knownPart(state, job);
   if (part === undefined) {
     state.pulls.slices.add(id);
@@ -268,7 +271,10 @@ export function refuseStale(state: ShardState): Effects {
 /** The primary's side of D2. */
 export function onFreshRequest(state: ShardState, from: ReplyTo, context: Context): Effects {
   const strong =
-    state.mode.kind === "serving" && state.promisedEpoch <= state.mode.epoch && context.nowMs < leaseOf(state);
+    state.mode.kind === "serving" &&
+    state.promisedEpoch <= state.mode.epoch &&
+    context.nowMs < leaseOf(state) &&
+    !isSealing(state);
   const body: PeerAnswer = strong ? { freshLsn: state.replica.lsn } : { fault: noLease() };
   return [{ kind: "reply", to: from, body }];
 }

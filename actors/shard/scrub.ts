@@ -2,7 +2,7 @@
 // a damaged or missing record behind every replica does no harm today and would to the next replica that starts from the log.
 // G1 scrubbing changes nothing but reports: the replicas hold what the record changed, a newcomer copies from them, and a checkpoint lets the log be trimmed past it.
 
-import { decodeRecord } from "../../src/fragment/record.js";
+import { decodeRecord, lsnBefore } from "../../src/fragment/record.js";
 import { type Bytes, sameBytes } from "../../src/kernel/bytes.js";
 import type { Effects, LogRecord, ReadOutcome } from "../../src/kernel/effect.js";
 import { incident } from "./apply.js";
@@ -53,10 +53,11 @@ function onRecord(state: ShardState, run: ScrubRun, log: LogRecord): Effects {
     return goOn(state, run);
   }
   const { lsn, previousHash, hash } = decoded.value;
+  const before = lsnBefore(decoded.value);
   // An append that landed late, behind others of the same place: every replica passes it over.
   if (run.hash !== undefined && lsn <= run.lsn) return goOn(state, run);
-  if (run.hash !== undefined && !follows(run.hash, run.lsn, lsn, previousHash)) {
-    const missing = lsn - run.lsn - 1;
+  if (run.hash !== undefined && !follows(run.hash, run.lsn, before, previousHash)) {
+    const missing = before - run.lsn;
     const what =
       missing > 0 ? `${missing} records after LSN ${run.lsn} are missing` : `the chain is broken at LSN ${lsn}`;
     report(state, log.seq, "logGap", what);
@@ -66,8 +67,8 @@ function onRecord(state: ShardState, run: ScrubRun, log: LogRecord): Effects {
   return lsn >= run.untilLsn ? finished(state) : goOn(state, run);
 }
 
-function follows(hash: Bytes, lsnBefore: number, lsn: number, previousHash: Bytes): boolean {
-  return lsn === lsnBefore + 1 && sameBytes(previousHash, hash);
+function follows(hash: Bytes, lsn: number, before: number, previousHash: Bytes): boolean {
+  return lsn === before && sameBytes(previousHash, hash);
 }
 
 function goOn(state: ShardState, run: ScrubRun): Effects {

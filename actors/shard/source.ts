@@ -13,6 +13,7 @@ import type { Hash } from "../../src/kernel/hash.js";
 import type { PeerAnswer, PeerRequest, PulledRows, PullRange, WindowSlice } from "../../src/protocol/peer.js";
 import type { PositionRange } from "../../src/table/table.js";
 import { notWhole, wrongFragment } from "./answer.js";
+import { shapeOf } from "./reshape.js";
 import type { ShardState } from "./state.js";
 
 const entriesAtOnce = 2048;
@@ -51,7 +52,7 @@ export function onWindowRequest(
   const digest = digestOf(wiring.hash, entries);
   const window: WindowSlice = {
     ...{ fragment, entries, done: !full, lsn, seq, epoch, hash, stampMs },
-    ...{ rows: Math.max(0, rows), bytes: Math.max(0, bytes), digest },
+    ...{ rows: Math.max(0, rows), bytes: Math.max(0, bytes), shape: shapeOf(replica), digest },
   };
   return reply(from, { window });
 }

@@ -13,6 +13,8 @@ import type { ActorId, LogRecord, LogSubject, ReplyTo, Ticket, WorldMessage } fr
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import type { Incident } from "../../src/ledger/event.js";
+import type { Base, Split } from "../../src/ledger/reshape.js";
+import type { KeyLoad } from "../../src/load/keys.js";
 import type { ReplicaStatus, Verified } from "../../src/protocol/control.js";
 import type { Change, Op, OpResult } from "../../src/protocol/exec.js";
 import type {
@@ -40,6 +42,12 @@ export interface Board {
   urgent: boolean;
   /** Bounded by the node when it reports them. */
   readonly incidents: Omit<Incident, "atMs">[];
+  /** Fragments here that the ledger does not name any more: kept until their left neighbours have taken them over. Written by the node. */
+  readonly retired: Set<FragmentId>;
+  /** Fragments whose replica here was taken over: their shards do nothing more. Written by the shards that took them. */
+  readonly gone: Set<FragmentId>;
+  /** Shards that wait for a right neighbour to be sealed here. */
+  readonly waits: Map<FragmentId, ActorId>;
 }
 
 export interface ShardConfig {
@@ -71,6 +79,16 @@ export interface Assignment {
   readonly peers: readonly NodeId[];
   /** The replica here is to be a sparse one (copy-on-write): where its rows come from, the best first. */
   readonly sparse?: { readonly sources: readonly NodeId[] } | undefined;
+  /** Where the log of a fragment that came from a split goes on from. */
+  readonly base?: Base | undefined;
+  /** The log does not begin with the fragment as it is: a replica that has nothing has to copy. */
+  readonly reshaped?: boolean;
+  /** The fragment is to be split. */
+  readonly split?: Split | undefined;
+  /** The right neighbour is to be taken over. */
+  readonly absorb?: FragmentId | undefined;
+  /** The left neighbour is to take this fragment over: it is to be sealed. */
+  readonly seal?: boolean;
 }
 
 export interface Tail {
@@ -87,7 +105,7 @@ export interface CopyRun {
   ticket: Ticket;
   tries: number;
   /** Where the source stood at the first slice: from there the log takes over. */
-  start: Pick<CopySlice, "lsn" | "seq" | "epoch" | "hash"> | undefined;
+  start: Pick<CopySlice, "lsn" | "seq" | "epoch" | "hash" | "shape"> | undefined;
 }
 
 /** A sparse replica that is being made: it takes the request window, and the place in the log. */
@@ -197,6 +215,8 @@ export interface Watcher {
   readonly slot: Slot;
   readonly limit: number;
   readonly filter: Filter | undefined;
+  /** Fragments that it has read to their ends. */
+  readonly ended: readonly FragmentId[];
   readonly untilMs: number;
   afterLsn: number;
   afterSeq: number;
@@ -265,6 +285,26 @@ export interface ShardState {
   durableTicket: Ticket;
   durablePendingSeq: number;
   expiryArmed: boolean;
+  /** A split is being prepared: its key is chosen, and the rows behind it are counted. */
+  survey: Survey | undefined;
+  /** Which keys are asked for; from the first one on. */
+  keys: KeyLoad | undefined;
+  /** Why the split into `child` cannot be. */
+  refusal: { readonly child: FragmentId; readonly why: string } | undefined;
+  /** The record that takes the right neighbour over is next, and that one is not at its end here yet. */
+  awaited: { readonly right: FragmentId; lsn: number; sinceMs: number } | undefined;
+}
+
+/** Rows and bytes from `at` to `cursor` are counted; changes below the cursor are counted as they come. */
+export interface Survey {
+  readonly child: FragmentId;
+  /** Undefined: the middle is looked for; `left` rows are still before it. */
+  at: Position | undefined;
+  left: number;
+  cursor: Position;
+  rows: number;
+  bytes: number;
+  done: boolean;
 }
 
 /** A reading of the whole log: where it is, and the record that the next one must follow. */
@@ -344,6 +384,10 @@ export type ShardMessage =
   /** Read the own log from end to end; answered by `scrubDone`. */
   | { readonly kind: "scrubLog" }
   | { readonly kind: "slice"; readonly id: number }
+  /** Go on counting for a split. */
+  | { readonly kind: "survey" }
+  /** A neighbour here has come to its end. */
+  | { readonly kind: "neighbour" }
   /** Reads that waited may go on. */
   | { readonly kind: "resume" }
   /** The next record may be gathered. */
@@ -358,7 +402,9 @@ export type ShardReport =
   | { readonly kind: "scrubDone"; readonly fragment: FragmentId }
   | { readonly kind: "verifyDone"; readonly fragment: FragmentId }
   /** A status on the board should be told at once. */
-  | { readonly kind: "statusUrgent" };
+  | { readonly kind: "statusUrgent" }
+  /** Its bounds changed; the replicas of `gone` here are its own now. */
+  | { readonly kind: "reshaped"; readonly fragment: FragmentId; readonly gone: readonly FragmentId[] };
 
 export interface Done {
   readonly slot: Slot;

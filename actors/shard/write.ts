@@ -21,6 +21,7 @@ import { fallBehind } from "./follow.js";
 import { open, openTimer, submitMark } from "./open.js";
 import { lacksAny } from "./pull.js";
 import { mayRead, resumeReads } from "./read.js";
+import { isReady, nextMark, prepare } from "./reshape.js";
 import type { Done, Flight, ShardState, WriteJob } from "./state.js";
 import { endComparison, startComparison } from "./verify.js";
 
@@ -28,12 +29,12 @@ const queuedBytesLimit = 32 * 1024 * 1024;
 const queuedJobsLimit = limits.nodeOps;
 
 /** Takes a write in, or refuses it at once. */
-export function takeWrite(state: ShardState, job: WriteJob): Effects {
+export function takeWrite(state: ShardState, job: WriteJob, context: Context): Effects {
   if (state.mode.kind !== "serving" && state.mode.kind !== "opening")
     return [refuse(state, job.slot, notPrimary(state))];
   if (state.logFull) return [refuse(state, job.slot, logIsFull(state))];
   const misplaced = job.op.steps.find((step) => !contains(state.replica.range, step.position));
-  if (misplaced !== undefined) return [refuse(state, job.slot, wrongFragment(state))];
+  if (misplaced !== undefined) return onMisplaced(state, job, context);
   for (const step of job.op.steps) {
     const key = checkPosition(state.config.table, step.position, state.wiring.hash);
     if (!key.ok) return [refuse(state, job.slot, key.fault)];
@@ -52,10 +53,22 @@ export function takeWrite(state: ShardState, job: WriteJob): Effects {
   return [];
 }
 
+/** Keys that are another fragment's now. An earlier try may have been carried out before the split: then its answer is remembered here too. */
+function onMisplaced(state: ShardState, job: WriteJob, context: Context): Effects {
+  if (state.mode.kind === "serving" && mayRead(state, { level: "strong" }, context.nowMs) === "now") {
+    const again = createBatch(state.replica, state.wiring.store, state.window).recall(job.op);
+    if (again !== undefined) return [report(state, [{ slot: job.slot, result: again }])];
+    return [refuse(state, job.slot, wrongFragment(state, true))];
+  }
+  return [refuse(state, job.slot, wrongFragment(state))];
+}
+
 /** Starts the next record when nothing is in flight. */
 export function pump(state: ShardState, context: Context): Effects {
   if (state.mode.kind !== "serving" || state.flight !== undefined) return [];
   if (state.wantVerify) return verify(state, state.mode.epoch, context);
+  const mark = nextMark(state, state.mode.epoch, context);
+  if (mark !== undefined) return mark;
   if (state.writes.length === 0) return state.wantCheckpoint ? checkpoint(state, state.mode.epoch, context) : [];
   return gather(state, state.mode.epoch, context);
 }
@@ -179,7 +192,11 @@ function onStored(state: ShardState, flight: Flight, seq: number): Effects {
   const { record } = flight;
   const effects: Effect[] = [];
   // It may have come back through the tail before the acknowledgement.
-  if (judge(state.replica, record) === "apply") effects.push(...apply(state, record, seq));
+  if (judge(state.replica, record) === "apply") {
+    // What it was to take over here is not there any more: it is found out like any other record of the log.
+    if (isReady(state, record) !== "yes") return reopen(state, flight);
+    effects.push(...apply(state, record, seq));
+  }
   if (flight.answers.length > 0) effects.push(report(state, flight.answers));
   const { mode } = state;
   if (mode.kind === "opening" && record.epoch === mode.epoch) effects.push(...startServing(state, record));
@@ -191,8 +208,9 @@ function onStored(state: ShardState, flight: Flight, seq: number): Effects {
 
 function startServing(state: ShardState, marker: FragmentRecord): Effects {
   state.mode = { kind: "serving", epoch: marker.epoch, markerLsn: marker.lsn };
+  state.survey = undefined;
   publishStatus(state);
-  return [{ kind: "unwake", name: openTimer }, ...resumeReads(state)];
+  return [{ kind: "unwake", name: openTimer }, ...resumeReads(state), ...prepare(state)];
 }
 
 function onOvertaken(

@@ -31,6 +31,8 @@ export interface Batch {
   readonly requests: readonly RequestMark[];
   readonly rowsDelta: number;
   readonly bytesDelta: number;
+  /** The answer of an earlier try. */
+  recall(request: WriteRequest): OpResult | undefined;
   /** The request's answer, or `full` when it needs the next record. */
   add(request: WriteRequest): OpResult | "full";
 }
@@ -69,6 +71,7 @@ export function createBatch(replica: Replica, store: Store, window: RequestWindo
     get bytesDelta() {
       return bytesDelta;
     },
+    recall: remembered,
     add(request) {
       const again = remembered(request);
       if (again !== undefined) return again;

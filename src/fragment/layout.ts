@@ -4,9 +4,11 @@
 //   0x03 fragment lsn   the request ids of one record (I5)
 //   0x05 shelf position   a mark: what this sparse replica holds of the position, a row or none, is the truth (see `sparse`)
 //   0x10 shelf position   one row: version (float64, big-endian), then the encoded document
-// L1 rows of a replica lie on a numbered shelf, in position order: a split is a change of bookkeeping, no row moves.
+// L1 rows of a table's replicas lie on one numbered shelf, in position order: a split or merge is a change of bookkeeping, no row moves. A replica's bookkeeping
+//    names its shelf: stores of an earlier version hold replicas on shelves of their own.
 // L2 all keys are binary and compare as bytes.
 
+import { limits } from "../config/limits.js";
 import { type Bytes, emptyBytes, joinBytes } from "../kernel/bytes.js";
 import type { FragmentId } from "../protocol/subjects.js";
 import type { Position, PositionRange } from "../table/table.js";
@@ -19,7 +21,6 @@ const numberBytes = 8;
 const shelfBytes = 4;
 
 export const bookkeepingRange = { from: Uint8Array.of(bookkeepingRoom), to: Uint8Array.of(bookkeepingRoom + 1) };
-export const rowRoomRange = { from: Uint8Array.of(rowRoom), to: Uint8Array.of(rowRoom + 1) };
 
 export function bookkeepingKey(fragment: FragmentId): Bytes {
   return joinBytes(Uint8Array.of(bookkeepingRoom), number8(fragment));
@@ -27,6 +28,14 @@ export function bookkeepingKey(fragment: FragmentId): Bytes {
 
 export function windowKey(fragment: FragmentId, lsn: number): Bytes {
   return joinBytes(Uint8Array.of(windowRoom), number8(fragment), number8(lsn));
+}
+
+/** Above every shelf that an earlier version gave, which counted from 1. */
+const firstTableShelf = 0x80000000;
+
+/** The shelf of a table: its id is never used again. */
+export function tableShelf(partition: number, tableId: number): number {
+  return firstTableShelf + tableId * limits.controlPartitions + partition;
 }
 
 /** LSN of a window key, which is its last eight bytes. */
@@ -90,8 +99,10 @@ export function positionOfRowKey(key: Bytes): Position {
   return key.subarray(1 + shelfBytes);
 }
 
-export function shelfOfRowKey(key: Bytes): number {
-  return new DataView(key.buffer, key.byteOffset).getUint32(1);
+/** The fragment of a bookkeeping key. */
+export function fragmentOfKey(key: Bytes): FragmentId {
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  return view.getUint32(1) * 4294967296 + view.getUint32(5);
 }
 
 export function rowValueBytes(document: Bytes): number {

@@ -7,6 +7,18 @@ export function contains(range: PositionRange, position: Position): boolean {
   return compareBytes(range.from, position) <= 0 && (range.to === undefined || compareBytes(position, range.to) < 0);
 }
 
+export function sameRange(a: PositionRange, b: PositionRange): boolean {
+  if (compareBytes(a.from, b.from) !== 0) return false;
+  return a.to === undefined || b.to === undefined ? a.to === b.to : compareBytes(a.to, b.to) === 0;
+}
+
+/** Whether all of `part` lies in `range`. */
+export function covers(range: PositionRange, part: PositionRange): boolean {
+  if (compareBytes(range.from, part.from) > 0) return false;
+  if (range.to === undefined) return true;
+  return part.to !== undefined && compareBytes(part.to, range.to) <= 0;
+}
+
 /** The common part; undefined when there is none. */
 export function intersect(a: PositionRange, b: PositionRange): PositionRange | undefined {
   const from = compareBytes(a.from, b.from) >= 0 ? a.from : b.from;

@@ -10,14 +10,17 @@ import { fail, ok, type Result } from "../kernel/fault.js";
 import type { Hash } from "../kernel/hash.js";
 import type { FragmentId } from "../protocol/subjects.js";
 import type { Position } from "../table/table.js";
+import { type Mark, markBytes, readMark, writeMark } from "./mark.js";
 
 /**
  * `data`: writes. `epoch`: the first record of a primary. `checkpoint`: nothing but a newer record, so that older ones can be trimmed.
  * `rebase`: the log had lost its tail; the chain goes on from what the replicas hold. `verify`: every replica computes the digests of what it holds exactly here.
+ * `split`: the upper part of the range becomes a fragment of its own. `seal`: the last record before the left neighbour takes this fragment over.
+ * `absorb`: this fragment takes its right neighbour over; the only record whose LSN may jump.
  */
-export type RecordKind = "data" | "epoch" | "checkpoint" | "rebase" | "verify";
+export type RecordKind = "data" | "epoch" | "checkpoint" | "rebase" | "verify" | "split" | "seal" | "absorb";
 /** In the order of their numbers on the wire. */
-const kinds: readonly RecordKind[] = ["data", "epoch", "checkpoint", "rebase", "verify"];
+const kinds: readonly RecordKind[] = ["data", "epoch", "checkpoint", "rebase", "verify", "split", "seal", "absorb"];
 
 /** One row's change: no document = deleted. */
 export interface RowChange {
@@ -30,6 +33,8 @@ export interface RequestMark {
   readonly requestId: string;
   readonly first: number;
   readonly count: number;
+  /** Of a request that came with a merge: the record whose LSN its versions come from. Never in a record. */
+  readonly lsn?: number;
 }
 
 export interface FragmentRecord {
@@ -47,6 +52,8 @@ export interface FragmentRecord {
   readonly bytesDelta: number;
   readonly requests: readonly RequestMark[];
   readonly changes: readonly RowChange[];
+  /** Of a record that changes the fragment's bounds. */
+  readonly mark?: Mark | undefined;
   /** This record's own hash. */
   readonly hash: Bytes;
 }
@@ -69,11 +76,16 @@ export function versionOf(lsn: number, index: number): number {
   return lsn * limits.recordWrites + index;
 }
 
+/** LSN of the record that this one hangs on. */
+export function lsnBefore({ lsn, mark }: Pick<FragmentRecord, "lsn" | "mark">): number {
+  return mark?.kind === "absorb" ? mark.after : lsn - 1;
+}
+
 export function encodeRecord(
   record: Omit<FragmentRecord, "hash">,
   hash: Hash,
 ): { readonly bytes: Bytes; readonly hash: Bytes } {
-  let size = headBytes + 1 + record.writer.length + 4 + hashBytes;
+  let size = headBytes + 1 + record.writer.length + 4 + hashBytes + markBytes(record.mark);
   for (const request of record.requests) size += requestBytes(request.requestId);
   for (const change of record.changes) size += changeBytes(change);
   const bytes = new Uint8Array(size);
@@ -111,6 +123,8 @@ export function encodeRecord(
       at += change.document.length;
     }
   }
+  if (record.mark !== undefined) writeMark(bytes, at, record.mark);
+  at += markBytes(record.mark);
   view.setBigUint64(at, hash.h64(bytes.subarray(0, at)));
   return { bytes: bytes.subarray(0, at + hashBytes), hash: bytes.slice(at, at + hashBytes) };
 }
@@ -156,7 +170,8 @@ function readBody(bytes: Bytes, view: DataView, kind: RecordKind, end: number): 
     changes.push({ position, document: deleted ? undefined : bytes.subarray(at, at + documentLength) });
     at += documentLength;
   }
-  if (at !== end) throw new RangeError("record length");
+  const mark = kind === "split" || kind === "absorb" ? readMark(kind, bytes.subarray(0, end), at) : undefined;
+  if (at + markBytes(mark) !== end) throw new RangeError("record length");
   return {
     kind,
     fragment: view.getFloat64(8),
@@ -169,6 +184,7 @@ function readBody(bytes: Bytes, view: DataView, kind: RecordKind, end: number): 
     bytesDelta: view.getFloat64(48),
     requests,
     changes,
+    ...(mark === undefined ? {} : { mark }),
     hash: bytes.slice(end, end + hashBytes),
   };
 }

@@ -2,8 +2,9 @@
 // P1 only LSN = applied + 1, with a matching chain hash and an epoch not below the highest seen, is applied; anything else is a named verdict, never a skip.
 //    A record of an older epoch (`staleEpoch`) is passed over by every replica: a later record with the same LSN takes its place in the chain.
 // P2 rows, position and request window change in one commit (I6).
+// P4 a replica that is sealed applies nothing more: the left neighbour takes its rows over (see `reshape.ts`).
 // P3 a copy under way (`copying`) or one whose log has not yet reached `wholeLsn` is not whole: it is no source, no primary, and serves no read.
-// P4 a sparse replica (`missing` is not empty) is not whole either, but follows the log; as primary it serves what it has, and waits for what it lacks (see `sparse`).
+// P5 a sparse replica (`missing` is not empty) is not whole either, but follows the log; as primary it serves what it has, and waits for what it lacks (see `sparse`).
 
 import { type Bytes, sameBytes } from "../kernel/bytes.js";
 import type { StoreWrite } from "../kernel/effect.js";
@@ -11,14 +12,15 @@ import { pack, unpack } from "../protocol/codec.js";
 import type { FragmentId } from "../protocol/subjects.js";
 import type { PositionRange } from "../table/table.js";
 import { bookkeepingKey, rowKeyBytes, rowValueBytes, windowKey, writeRowKey, writeRowValue } from "./layout.js";
-import { type FragmentRecord, versionOf, zeroHash } from "./record.js";
+import { type FragmentRecord, lsnBefore, versionOf, zeroHash } from "./record.js";
 import { type Missing, markWrites } from "./sparse.js";
 import { encodeWindowEntry } from "./window.js";
 
 export interface Replica {
   readonly fragment: FragmentId;
   readonly shelf: number;
-  readonly range: PositionRange;
+  /** Shrinks with a split, grows with a merge. */
+  range: PositionRange;
   lsn: number;
   /** Stream sequence of the record at `lsn`; 0 = none. */
   seq: number;
@@ -34,6 +36,30 @@ export interface Replica {
   /** What a sparse replica lacks: rows that no record touched after `baseLsn`. Empty: nothing. */
   missing: Missing;
   baseLsn: number;
+  /** LSN of the last record that changed a row. */
+  changedLsn: number;
+  /** The last record is a seal: what comes next is the left neighbour's. */
+  sealed: boolean;
+  /** The last split of this fragment. */
+  cut: Cut | undefined;
+  /** The last merge into this fragment. */
+  joined: Join | undefined;
+}
+
+/** A split as its record made it: the child starts at this LSN and hash. */
+export interface Cut {
+  readonly child: FragmentId;
+  readonly at: Bytes;
+  readonly lsn: number;
+  readonly hash: Bytes;
+}
+
+/** A merge as its record made it: at `lsn` the fragment took over `right`, which had ended at `rightLsn` and changed its last row at `changedLsn`. */
+export interface Join {
+  readonly right: FragmentId;
+  readonly lsn: number;
+  readonly rightLsn: number;
+  readonly changedLsn: number;
 }
 
 export type Verdict = "apply" | "old" | "gap" | "diverged" | "staleEpoch";
@@ -54,6 +80,10 @@ export function emptyReplica(fragment: FragmentId, shelf: number, range: Positio
     bytes: 0,
     missing: [],
     baseLsn: 0,
+    changedLsn: 0,
+    sealed: false,
+    cut: undefined,
+    joined: undefined,
   };
 }
 
@@ -74,7 +104,8 @@ export function isSettled({ copying, lsn, wholeLsn }: Replica): boolean {
 export function judge(replica: Replica, record: FragmentRecord): Verdict {
   if (record.lsn < replica.lsn) return "old";
   if (record.lsn === replica.lsn) return sameBytes(record.hash, replica.hash) ? "old" : "diverged";
-  if (record.lsn > replica.lsn + 1) return "gap";
+  const before = lsnBefore(record);
+  if (before !== replica.lsn) return before > replica.lsn ? "gap" : "diverged";
   if (!sameBytes(record.previousHash, replica.hash)) return "diverged";
   return record.epoch < replica.epoch ? "staleEpoch" : "apply";
 }
@@ -102,6 +133,8 @@ export function applyRecord(
   replica.stampMs = record.stampMs;
   replica.rows += record.rowsDelta;
   replica.bytes += record.bytesDelta;
+  if (record.changes.length > 0) replica.changedLsn = record.lsn;
+  if (record.kind === "seal") replica.sealed = true;
   writes.push(bookkeeping(replica));
   return writes;
 }
@@ -130,6 +163,7 @@ export const latin1 = new TextDecoder("latin1");
 
 export function bookkeeping(replica: Replica): StoreWrite {
   const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, stampMs, rows, bytes, missing, baseLsn } = replica;
+  const { changedLsn, sealed, cut, joined } = replica;
   return {
     key: bookkeepingKey(replica.fragment),
     value: pack({
@@ -146,6 +180,10 @@ export function bookkeeping(replica: Replica): StoreWrite {
       from: replica.range.from,
       to: replica.range.to ?? null,
       ...(missing.length === 0 ? {} : { missing: missing.map((range) => [range.from, range.to ?? null]), baseLsn }),
+      changedLsn,
+      sealed,
+      ...(cut === undefined ? {} : { cut: [cut.child, cut.at, cut.lsn, cut.hash] }),
+      ...(joined === undefined ? {} : { joined: [joined.right, joined.lsn, joined.rightLsn, joined.changedLsn] }),
     }),
   };
 }
@@ -177,6 +215,11 @@ export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | u
     bytes: bytes as number,
     missing,
     baseLsn: typeof kept.baseLsn === "number" ? kept.baseLsn : 0,
+    // Stores of an earlier version do not tell: then every change counts as the last.
+    changedLsn: typeof kept.changedLsn === "number" ? kept.changedLsn : (lsn as number),
+    sealed: kept.sealed === true,
+    cut: cutFrom(kept.cut),
+    joined: joinFrom(kept.joined),
   };
 }
 
@@ -190,4 +233,18 @@ function readMissing(kept: unknown): Missing | undefined {
     missing.push({ from, to: to ?? undefined });
   }
   return missing;
+}
+
+function cutFrom(value: unknown): Cut | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const [child, at, lsn, hash] = value as unknown[];
+  if (typeof child !== "number" || typeof lsn !== "number") return undefined;
+  return at instanceof Uint8Array && hash instanceof Uint8Array ? { child, at, lsn, hash } : undefined;
+}
+
+function joinFrom(value: unknown): Join | undefined {
+  if (!Array.isArray(value) || !value.every((part) => typeof part === "number")) return undefined;
+  const [right, lsn, rightLsn, changedLsn] = value as number[];
+  if (right === undefined || lsn === undefined || rightLsn === undefined || changedLsn === undefined) return undefined;
+  return { right, lsn, rightLsn, changedLsn };
 }

@@ -1,5 +1,6 @@
 // Request window. Owns which request ids a fragment remembers, so that a retried request is applied once (I5).
 // W1 the window is a function of the log alone: entries leave by count and by the age of record stamps, never by a local clock.
+//    After a merge entries are numbered anew by age, so each request may carry the LSN that its versions come from.
 // W2 it is stored record by record beside the rows, in the same transaction; the primary loads it when it opens.
 
 import { limits } from "../config/limits.js";
@@ -11,6 +12,10 @@ export interface Remembered {
   readonly lsn: number;
   readonly first: number;
   readonly count: number;
+}
+
+interface Held extends Remembered {
+  readonly entry: number;
 }
 
 interface Entry {
@@ -27,7 +32,7 @@ export interface RequestWindow {
 }
 
 export function createWindow(): RequestWindow {
-  const byId = new Map<string, Remembered>();
+  const byId = new Map<string, Held>();
   const entries: Entry[] = [];
   let head = 0;
 
@@ -36,7 +41,7 @@ export function createWindow(): RequestWindow {
     while (head < entries.length) {
       const entry = entries[head] as Entry;
       if (byId.size <= limits.requestWindow && entry.stampMs >= newestMs - limits.requestWindowMs) break;
-      for (const id of entry.ids) if (byId.get(id)?.lsn === entry.lsn) byId.delete(id);
+      for (const id of entry.ids) if (byId.get(id)?.entry === entry.lsn) byId.delete(id);
       gone.push(entry.lsn);
       head++;
     }
@@ -48,10 +53,14 @@ export function createWindow(): RequestWindow {
   }
 
   return {
-    find: (requestId) => byId.get(requestId),
+    find(requestId) {
+      const held = byId.get(requestId);
+      return held === undefined ? undefined : { lsn: held.lsn, first: held.first, count: held.count };
+    },
     add(record) {
       if (record.requests.length === 0) return [];
-      for (const { requestId, first, count } of record.requests) byId.set(requestId, { lsn: record.lsn, first, count });
+      for (const { requestId, first, count, lsn = record.lsn } of record.requests)
+        byId.set(requestId, { lsn, first, count, entry: record.lsn });
       entries.push({
         lsn: record.lsn,
         stampMs: record.stampMs,
@@ -66,7 +75,11 @@ export function createWindow(): RequestWindow {
 }
 
 export function encodeWindowEntry(stampMs: number, requests: readonly RequestMark[]): Bytes {
-  return pack([stampMs, requests.map(({ requestId, first, count }) => [requestId, first, count])]);
+  return pack([stampMs, requests.map(markWire)]);
+}
+
+function markWire({ requestId, first, count, lsn }: RequestMark): unknown {
+  return lsn === undefined ? [requestId, first, count] : [requestId, first, count, lsn];
 }
 
 /** The store's own bytes: undefined only when they are damaged. */
@@ -80,9 +93,9 @@ export function decodeWindowEntry(
   const requests: RequestMark[] = [];
   for (const mark of marks) {
     if (!Array.isArray(mark)) return undefined;
-    const [requestId, first, count] = mark as unknown[];
+    const [requestId, first, count, lsn] = mark as unknown[];
     if (typeof requestId !== "string" || typeof first !== "number" || typeof count !== "number") return undefined;
-    requests.push({ requestId, first, count });
+    requests.push(typeof lsn === "number" ? { requestId, first, count, lsn } : { requestId, first, count });
   }
   return { stampMs, requests };
 }

@@ -6,6 +6,7 @@ import type { Bytes } from "../kernel/bytes.js";
 import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
 import type { TableDef } from "../table/table.js";
 import type { Move, MoveOutcome, MovePhase } from "./move.js";
+import type { Merge, Split } from "./reshape.js";
 
 export interface NewFragment {
   readonly id: FragmentId;
@@ -89,6 +90,38 @@ export type LedgerEvent =
   /** A profile declared, or declared anew under its name. Kept in the ledger of the first control partition. */
   | { readonly kind: "profilePut"; readonly profile: Profile }
   | { readonly kind: "profileRemoved"; readonly name: string }
+  /** The primary is asked for a `split` record; the child's id is spent from now on. */
+  | ({ readonly kind: "splitStarted" } & Split)
+  /** The primary could not: no record was written. */
+  | {
+      readonly kind: "splitCancelled";
+      readonly fragment: FragmentId;
+      readonly child: FragmentId;
+      readonly atMs: number;
+      readonly why: string;
+    }
+  /** The `split` record stands at `baseLsn`: the child has the parent's group, replicas and primary, and is at epoch 1. */
+  | {
+      readonly kind: "fragmentSplit";
+      readonly fragment: FragmentId;
+      readonly child: FragmentId;
+      readonly at: Bytes;
+      readonly baseLsn: number;
+      readonly baseHash: Bytes;
+      readonly atMs: number;
+    }
+  /** The right one is to be sealed, then the left one takes it over. */
+  | ({ readonly kind: "mergeStarted" } & Merge)
+  /** The `absorb` record stands at `lsn` in the left one's log: the right one is no more. */
+  | {
+      readonly kind: "fragmentsMerged";
+      readonly left: FragmentId;
+      readonly right: FragmentId;
+      readonly lsn: number;
+      readonly rightLsn: number;
+      readonly changedLsn: number;
+      readonly atMs: number;
+    }
   /** A log stream as found: `created` changes when somebody deleted and remade it. */
   | { readonly kind: "logStreamSeen"; readonly group: number; readonly created: string }
   /** Something was lost or found wrong, and what became of it. Kept in the view for people, the last 100. */

@@ -3,9 +3,11 @@
 // F3 an event that names what is not there, or that comes too late, changes nothing, on every member alike.
 
 import { limits } from "../config/limits.js";
+import { compareBytes, sameBytes } from "../kernel/bytes.js";
 import type { FragmentId, NodeId } from "../protocol/subjects.js";
 import type { LedgerEvent, LedgerRecord, NewFragment } from "./event.js";
 import { firstPhase, type MoveOutcome, type MoveView, mayFollow, pastMovesKept, phasesKept } from "./move.js";
+import { type PastReshape, pastReshapesKept, takenKept } from "./reshape.js";
 import type { ClusterView, FragmentView, ReplicaView } from "./view.js";
 
 const incidentsKept = 100;
@@ -31,9 +33,14 @@ export function emptyView(partition: number): ClusterView {
     nextMove: 1,
     moves: new Map(),
     pastMoves: [],
+    splits: new Map(),
+    merges: new Map(),
+    taken: [],
+    pastReshapes: [],
     tableIds: new Map(),
     held: new Map(),
     moving: new Map(),
+    merging: new Map(),
   };
 }
 
@@ -169,6 +176,7 @@ const appliers: Appliers = {
     if (move.id < view.nextMove) return;
     view.nextMove = move.id + 1;
     if (!view.fragments.has(move.fragment) || view.moving.has(move.fragment)) return;
+    if (isReshaping(view, move.fragment)) return;
     const phase = firstPhase(move.strategy);
     const entry = { phase, atMs: move.startedMs, lsn: 0, seq: view.seq, note: "" };
     view.moves.set(move.id, { ...move, phase, phases: [entry] });
@@ -192,6 +200,70 @@ const appliers: Appliers = {
   },
   profileRemoved(view, { name }) {
     view.profiles.delete(name);
+  },
+  splitStarted(view, { fragment, child, at, by, startedMs }) {
+    if (numberOf(child) < view.nextFragment) return;
+    view.nextFragment = numberOf(child) + 1;
+    if (view.fragments.has(fragment) && !isReshaping(view, fragment) && !view.moving.has(fragment))
+      view.splits.set(fragment, { fragment, child, at, by, startedMs });
+  },
+  splitCancelled(view, { fragment, child, atMs, why }) {
+    if (view.splits.get(fragment)?.child === child) endSplit(view, fragment, "cancelled", atMs, why);
+  },
+  fragmentSplit(view, { fragment, child, at, baseLsn, baseHash, atMs }) {
+    const parent = view.fragments.get(fragment);
+    if (parent === undefined || view.fragments.has(child) || !isInside(parent, at)) return;
+    // Whoever holds the parent as it was keeps it so: an answer is judged by the bounds that the question had.
+    view.fragments.set(fragment, { ...parent, to: at, reshaped: true });
+    view.fragments.set(child, {
+      ...parent,
+      id: child,
+      from: at,
+      epoch: 1,
+      activatedEpoch: 0,
+      activatedLsn: baseLsn,
+      replicas: parent.replicas.map((replica) => ({ ...replica })),
+      base: { parent: fragment, lsn: baseLsn, hash: baseHash },
+      reshaped: true,
+    });
+    for (const { node } of parent.replicas) hold(view, node, child);
+    view.nextFragment = Math.max(view.nextFragment, numberOf(child) + 1);
+    const order = view.order.get(parent.table) ?? [];
+    view.order.set(parent.table, [...order.flatMap((id) => (id === fragment ? [id, child] : [id]))]);
+    if (view.splits.get(fragment)?.child === child) endSplit(view, fragment, "done", atMs, "");
+  },
+  mergeStarted(view, { left, right, by, startedMs }) {
+    if (!areNeighbours(view, left, right)) return;
+    if ([left, right].some((id) => isReshaping(view, id) || view.moving.has(id))) return;
+    view.merges.set(left, { left, right, by, startedMs });
+    view.merging.set(right, left);
+  },
+  fragmentsMerged(view, { left, right, lsn, rightLsn, changedLsn, atMs }) {
+    const known = view.fragments.get(left);
+    const gone = view.fragments.get(right);
+    if (known === undefined || gone === undefined || !areNeighbours(view, left, right)) return;
+    const merge = view.merges.get(left);
+    if (merge?.right === right) {
+      const { by, startedMs } = merge;
+      endReshape(view, {
+        kind: "merge",
+        fragment: left,
+        other: right,
+        outcome: "done",
+        by,
+        startedMs,
+        endedMs: atMs,
+        why: "",
+      });
+    }
+    view.fragments.set(left, { ...known, to: gone.to, reshaped: true });
+    view.order.set(
+      known.table,
+      (view.order.get(known.table) ?? []).filter((id) => id !== right),
+    );
+    dropFragment(view, right);
+    view.taken.push({ right, left, group: gone.group, lsn, rightLsn, changedLsn });
+    if (view.taken.length > takenKept) view.taken.splice(0, view.taken.length - takenKept);
   },
   logStreamSeen(view, { group, created }) {
     view.logStreams.set(group, created);
@@ -217,14 +289,66 @@ function addFragment(view: ClusterView, table: number, made: NewFragment): void 
     activatedLsn: 0,
     replicas: made.replicas.map((node): ReplicaView => ({ node, state: "ready" })),
     replicasWanted: 0,
+    base: undefined,
+    reshaped: false,
   });
   for (const node of made.replicas) hold(view, node, made.id);
-  view.nextFragment = Math.max(view.nextFragment, Math.floor(made.id / limits.controlPartitions) + 1);
+  view.nextFragment = Math.max(view.nextFragment, numberOf(made.id) + 1);
+}
+
+/** Which fragment of its partition it is, counted from the first ever made. */
+export function numberOf(fragment: FragmentId): number {
+  return Math.floor(fragment / limits.controlPartitions);
+}
+
+/** A split or merge of the fragment is under way. */
+export function isReshaping(view: ClusterView, fragment: FragmentId): boolean {
+  return view.splits.has(fragment) || view.merges.has(fragment) || view.merging.has(fragment);
+}
+
+function isInside({ from, to }: FragmentView, at: FragmentView["from"]): boolean {
+  return compareBytes(from, at) < 0 && (to === undefined || compareBytes(at, to) < 0);
+}
+
+/** `right` begins where `left` ends, in one table. */
+export function areNeighbours(view: ClusterView, left: FragmentId, right: FragmentId): boolean {
+  const one = view.fragments.get(left);
+  const other = view.fragments.get(right);
+  if (one?.to === undefined || other === undefined || left === right) return false;
+  return one.table === other.table && sameBytes(one.to, other.from);
+}
+
+function endSplit(
+  view: ClusterView,
+  fragment: FragmentId,
+  outcome: PastReshape["outcome"],
+  endedMs: number,
+  why: string,
+): void {
+  const split = view.splits.get(fragment);
+  if (split === undefined) return;
+  const { child, by, startedMs } = split;
+  endReshape(view, { kind: "split", fragment, other: child, outcome, by, startedMs, endedMs, why });
+}
+
+function endReshape(view: ClusterView, past: PastReshape): void {
+  view.splits.delete(past.fragment);
+  if (view.merging.get(past.other) === past.fragment) {
+    view.merges.delete(past.fragment);
+    view.merging.delete(past.other);
+  }
+  view.pastReshapes.push(past);
+  if (view.pastReshapes.length > pastReshapesKept)
+    view.pastReshapes.splice(0, view.pastReshapes.length - pastReshapesKept);
 }
 
 function dropFragment(view: ClusterView, id: FragmentId): void {
   for (const { node } of view.fragments.get(id)?.replicas ?? []) release(view, node, id);
   view.fragments.delete(id);
+  view.splits.delete(id);
+  const left = view.merging.get(id) ?? id;
+  view.merging.delete(view.merges.get(left)?.right ?? id);
+  view.merges.delete(left);
   const move = view.moves.get(view.moving.get(id) ?? 0);
   if (move !== undefined)
     endMove(view, move, "cancelled", move.phases.at(-1)?.atMs ?? move.startedMs, "its fragment is no more");

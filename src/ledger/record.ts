@@ -154,6 +154,34 @@ const event = z.discriminatedUnion("kind", [
   }),
   z.object({ kind: z.literal("profilePut"), profile: profileSchema }),
   z.object({ kind: z.literal("profileRemoved"), name }),
+  z.object({
+    kind: z.literal("splitStarted"),
+    fragment: count,
+    child: count,
+    at: bytesSchema.nullable().transform((at) => at ?? undefined),
+    by: word,
+    startedMs: z.number(),
+  }),
+  z.object({ kind: z.literal("splitCancelled"), fragment: count, child: count, atMs: z.number(), why: sentence }),
+  z.object({
+    kind: z.literal("fragmentSplit"),
+    fragment: count,
+    child: count,
+    at: bytesSchema,
+    baseLsn: count,
+    baseHash: bytesSchema,
+    atMs: z.number(),
+  }),
+  z.object({ kind: z.literal("mergeStarted"), left: count, right: count, by: word, startedMs: z.number() }),
+  z.object({
+    kind: z.literal("fragmentsMerged"),
+    left: count,
+    right: count,
+    lsn: count,
+    rightLsn: count,
+    changedLsn: count,
+    atMs: z.number(),
+  }),
   z.object({ kind: z.literal("logStreamSeen"), group: count, created: word }),
   z.object({ kind: z.literal("incidentReported"), incident: incidentSchema }),
 ]);
@@ -190,6 +218,8 @@ function eventWire(value: LedgerEvent): unknown {
       ]);
       return { kind: value.kind, table: tableWire(value.table), fragments };
     }
+    case "splitStarted":
+      return { ...value, at: value.at ?? null };
     case "primariesChanged":
       return { ...value, changes: value.changes.map(({ fragment, epoch, primary }) => [fragment, epoch, primary]) };
     default:

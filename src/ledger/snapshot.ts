@@ -18,6 +18,7 @@ import {
   tableSchema,
   tableWire,
 } from "./record.js";
+import type { Merge, PastReshape, Split, Taken } from "./reshape.js";
 import type { ClusterView, FragmentView } from "./view.js";
 
 const count = z.int().min(0);
@@ -36,9 +37,25 @@ const fragmentSchema = z
     z.array(z.tuple([z.string(), z.boolean()])),
     // Not in snapshots of earlier versions.
     count.optional(),
+    z.tuple([count, count, bytesSchema]).nullish(),
+    z.boolean().optional(),
   ])
   .transform(
-    ([id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas, wanted]): FragmentView => ({
+    ([
+      id,
+      table,
+      from,
+      to,
+      group,
+      epoch,
+      primary,
+      activatedEpoch,
+      activatedLsn,
+      replicas,
+      wanted,
+      base,
+      reshaped,
+    ]): FragmentView => ({
       id,
       table,
       from,
@@ -50,6 +67,8 @@ const fragmentSchema = z
       activatedLsn,
       replicas: replicas.map(([node, ready]) => ({ node, state: ready ? "ready" : "joining" })),
       replicasWanted: wanted ?? 0,
+      base: base == null ? undefined : { parent: base[0], lsn: base[1], hash: base[2] },
+      reshaped: reshaped ?? false,
     }),
   );
 
@@ -66,6 +85,35 @@ const pastMoveSchema = moveSchema.extend({
   endedMs: z.number(),
   end: z.string(),
 });
+
+const splitSchema = z
+  .tuple([count, count, bytesSchema.nullable(), z.string(), z.number()])
+  .transform(
+    ([fragment, child, at, by, startedMs]): Split => ({ fragment, child, at: at ?? undefined, by, startedMs }),
+  );
+const mergeSchema = z
+  .tuple([count, count, z.string(), z.number()])
+  .transform(([left, right, by, startedMs]): Merge => ({ left, right, by, startedMs }));
+const takenSchema = z.tuple([count, count, count, count, count, count]).transform(
+  ([right, left, group, lsn, rightLsn, changedLsn]): Taken => ({
+    right,
+    left,
+    group,
+    lsn,
+    rightLsn,
+    changedLsn,
+  }),
+);
+const pastReshapeSchema = z.object({
+  kind: z.enum(["split", "merge"]),
+  fragment: count,
+  other: count,
+  outcome: z.enum(["done", "cancelled"]),
+  by: z.string(),
+  startedMs: z.number(),
+  endedMs: z.number(),
+  why: z.string(),
+}) satisfies z.ZodType<PastReshape>;
 
 const viewSchema = z.object({
   partition: count,
@@ -100,6 +148,10 @@ const viewSchema = z.object({
   nextMove: count.default(1),
   moves: z.array(movingSchema).default([]),
   pastMoves: z.array(pastMoveSchema).default([]),
+  splits: z.array(splitSchema).default([]),
+  merges: z.array(mergeSchema).default([]),
+  taken: z.array(takenSchema).default([]),
+  pastReshapes: z.array(pastReshapeSchema).default([]),
 });
 
 export function encodeSnapshot(view: ClusterView): Bytes {
@@ -132,6 +184,23 @@ export function encodeSnapshot(view: ClusterView): Bytes {
     nextMove: view.nextMove,
     moves: sorted(view.moves).map(([, move]) => moveWire(move)),
     pastMoves: view.pastMoves.map(pastMoveWire),
+    splits: sorted(view.splits).map(([, { fragment, child, at, by, startedMs }]) => [
+      fragment,
+      child,
+      at ?? null,
+      by,
+      startedMs,
+    ]),
+    merges: sorted(view.merges).map(([, { left, right, by, startedMs }]) => [left, right, by, startedMs]),
+    taken: view.taken.map(({ right, left, group, lsn, rightLsn, changedLsn }) => [
+      right,
+      left,
+      group,
+      lsn,
+      rightLsn,
+      changedLsn,
+    ]),
+    pastReshapes: view.pastReshapes.map(pastReshapeWire),
   });
 }
 
@@ -140,7 +209,7 @@ export function decodeSnapshot(bytes: Bytes): Result<ClusterView> {
   if (!unpacked.ok) return unpacked;
   const checked = viewSchema.safeParse(unpacked.value);
   if (!checked.success) return fail("UNDECODABLE", `not a snapshot of a view: ${z.prettifyError(checked.error)}`);
-  const { nodes, tables, fragments, order, logStreams, profiles, moves, ...plain } = checked.data;
+  const { nodes, tables, fragments, order, logStreams, profiles, moves, splits, merges, ...plain } = checked.data;
   const view: ClusterView = {
     ...emptyView(plain.partition),
     ...plain,
@@ -151,6 +220,8 @@ export function decodeSnapshot(bytes: Bytes): Result<ClusterView> {
     logStreams: new Map(logStreams),
     profiles: new Map(profiles.map((profile) => [profile.name, profile])),
     moves: new Map(moves.map((move) => [move.id, move])),
+    splits: new Map(splits.map((split) => [split.fragment, split])),
+    merges: new Map(merges.map((merge) => [merge.left, merge])),
   };
   index(view);
   return ok(view);
@@ -179,9 +250,14 @@ export function copyView(view: ClusterView): ClusterView {
     profiles: new Map(view.profiles),
     moves: new Map([...view.moves].map(([id, move]) => [id, { ...move, phases: [...move.phases] }])),
     pastMoves: [...view.pastMoves],
+    splits: new Map(view.splits),
+    merges: new Map(view.merges),
+    taken: [...view.taken],
+    pastReshapes: [...view.pastReshapes],
     tableIds: new Map(),
     held: new Map(),
     moving: new Map(),
+    merging: new Map(),
   };
   index(copy);
   return copy;
@@ -191,6 +267,7 @@ function index(view: ClusterView): void {
   for (const { id, name } of view.tables.values()) view.tableIds.set(name, id);
   for (const { id, replicas } of view.fragments.values()) for (const { node } of replicas) hold(view, node, id);
   for (const { id, fragment } of view.moves.values()) view.moving.set(fragment, id);
+  for (const { left, right } of view.merges.values()) view.merging.set(right, left);
 }
 
 type Entry<K, V> = readonly [K, V];
@@ -205,10 +282,17 @@ function nodeWire([, node]: Entry<string, ClusterView["nodes"] extends Map<strin
 }
 
 function fragmentWire(fragment: FragmentView): unknown {
-  const { id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas, replicasWanted } =
-    fragment;
+  const { id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas } = fragment;
+  const { replicasWanted, base, reshaped } = fragment;
   const copies = replicas.map(({ node, state }) => [node, state === "ready"]);
-  return [id, table, from, to ?? null, group, epoch, primary, activatedEpoch, activatedLsn, copies, replicasWanted];
+  const begins = base === undefined ? null : [base.parent, base.lsn, base.hash];
+  const whose = [id, table, from, to ?? null, group, epoch, primary, activatedEpoch, activatedLsn];
+  return [...whose, copies, replicasWanted, begins, reshaped];
+}
+
+function pastReshapeWire(past: PastReshape): object {
+  const { kind, fragment, other, outcome, by, startedMs, endedMs, why } = past;
+  return { kind, fragment, other, outcome, by, startedMs, endedMs, why };
 }
 
 /** Fields in one fixed order: equal moves have equal bytes. */

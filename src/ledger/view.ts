@@ -7,6 +7,7 @@ import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
 import type { TableDef } from "../table/table.js";
 import type { Incident } from "./event.js";
 import type { MoveView, PastMove } from "./move.js";
+import type { Base, Merge, PastReshape, Split, Taken } from "./reshape.js";
 
 export interface NodeView {
   readonly id: NodeId;
@@ -42,6 +43,10 @@ export interface FragmentView {
   replicas: ReplicaView[];
   /** Replicas that this fragment should have; 0 = as many as its table says. */
   replicasWanted: number;
+  /** Of a fragment that came from a split; its log goes on from there. */
+  readonly base: Base | undefined;
+  /** Its bounds are not those with which its log begins: whoever has nothing cannot begin with the log. */
+  readonly reshaped: boolean;
 }
 
 export interface ClusterView {
@@ -71,10 +76,20 @@ export interface ClusterView {
   readonly moves: Map<number, MoveView>;
   /** The last ones that ended, oldest first. */
   readonly pastMoves: PastMove[];
+  /** Under way, by the fragment that is to be split. */
+  readonly splits: Map<FragmentId, Split>;
+  /** Under way, by the left fragment. */
+  readonly merges: Map<FragmentId, Merge>;
+  /** Fragments that were taken over, the last ones, oldest first. */
+  readonly taken: Taken[];
+  /** Splits and merges that ended, the last ones, oldest first. */
+  readonly pastReshapes: PastReshape[];
   /** Index of `tables` by name; rebuilt from a snapshot, not part of it. */
   readonly tableIds: Map<string, number>;
   /** Index of `fragments` by the nodes that hold a replica; rebuilt from a snapshot, not part of it. */
   readonly held: Map<NodeId, Set<FragmentId>>;
   /** Index of `moves` by fragment: one has at most one move under way; rebuilt from a snapshot, not part of it. */
   readonly moving: Map<FragmentId, number>;
+  /** Index of `merges` by the right fragment; rebuilt from a snapshot, not part of it. */
+  readonly merging: Map<FragmentId, FragmentId>;
 }

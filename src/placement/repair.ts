@@ -45,6 +45,8 @@ export function repair(view: ClusterView, counts: Counts, rules: RepairRules): R
   const eligible = new Set(rules.ring.nodes.map(({ id }) => id));
   for (const fragment of view.fragments.values()) {
     if (add.length + remove.length >= rules.limit) break;
+    // The two have the same nodes, and keep them until they are one.
+    if (view.merges.has(fragment.id) || view.merging.has(fragment.id)) continue;
     const wanted = wantedReplicas(view, fragment);
     const moving = view.moves.get(view.moving.get(fragment.id) ?? 0);
     const stay = fragment.replicas.filter(({ node }) => stays(view, rules, node) && !leaves(fragment, moving, node));

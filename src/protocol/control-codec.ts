@@ -4,7 +4,7 @@ import { z } from "zod";
 import { limits } from "../config/limits.js";
 import { type Detail, fail, isFaultCode, ok, type Result } from "../kernel/fault.js";
 import { moveOutcomes, movePhases, strategies } from "../ledger/move.js";
-import { incidentSchema, profileSchema } from "../ledger/record.js";
+import { bytesSchema, incidentSchema, profileSchema } from "../ledger/record.js";
 import type {
   AdminAnswer,
   AdminRequest,
@@ -53,6 +53,10 @@ const status = z.object({
   bytes: count,
   verified: verified.optional(),
   progress: progress.optional(),
+  cut: z.object({ child: count, at: bytesSchema, lsn: count, hash: bytesSchema }).optional(),
+  refused: z.object({ child: count, why: z.string().max(1024) }).optional(),
+  joined: z.object({ right: count, lsn: count, rightLsn: count, changedLsn: count }).optional(),
+  apart: z.boolean().optional(),
 }) satisfies z.ZodType<ReplicaStatus>;
 
 const incident = incidentSchema.omit({ atMs: true });
@@ -93,7 +97,11 @@ const hostDied = z.object({
 const keyType = z.enum(["string", "number", "date", "bytes", "tuple", "any"]);
 /** What a cut may be is decided by the table's key types: see `splitRange`. */
 type LooseCreate = Omit<Extract<AdminRequest, { kind: "createTable" }>, "splitAt"> & { splitAt: unknown[] };
-export type LooseAdminRequest = Exclude<AdminRequest, { kind: "createTable" }> | LooseCreate;
+type LooseSplit = Omit<Extract<AdminRequest, { kind: "splitFragment" }>, "at"> & { at?: unknown };
+export type LooseAdminRequest =
+  | Exclude<AdminRequest, { kind: "createTable" | "splitFragment" }>
+  | LooseCreate
+  | LooseSplit;
 
 const admin = z.discriminatedUnion("kind", [
   z.object({
@@ -132,6 +140,20 @@ const admin = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("rollbackMove"), move: count, by: word }),
   z.object({ kind: z.literal("listMoves"), history: z.boolean() }),
   z.object({ kind: z.literal("setReplicas"), table: z.string(), fragment: count, count }),
+  z.object({
+    kind: z.literal("splitFragment"),
+    table: z.string(),
+    fragment: count,
+    at: z.unknown().optional(),
+    by: word,
+  }),
+  z.object({
+    kind: z.literal("mergeFragments"),
+    table: z.string(),
+    left: count,
+    right: count,
+    by: word,
+  }),
 ]) satisfies z.ZodType<LooseAdminRequest>;
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);

@@ -1,10 +1,11 @@
 // Control. Owns what nodes, supervisors, routers and operators say to the leader of a control partition, and its answers.
 
 import type { Profile } from "../forecast/profile.js";
+import type { Cut, Join } from "../fragment/replica.js";
 import type { Fault } from "../kernel/fault.js";
 import type { Incident } from "../ledger/event.js";
 import type { MoveOutcome, MovePhase, Strategy } from "../ledger/move.js";
-import type { KeySchema, Partitioning, RowKey } from "../table/table.js";
+import type { KeySchema, KeyValue, Partitioning, RowKey } from "../table/table.js";
 import type { FragmentId, NodeId } from "./subjects.js";
 
 /** State of one replica as its node reports it; sent when it changed, and all of them when the leader asks (`wantAll`). */
@@ -31,6 +32,14 @@ export interface ReplicaStatus {
   readonly verified?: Verified | undefined;
   /** Of a replica that is being filled. */
   readonly progress?: CopyProgress | undefined;
+  /** The split that the ledger asks for, as it stands in the log. */
+  readonly cut?: Cut | undefined;
+  /** Why the split into `child` cannot be. */
+  readonly refused?: { readonly child: FragmentId; readonly why: string } | undefined;
+  /** The merge that the ledger asks for, as it stands in the log. */
+  readonly joined?: Join | undefined;
+  /** Its rows lie apart from its neighbours' (a store of an earlier version): it cannot be merged where it lies. */
+  readonly apart?: boolean | undefined;
 }
 
 /** Digests of all replicas at one record, as the primary gathered them. */
@@ -140,6 +149,21 @@ export type AdminRequest =
       readonly fragment: FragmentId;
       /** 0 = as the table says. */
       readonly count: number;
+    }
+  /** `at`: a key, or the first part of one; absent: the primary chooses by load. */
+  | {
+      readonly kind: "splitFragment";
+      readonly table: string;
+      readonly fragment: FragmentId;
+      readonly at?: KeyValue | RowKey;
+      readonly by: string;
+    }
+  | {
+      readonly kind: "mergeFragments";
+      readonly table: string;
+      readonly left: FragmentId;
+      readonly right: FragmentId;
+      readonly by: string;
     };
 
 export type AdminAnswer =

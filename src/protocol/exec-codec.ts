@@ -8,6 +8,7 @@
 import { limits } from "../config/limits.js";
 import type { Bytes } from "../kernel/bytes.js";
 import { type Detail, type Fault, fail, fault, isFaultCode, ok, type Result } from "../kernel/fault.js";
+import { takenKept } from "../ledger/reshape.js";
 import { isGroup } from "../load/group.js";
 import { decodeAggregates } from "../query/decode.js";
 import { decodeFilter, encodeFilter } from "../query/filter.js";
@@ -96,7 +97,15 @@ const opEncoders: Encoders<Op> = {
     op.aggregates.map(encodeAggregate),
     encodeLevel(op.read),
   ],
-  changes: (op) => [opCode.changes, op.afterLsn, op.afterSeq, op.waitMs, op.limit, filterOut(op.filter)],
+  changes: (op) => [
+    opCode.changes,
+    op.afterLsn,
+    op.afterSeq,
+    op.waitMs,
+    op.limit,
+    filterOut(op.filter),
+    ...(op.ended === undefined ? [] : [op.ended]),
+  ],
 };
 
 function encodeOp(op: Op): Wire {
@@ -219,11 +228,13 @@ function readAggregate([, from, to, filter, groupBy, aggregates, level]: Wire): 
   return read.ok ? { op: "aggregate", ...range, groupBy: groups.paths, aggregates: read.value, ...rest } : undefined;
 }
 
-function readChanges([, afterLsn, afterSeq, waitMs, limit, given]: Wire): Op | undefined {
+function readChanges([, afterLsn, afterSeq, waitMs, limit, given, ended]: Wire): Op | undefined {
   const filter = readFilter(given);
   if (filter === undefined || !isWithin(afterLsn, -1, Number.MAX_SAFE_INTEGER) || !isCount(afterSeq)) return undefined;
   if (!isAmount(waitMs) || waitMs > limits.watchWaitMs || !isWithin(limit, 1, limits.watchChanges)) return undefined;
-  return { op: "changes", afterLsn, afterSeq, waitMs, limit, filter: filter.filter };
+  const op = { op: "changes", afterLsn, afterSeq, waitMs, limit, filter: filter.filter } as const;
+  if (ended === undefined) return op;
+  return Array.isArray(ended) && ended.length <= takenKept && ended.every(isCount) ? { ...op, ended } : undefined;
 }
 
 function readRange(from: unknown, to: unknown): { from: Position; to: Position | undefined } | undefined {

@@ -40,6 +40,8 @@ export type Op =
       readonly waitMs: number;
       readonly limit: number;
       readonly filter: Filter | undefined;
+      /** Fragments that were merged into this one, and that the reader has read to their ends: past a merge goes only who has. */
+      readonly ended?: readonly FragmentId[];
     };
 
 export interface FragmentOps {

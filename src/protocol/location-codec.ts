@@ -4,6 +4,7 @@
 import { type Bytes, emptyBytes } from "../kernel/bytes.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 import { emptyView } from "../ledger/fold.js";
+import type { Base, Taken } from "../ledger/reshape.js";
 import type { ClusterView, FragmentView, NodeView, ReplicaView } from "../ledger/view.js";
 import type { KeySchema, KeyType, TableDef } from "../table/table.js";
 import { isName } from "./subjects.js";
@@ -19,6 +20,8 @@ export interface LocationPage {
   readonly nodes: readonly NodeView[];
   readonly tables: readonly TableDef[];
   readonly fragments: readonly FragmentView[];
+  /** What watchers of fragments that are no more have to know. */
+  readonly taken: readonly Taken[];
   /** Fragments to skip to get the next page; 0 when this was the last. */
   readonly next: number;
 }
@@ -56,20 +59,25 @@ export function encodeLocations(view: ClusterView, skip: number): unknown {
       fragment.primary,
       fragment.activatedEpoch,
       fragment.replicas.map((replica) => [replica.node, replica.state === "ready"]),
+      fragment.base === undefined ? null : [fragment.base.parent, fragment.base.lsn],
     ]),
     next,
+    view.taken.map(({ right, left, lsn, rightLsn, changedLsn }) => [right, left, lsn, rightLsn, changedLsn]),
   ];
 }
 
 export function decodeLocations(body: unknown): Result<LocationPage> {
   if (!Array.isArray(body)) return notLocations;
-  const [partition, partitions, seq, nodes, tables, fragments, next]: readonly unknown[] = body;
+  const [partition, partitions, seq, nodes, tables, fragments, next, taken = []]: readonly unknown[] = body;
   if (!isCount(partition) || !isCount(partitions) || !isCount(seq) || !isCount(next)) return notLocations;
   const nodeList = listOf(nodes, nodeFrom);
   const tableList = listOf(tables, tableFrom);
   const fragmentList = listOf(fragments, fragmentFrom);
-  if (nodeList === undefined || tableList === undefined || fragmentList === undefined) return notLocations;
-  return ok({ partition, partitions, seq, nodes: nodeList, tables: tableList, fragments: fragmentList, next });
+  const takenList = listOf(taken, takenFrom);
+  if (nodeList === undefined || tableList === undefined || fragmentList === undefined || takenList === undefined)
+    return notLocations;
+  const lists = { nodes: nodeList, tables: tableList, fragments: fragmentList, taken: takenList };
+  return ok({ partition, partitions, seq, ...lists, next });
 }
 
 /** A view with what pages of one and the same sequence hold; everything else is empty. */
@@ -84,6 +92,7 @@ export function viewOfPages(pages: readonly LocationPage[]): ClusterView {
     view.tableIds.set(table.name, table.id);
     view.order.set(table.id, []);
   }
+  view.taken.push(...(first?.taken ?? []));
   for (const fragment of pages.flatMap((page) => page.fragments)) {
     view.fragments.set(fragment.id, fragment);
     view.order.get(fragment.table)?.push(fragment.id);
@@ -140,7 +149,7 @@ function tableFrom([id, name, partitioning, partition, sort, replicas]: readonly
 }
 
 function fragmentFrom(item: readonly unknown[]): FragmentView | undefined {
-  const [id, table, from, to, group, epoch, primary, activatedEpoch, replicas] = item;
+  const [id, table, from, to, group, epoch, primary, activatedEpoch, replicas, base] = item;
   if (!isCount(id) || !isCount(table) || !isCount(group) || !isCount(epoch) || !isCount(activatedEpoch))
     return undefined;
   if (!isBytes(from) || !isName(primary)) return undefined;
@@ -158,7 +167,22 @@ function fragmentFrom(item: readonly unknown[]): FragmentView | undefined {
     activatedLsn: 0,
     replicas: copies,
     replicasWanted: 0,
+    base: baseFrom(base),
+    reshaped: false,
   };
+}
+
+/** Without the hash: only replicas need it. */
+function baseFrom(value: unknown): Base | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const [parent, lsn] = value as readonly unknown[];
+  return isCount(parent) && isCount(lsn) ? { parent, lsn, hash: emptyBytes } : undefined;
+}
+
+function takenFrom([right, left, lsn, rightLsn, changedLsn]: readonly unknown[]): Taken | undefined {
+  if (!isCount(right) || !isCount(left) || !isCount(lsn) || !isCount(rightLsn) || !isCount(changedLsn))
+    return undefined;
+  return { right, left, group: 0, lsn, rightLsn, changedLsn };
 }
 
 function replicaFrom([node, ready]: readonly unknown[]): ReplicaView | undefined {

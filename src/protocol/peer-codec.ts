@@ -9,9 +9,15 @@ import type { PeerAnswer, PeerRequest } from "./peer.js";
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const whole = z.number().int().nonnegative();
 
+/** Absent and null are one. */
+function maybe<T extends z.ZodType>(schema: T) {
+  return schema.nullish().transform((value) => value ?? undefined);
+}
+
 const request = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("position"), fragment: whole, epoch: whole }),
   z.object({ kind: z.literal("fresh"), fragment: whole }),
+  z.object({ kind: z.literal("hot"), fragment: whole }),
   z.object({ kind: z.literal("copy"), fragment: whole, cursor: bytes, maxBytes: whole }),
   z.object({ kind: z.literal("window"), fragment: whole, after: bytes, maxBytes: whole }),
   z.object({
@@ -35,6 +41,14 @@ const request = z.discriminatedUnion("kind", [
   }),
 ]);
 
+const shape = z.object({
+  from: bytes,
+  to: maybe(bytes),
+  changedLsn: whole,
+  sealed: z.boolean(),
+  cut: maybe(z.object({ child: whole, at: bytes, lsn: whole, hash: bytes })),
+  joined: maybe(z.object({ right: whole, lsn: whole, rightLsn: whole, changedLsn: whole })),
+});
 const position = z.object({
   fragment: whole,
   known: z.boolean(),
@@ -53,6 +67,7 @@ const slice = z.object({
   seq: whole,
   epoch: whole,
   hash: bytes,
+  shape,
   digest: bytes,
 });
 const window = z.object({
@@ -66,6 +81,7 @@ const window = z.object({
   stampMs: z.number(),
   rows: whole,
   bytes: whole,
+  shape,
   digest: bytes,
 });
 const pulled = z.object({
@@ -86,6 +102,13 @@ const digest = z.object({
   counts: z.string(),
   parts: z.array(z.object({ from: bytes, digest: z.string(), leaf: z.boolean() })).max(fanOut * 2),
 });
+const hot = z.object({
+  fragment: whole,
+  perSecond: z.number(),
+  keys: z.array(z.tuple([bytes, z.number()])).max(64),
+  sampled: whole,
+  cut: maybe(bytes),
+});
 const faultShape = z.custom<Fault>(
   (value) => typeof value === "object" && value !== null && isFaultCode((value as { code?: unknown }).code),
 );
@@ -96,6 +119,7 @@ const answer = z.union([
   z.object({ window }),
   z.object({ pulled }),
   z.object({ digest }),
+  z.object({ hot }),
   z.object({ fault: faultShape }),
 ]);
 

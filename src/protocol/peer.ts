@@ -1,6 +1,7 @@
 // Peer. Owns what replicas ask each other, node to node: positions before a primary opens, copies of fragments, and the rows that a sparse replica lacks.
 
 import type { Part } from "../fragment/digest.js";
+import type { Cut, Join } from "../fragment/replica.js";
 import type { Bytes } from "../kernel/bytes.js";
 import type { Fault } from "../kernel/fault.js";
 import type { FragmentId } from "./subjects.js";
@@ -13,6 +14,8 @@ export type PeerRequest =
   | { readonly kind: "position"; readonly fragment: FragmentId; readonly epoch: number }
   /** How far is the primary now? Answered only under its lease; lets a backup prove how fresh it is. */
   | { readonly kind: "fresh"; readonly fragment: FragmentId }
+  /** Which keys are hot? Asked by a router of the primary. */
+  | { readonly kind: "hot"; readonly fragment: FragmentId }
   /** The next slice of a fragment, in key order from `cursor` (empty at the start); at most `maxBytes`. */
   | { readonly kind: "copy"; readonly fragment: FragmentId; readonly cursor: Bytes; readonly maxBytes: number }
   /** The request window and the place in the log, to attach a sparse replica: entries after the one whose key is `after` (empty at the start). */
@@ -54,6 +57,17 @@ export interface Damage {
   readonly where: string;
 }
 
+export interface HotKeys {
+  readonly fragment: FragmentId;
+  /** Accesses of keys per second of late. */
+  readonly perSecond: number;
+  /** Position and share of the fragment's accesses, heaviest first. */
+  readonly keys: readonly (readonly [Bytes, number])[];
+  readonly sampled: number;
+  /** The cut that would halve the load. */
+  readonly cut: Bytes | undefined;
+}
+
 export interface ReplicaPosition {
   readonly fragment: FragmentId;
   readonly known: boolean;
@@ -67,6 +81,15 @@ export interface ReplicaPosition {
   readonly sparse: boolean;
 }
 
+export interface Shape {
+  readonly from: Bytes;
+  readonly to: Bytes | undefined;
+  readonly changedLsn: number;
+  readonly sealed: boolean;
+  readonly cut: Cut | undefined;
+  readonly joined: Join | undefined;
+}
+
 export interface CopySlice {
   readonly fragment: FragmentId;
   /** Entries of the store relative to the replica: rows first, then the request window. */
@@ -78,6 +101,8 @@ export interface CopySlice {
   readonly seq: number;
   readonly epoch: number;
   readonly hash: Bytes;
+  /** Bounds of the source, and what it says of its past splits and merges. */
+  readonly shape: Shape;
   /** XXH64 over the entries. */
   readonly digest: Bytes;
 }
@@ -95,6 +120,7 @@ export interface WindowSlice {
   readonly stampMs: number;
   readonly rows: number;
   readonly bytes: number;
+  readonly shape: Shape;
   readonly digest: Bytes;
 }
 
@@ -130,4 +156,5 @@ export type PeerAnswer =
   | { readonly slice: CopySlice }
   | { readonly window: WindowSlice }
   | { readonly pulled: PulledRows }
+  | { readonly hot: HotKeys }
   | { readonly fault: Fault };

@@ -65,6 +65,52 @@ const profileEvent: fc.Arbitrary<LedgerEvent> = fc.oneof(
   }).map((profile): LedgerEvent => ({ kind: "profilePut", profile })),
 );
 
+const cut = fc.constantFrom(64, 128, 192).map((byte) => Uint8Array.of(byte));
+const childId = fc.nat(20).map((number) => number * 16);
+/** Of splits and merges alone: they meet more often. */
+export const reshapeEvent: fc.Arbitrary<LedgerEvent> = fc.oneof(
+  plain({
+    kind: fc.constant("splitStarted" as const),
+    fragment,
+    child: childId,
+    at: fc.option(cut, { nil: undefined }),
+    by: fc.constant("test"),
+    startedMs: fc.nat(),
+  }),
+  plain({
+    kind: fc.constant("splitCancelled" as const),
+    fragment,
+    child: childId,
+    atMs: fc.nat(),
+    why: fc.string({ maxLength: 8 }),
+  }),
+  plain({
+    kind: fc.constant("fragmentSplit" as const),
+    fragment,
+    child: childId,
+    at: cut,
+    baseLsn: fc.nat(100),
+    baseHash: fc.constant(new Uint8Array(8)),
+    atMs: fc.nat(),
+  }),
+  plain({
+    kind: fc.constant("mergeStarted" as const),
+    left: fragment,
+    right: fragment,
+    by: fc.constant("test"),
+    startedMs: fc.nat(),
+  }),
+  plain({
+    kind: fc.constant("fragmentsMerged" as const),
+    left: fragment,
+    right: fragment,
+    lsn: fc.nat(100),
+    rightLsn: fc.nat(100),
+    changedLsn: fc.nat(100),
+    atMs: fc.nat(),
+  }),
+);
+
 const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
   plain({
     kind: fc.constant("clusterCreated" as const),
@@ -119,6 +165,7 @@ const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
   plain({ kind: fc.constant("replicaCountChanged" as const), fragment, count: fc.nat(9) }),
   moveEvent,
   profileEvent,
+  reshapeEvent,
   plain({ kind: fc.constant("logStreamSeen" as const), group: fc.nat(3), created: fc.constantFrom("x", "y") }),
   plain({
     atMs: fc.nat(),

@@ -2,6 +2,7 @@
 // Appends and reads of the log are carried out at once unless told otherwise; what is asked of peers waits until the test answers it.
 
 import assert from "node:assert/strict";
+import { createBoard } from "../../actors/shard/board.js";
 import type { Assignment, Board, ShardMessage, ShardReport } from "../../actors/shard/state.js";
 import { createShard } from "../../actors/shard.js";
 import { defaultTiming } from "../../src/config/limits.js";
@@ -139,7 +140,7 @@ export class Node implements World {
     readonly id: string,
     private readonly log: FalseLog,
   ) {
-    this.board = emptyBoard();
+    this.board = createBoard();
     this.kernel = this.boot();
   }
 
@@ -148,7 +149,7 @@ export class Node implements World {
     this.timers.clear();
     this.asks = [];
     this.held.length = 0;
-    this.board = emptyBoard();
+    this.board = createBoard();
     this.kernel = this.boot();
   }
 
@@ -388,10 +389,6 @@ export class Node implements World {
   get incidents(): string[] {
     return this.board.incidents.map(({ what, outcome }) => `${what} ${outcome}`);
   }
-}
-
-function emptyBoard(): Board {
-  return { leaseUntilMs: [], statuses: new Map(), changed: new Set(), urgent: false, incidents: [] };
 }
 
 /** `n1` serves at epoch 1 under a long lease, with no peer; the others follow. */

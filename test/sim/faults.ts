@@ -7,8 +7,9 @@ import { isSettled, readBookkeeping } from "../../src/fragment/replica.js";
 import type { Random } from "../../src/kernel/random.js";
 import type { LedgerEvent } from "../../src/ledger/event.js";
 import { decodeLedgerRecord } from "../../src/ledger/record.js";
+import type { ClusterView } from "../../src/ledger/view.js";
 import { fragmentOfSubject, streams, subjects } from "../../src/protocol/subjects.js";
-import type { Plan } from "../../src/verify/workload.js";
+import type { Plan, WorkloadTable } from "../../src/verify/workload.js";
 import { calmHost } from "./host.js";
 import { logServer } from "./log.js";
 import { MoveCrashes } from "./move-crashes.js";
@@ -20,6 +21,8 @@ const damageGapMs = 15_000;
 const quietBeforeLossMs = 4_000;
 const mostDisksLost = 2;
 const mostDrained = 2;
+/** More of one table are not made by splits. */
+const mostFragments = 10;
 const burstRequests = 200;
 const burstMs = 10;
 
@@ -41,6 +44,11 @@ const ledgerKinds: readonly LedgerEvent["kind"][] = [
   "moveStarted",
   "moveAdvanced",
   "moveEnded",
+  "splitStarted",
+  "splitCancelled",
+  "fragmentSplit",
+  "mergeStarted",
+  "fragmentsMerged",
   "logStreamSeen",
   "incidentReported",
 ];
@@ -58,6 +66,8 @@ export class Faults {
   /** Requests of bursts that were refused for want of room, and refusals that do not say when to come back. */
   turnedAway = 0;
   readonly strange: string[] = [];
+  /** Splits and merges that were answered as done. */
+  readonly reshaped = new Map<string, number>();
   private armed: LedgerEvent["kind"] | undefined;
   /** How often a leader died right after a ledger event of each kind. */
   readonly leaderCrashes = new Map<string, number>();
@@ -68,6 +78,8 @@ export class Faults {
     private readonly profile: Profile,
     private readonly random: Random,
     private readonly burst: readonly Plan[],
+    private readonly tables: readonly WorkloadTable[],
+    private readonly views: () => readonly ClusterView[],
   ) {
     this.moveCrashes = new MoveCrashes(world, random.fork("moveCrashes"), profile.everyS.has("moveCrash"));
     this.moving = new Moving(world, this.moveCrashes);
@@ -209,6 +221,10 @@ export class Faults {
         return this.moveEarly(random);
       case "flipBit":
         return this.flipBit(random);
+      case "split":
+        return this.split(random);
+      case "merge":
+        return this.merge(random);
     }
   }
 
@@ -437,6 +453,59 @@ export class Faults {
         if (!this.stopped) this.world.crash(seat, "while a fragment moves");
       });
     return true;
+  }
+
+  /** An administrator has a fragment split, at a key or wherever the primary likes; or two neighbours merged. What cannot be is refused. */
+  private split(random: Random): boolean {
+    const table = this.anyOf(this.tables, random);
+    const fragments = this.fragmentsOf(table.name);
+    if (fragments.length === 0 || fragments.length >= mostFragments) return false;
+    const fragment = this.anyOf(fragments, random);
+    const at =
+      random.next() < 0.4
+        ? { at: table.sorts === 0 ? random.below(table.partitions) : `p${random.below(table.partitions)}` }
+        : {};
+    this.note("split", `${table.name}/${fragment}`);
+    this.reshape("split", { table: table.name, fragment, ...at });
+    return true;
+  }
+
+  private merge(random: Random): boolean {
+    const table = this.anyOf(this.tables, random);
+    const fragments = this.fragmentsOf(table.name);
+    const pairs = fragments.slice(1).map((right, index) => [fragments[index] ?? right, right] as const);
+    // Most of the time one that can be merged: both lie on the same nodes.
+    const alike = pairs.filter(([a, b]) => this.nodesOf(a) === this.nodesOf(b));
+    const choice = alike.length > 0 && random.next() < 0.8 ? alike : pairs;
+    if (choice.length === 0) return false;
+    const [left, right] = this.anyOf(choice, random);
+    this.note("merge", `${table.name}/${left} and ${right}`);
+    this.reshape("merge", { table: table.name, left, right });
+    return true;
+  }
+
+  private nodesOf(id: number): string {
+    const fragment = this.views()
+      .map((view) => view.fragments.get(id))
+      .find((found) => found !== undefined);
+    return (fragment?.replicas.map(({ node }) => node) ?? []).sort().join();
+  }
+
+  private reshape(op: "split" | "merge", body: object): void {
+    this.world.network.ask("u0", subjects.cluster(op), { ...body, deadlineMs: 4000 }, 4500, (outcome) => {
+      const text = outcome.kind === "answer" ? JSON.stringify(outcome.body) : outcome.kind;
+      this.world.options.trace.say(this.world.clock.nowMs, `u0 ${op}: ${text}`);
+      if (!text.includes('"fault"')) this.reshaped.set(op, (this.reshaped.get(op) ?? 0) + 1);
+    });
+  }
+
+  /** Fragments of a table in the order of their ranges, as the ledger has them. */
+  private fragmentsOf(name: string): readonly number[] {
+    for (const view of this.views()) {
+      const id = view.tableIds.get(name);
+      if (id !== undefined) return view.order.get(id) ?? [];
+    }
+    return [];
   }
 
   private flipBit(random: Random): boolean {

@@ -193,6 +193,7 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
   const leaderCrashes = new Map<string, number>();
   const moveCrashes = new Map<string, number>();
   const moveEnds = new Map<string, number>();
+  const reshaped = new Map<string, number>();
   let done = 0;
   let broken = false;
   const codes = await Promise.all(
@@ -205,6 +206,7 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
         addUp(leaderCrashes, report.leaderCrashes);
         addUp(moveCrashes, report.moveCrashes);
         addUp(moveEnds, report.moveEnds);
+        addUp(reshaped, report.reshaped);
         if (options.json === true) process.stdout.write(`${line}\n`);
         if (report.passed) return;
         failing.push(report);
@@ -216,7 +218,9 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
   const expected = to - from + 1;
   const spentS = ((performance.now() - startedMs) / 1000).toFixed(1);
   if (options.json !== true) {
-    process.stdout.write(`faults: ${counted(faults)}\nleaders died right after: ${counted(leaderCrashes)}\n`);
+    process.stdout.write(
+      `faults: ${counted(faults)}\ncarried out: ${counted(reshaped)}\nleaders died right after: ${counted(leaderCrashes)}\n`,
+    );
     process.stdout.write(`moves: ${counted(moveEnds)}\n`);
     const { lines, missing } = coverage(moveCrashes);
     for (const line of lines) process.stdout.write(`  ${line}\n`);

@@ -42,6 +42,8 @@ export const allFaults = [
   "move",
   "moveCrash",
   "flipBit",
+  "split",
+  "merge",
 ] as const;
 export type FaultKind = (typeof allFaults)[number];
 
@@ -103,6 +105,8 @@ const directed: readonly (readonly [FaultKind, number, number])[] = [
   ["copyOnWrite", 0.35, 3],
   ["move", 0.6, 2],
   ["moveCrash", 0.5, 1],
+  ["split", 0.5, 6],
+  ["merge", 0.5, 6],
 ];
 
 /** Never drawn: nothing in the product looks for it yet. They happen only where a run names them. */

@@ -10,7 +10,7 @@ import { createWorkload, type WorkloadTable } from "../../src/verify/workload.js
 import type { Cast, Shape } from "./cast.js";
 import { judge } from "./check/judge.js";
 import { unsettled } from "./check/replicas.js";
-import { foldLedger } from "./check/views.js";
+import { foldLedger, followLedgers } from "./check/views.js";
 import { witnessOf } from "./check/witness.js";
 import { Clients } from "./clients.js";
 import { Faults } from "./faults.js";
@@ -46,6 +46,8 @@ export interface RunReport {
   readonly acknowledged: number;
   readonly codes: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
+  /** Splits and merges that were answered as done. */
+  readonly reshaped: Readonly<Record<string, number>>;
   /** Requests of bursts that were refused for want of room. */
   readonly turnedAway: number;
   /** How often a leader died right after a ledger event, by kind of event. */
@@ -92,9 +94,10 @@ export function run(options: RunOptions): Run {
   });
   const clients = new Clients(world, workload, random.fork("clients"), profile.thinkMs);
   const watchers = new Watchers(world, random.fork("watchers"));
-  const faults = new Faults(world, profile, random.fork("faults"), workload.finalReads());
   const late: string[] = [];
   const witness = witnessOf(world.log);
+  const ledgers = followLedgers(witness, shape.partitions);
+  const faults = new Faults(world, profile, random.fork("faults"), workload.finalReads(), tables, ledgers);
   const fold = () =>
     Array.from({ length: shape.partitions }, (_, partition) => foldLedger(witness, partition, options.hash));
 
@@ -160,6 +163,7 @@ export function run(options: RunOptions): Run {
     acknowledged: clients.history.filter((entry) => entry.ending === "ok").length,
     codes: Object.fromEntries(clients.codes),
     faults: Object.fromEntries(faults.counts),
+    reshaped: Object.fromEntries(faults.reshaped),
     turnedAway: faults.turnedAway,
     leaderCrashes: Object.fromEntries(faults.leaderCrashes),
     moveCrashes: Object.fromEntries(faults.moveCrashes.counts),

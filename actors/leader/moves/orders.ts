@@ -4,7 +4,7 @@ import { limits } from "../../../src/config/limits.js";
 import { type Fault, fail, ok, type Result } from "../../../src/kernel/fault.js";
 import type { Context } from "../../../src/kernel/machine.js";
 import type { LedgerEvent } from "../../../src/ledger/event.js";
-import { replicaOn } from "../../../src/ledger/fold.js";
+import { isReshaping, replicaOn } from "../../../src/ledger/fold.js";
 import { tableNamed } from "../../../src/ledger/lookup.js";
 import { type Move, moveNumber, moveOfNumber, type Strategy } from "../../../src/ledger/move.js";
 import type { FragmentView, NodeView } from "../../../src/ledger/view.js";
@@ -75,7 +75,8 @@ export function startOf(
   return [started, handOverTo(sight, move.to)];
 }
 
-function fragmentIn({ view }: Draft, name: string, id: number): Result<FragmentView> {
+/** A fragment by its table and number. */
+export function fragmentIn({ view }: Draft, name: string, id: number): Result<FragmentView> {
   const table = tableNamed(view, name);
   if (table === undefined)
     return fail("UNKNOWN_TABLE", `there is no table ${JSON.stringify(name.slice(0, limits.nameLength))}`);
@@ -123,6 +124,8 @@ function fragmentRefusal(
       },
     );
   }
+  if (isReshaping(view, fragment.id))
+    return fail("NOT_POSSIBLE", `fragment ${fragment.id} is being split or merged; try again when that is done`);
   if (view.moves.size >= limits.movesUnderWay)
     return fail("OVERLOADED", `${view.moves.size} moves are under way; try again when some have ended`, {
       retryAfterMs: 1000,

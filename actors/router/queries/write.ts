@@ -5,6 +5,7 @@ import { none } from "../../../src/kernel/effect.js";
 import { type Fault, fault } from "../../../src/kernel/fault.js";
 import type { WriteStep } from "../../../src/query/query.js";
 import { keyText } from "../answer.js";
+import type { Trip } from "../courier.js";
 import { type Kit, type QueryHandler, send } from "../kit.js";
 import type { Located } from "../locations.js";
 
@@ -27,6 +28,7 @@ export const startWrite: QueryHandler<"write"> = (kit, inquiry, table, query, co
       read: undefined,
       bytes,
       find: () => kit.locations.fragmentAt(table, first.position),
+      ends: (trip) => spansNow(kit, table, query.steps, trip),
       opFor: () => ({ op: "write", requestId, steps: query.steps }),
       done: (outcome) => {
         if ("fault" in outcome) return kit.desk.refuse(inquiry, outcome.fault);
@@ -38,6 +40,12 @@ export const startWrite: QueryHandler<"write"> = (kit, inquiry, table, query, co
     context,
   );
 };
+
+/** The fragment was split between its keys. Where an earlier try may have worked, only a primary that remembers none makes it certain. */
+function spansNow(kit: Kit, table: Located, steps: readonly WriteStep[], trip: Trip): Fault | undefined {
+  if (trip.tries === 0 || (trip.maybeDone && trip.lastFault?.detail?.certain !== true)) return undefined;
+  return spans(kit, table, steps);
+}
 
 const noRoom = fault("OVERLOADED", "this router holds as many bytes as it may; try again later", { retryAfterMs: 20 });
 const namedKeys = 4;

@@ -1,7 +1,7 @@
 // Primaries. Owns the check of the data logs: one writer per epoch, epochs that never fall, and a chain without holes.
 // Every record ever stored is looked at, also those that are trimmed by now.
 
-import { decodeRecord, type FragmentRecord } from "../../../src/fragment/record.js";
+import { decodeRecord, type FragmentRecord, lsnBefore } from "../../../src/fragment/record.js";
 import { sameBytes } from "../../../src/kernel/bytes.js";
 import type { Hash } from "../../../src/kernel/hash.js";
 import type { Verdict } from "../../../src/verify/history.js";
@@ -17,6 +17,9 @@ export function checkPrimaries(witness: Witness, hash: Hash, lossy = false): Ver
   const violations: string[] = [];
   const writers = new Map<string, string[]>();
   const last = new Map<number, Last>();
+  const births = new Map<number, FragmentRecord>();
+  const taken = new Map<number, number>();
+  const faultsOfBirth: [FragmentRecord, number][] = [];
   let judged = 0;
   for (const [stream, stored] of witness.records) {
     if (!stream.startsWith("FORESHARD_LOG_")) continue;
@@ -35,11 +38,24 @@ export function checkPrimaries(witness: Witness, hash: Hash, lossy = false): Ver
       if (known.at(-1) !== record.writer) writers.set(name, [...known, record.writer]);
       const before = last.get(record.fragment);
       if (lossy && before !== undefined && record.lsn <= before.record.lsn && record.kind !== "rebase") continue;
+      if (before === undefined && record.lsn > 1 && record.kind !== "rebase") faultsOfBirth.push([record, seq]);
+      if (record.mark?.kind === "split") births.set(record.mark.child, record);
+      if (record.mark?.kind === "absorb") taken.set(record.mark.right, record.mark.rightLsn);
       // A log that lost its tail starts over from an older record, and says so with a rebase.
       if (before !== undefined && record.kind !== "rebase" && seq > before.seq)
         violations.push(...linkFaults(before.record, record, seq));
       last.set(record.fragment, { record, seq });
     }
+  }
+  for (const [record, seq] of faultsOfBirth) {
+    const parent = births.get(record.fragment);
+    if (parent === undefined || parent.lsn !== lsnBefore(record) || !sameBytes(parent.hash, record.previousHash))
+      violations.push(`fragment ${record.fragment} at ${seq}: LSN ${record.lsn} does not hang on a split`);
+  }
+  for (const [fragment, lsn] of taken) {
+    const end = last.get(fragment)?.record;
+    if (end !== undefined && (end.kind !== "seal" || end.lsn !== lsn))
+      violations.push(`fragment ${fragment} was taken over at LSN ${lsn} and goes on to ${end.lsn} (${end.kind})`);
   }
   return { checker: "one primary per epoch", unit: "log records", judged, needed: 1, violations };
 }
@@ -54,7 +70,7 @@ function linkFaults(before: FragmentRecord, record: FragmentRecord, seq: number)
   const where = `fragment ${record.fragment} at ${seq}`;
   const faults: string[] = [];
   if (record.epoch < before.epoch) faults.push(`${where}: epoch ${record.epoch} after ${before.epoch}`);
-  if (record.lsn !== before.lsn + 1) faults.push(`${where}: LSN ${record.lsn} after ${before.lsn}`);
+  if (lsnBefore(record) !== before.lsn) faults.push(`${where}: LSN ${record.lsn} after ${before.lsn}`);
   else if (!sameBytes(record.previousHash, before.hash))
     faults.push(`${where}: LSN ${record.lsn} hangs on another record`);
   return faults;

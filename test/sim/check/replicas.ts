@@ -1,10 +1,19 @@
 // Replicas. Owns the check that all copies of a fragment are one: same rows, same request ids, at the same position.
 
-import { bookkeepingKey, rowRange, windowRange } from "../../../src/fragment/layout.js";
+import {
+  bookkeepingKey,
+  bookkeepingRange,
+  fragmentOfKey,
+  positionOfRowKey,
+  rowRange,
+  windowRange,
+} from "../../../src/fragment/layout.js";
+import { contains, intersect, sameRange } from "../../../src/fragment/range.js";
 import { isWhole, type Replica, readBookkeeping } from "../../../src/fragment/replica.js";
 import { joinBytes } from "../../../src/kernel/bytes.js";
 import type { Hash } from "../../../src/kernel/hash.js";
 import type { ClusterView, FragmentView } from "../../../src/ledger/view.js";
+import { partitionOfFragment } from "../../../src/protocol/subjects.js";
 import type { Verdict } from "../../../src/verify/history.js";
 import type { SimStore } from "../store.js";
 import type { World } from "../world.js";
@@ -18,10 +27,12 @@ interface Copy {
 /** Why the replicas of the views do not stand still at one place yet, or undefined when they do. */
 export function unsettled(world: World, views: readonly ClusterView[]): string | undefined {
   for (const view of views) {
+    if (view.splits.size + view.merges.size > 0) return "a split or merge is under way";
     for (const fragment of view.fragments.values()) {
       const copies = copiesOf(world, fragment);
       if (copies.length < fragment.replicas.length)
         return `fragment ${fragment.id}: ${copies.length} of ${fragment.replicas.length} copies`;
+      if (fragment.activatedEpoch !== fragment.epoch) return `fragment ${fragment.id} does not serve`;
       const behind = copies.find(({ replica }) => !isWhole(replica) || replica.lsn !== copies[0]?.replica.lsn);
       if (behind !== undefined)
         return `fragment ${fragment.id}: ${copies.map(({ node, replica }) => `${node} at ${replica.lsn}${isWhole(replica) ? "" : " (not whole)"}`).join(", ")}`;
@@ -48,7 +59,36 @@ export function checkReplicas(world: World, views: readonly ClusterView[], hash:
       }
     }
   }
+  for (const view of views) violations.push(...boundFaults(world, view));
   return { checker: "replicas agree", unit: "pairs of copies", judged, needed: 1, violations };
+}
+
+/** Replicas have the bounds that the ledger says; on one shelf none overlap, and no row lies outside of all. */
+function boundFaults(world: World, view: ClusterView): string[] {
+  const faults: string[] = [];
+  for (const { name, store } of world.seatsOf("node")) {
+    if (store === undefined) continue;
+    const shelves = new Map<number, Replica[]>();
+    for (const { key, value } of store.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
+      const replica = readBookkeeping(fragmentOfKey(key), value);
+      if (replica === undefined || partitionOfFragment(replica.fragment) !== view.partition) continue;
+      shelves.set(replica.shelf, [...(shelves.get(replica.shelf) ?? []), replica]);
+      const known = view.fragments.get(replica.fragment);
+      if (known !== undefined && !replica.copying && !sameRange(known, replica.range))
+        faults.push(`${name}: fragment ${replica.fragment} at LSN ${replica.lsn} has other bounds than the ledger`);
+    }
+    for (const [shelf, replicas] of shelves) {
+      for (const one of replicas)
+        for (const other of replicas)
+          if (one.fragment < other.fragment && intersect(one.range, other.range) !== undefined)
+            faults.push(`${name}: fragments ${one.fragment} and ${other.fragment} overlap`);
+      const { from, to } = rowRange(shelf, { from: new Uint8Array(0), to: undefined });
+      for (const { key } of store.range(from, to, false))
+        if (!replicas.some(({ range }) => contains(range, positionOfRowKey(key))))
+          faults.push(`${name}: a row of shelf ${shelf} is nobody's`);
+    }
+  }
+  return faults;
 }
 
 function copiesOf(world: World, fragment: FragmentView): Copy[] {
@@ -72,11 +112,8 @@ function differ(a: Copy, b: Copy, hash: Hash): string | undefined {
 }
 
 function digestOf({ replica, store }: Copy, room: "rows" | "window", hash: Hash): string {
-  const range =
-    room === "rows"
-      ? rowRange(replica.shelf, { from: new Uint8Array(0), to: undefined })
-      : windowRange(replica.fragment);
-  // The shelf number differs between nodes; what follows it must not.
+  const range = room === "rows" ? rowRange(replica.shelf, replica.range) : windowRange(replica.fragment);
+  // The shelf number may differ between nodes; what follows it must not.
   const skip = room === "rows" ? 5 : 0;
   let digest = "";
   for (const { key, value } of store.range(range.from, range.to, false))

@@ -49,6 +49,23 @@ export function foldLedger(witness: Witness, partition: number, hash: Hash): Fol
   return { view: copyView(view), digests, violations };
 }
 
+/** Views that are folded on as the ledgers grow: what an administrator would see. */
+export function followLedgers(witness: Witness, partitions: number): () => readonly ClusterView[] {
+  const views = Array.from({ length: partitions }, (_, partition) => emptyView(partition));
+  const read = views.map(() => 0);
+  return () => {
+    for (const [partition, view] of views.entries()) {
+      const records = witness.records.get(streams.ledger(partition)) ?? [];
+      for (const { seq, bytes } of records.slice(read[partition])) {
+        const record = decodeLedgerRecord(bytes);
+        if (record.ok) fold(view, seq, record.value);
+      }
+      read[partition] = records.length;
+    }
+    return views;
+  };
+}
+
 export function checkViews(witness: Witness, folded: readonly Folded[], hash: Hash): Verdict {
   const violations = folded.flatMap((one) => one.violations);
   let judged = 0;
