@@ -11,7 +11,7 @@ const shortGapSlots = 3;
 export interface History {
   readonly cap: number;
   readonly values: Float32Array;
-  /** 1 where the slot was observed. */
+  /** One bit for each slot: whether it was observed. */
   readonly seen: Uint8Array;
   /** [slots pushed, slot of the last one, slots missing at the end] */
   readonly marks: Float64Array;
@@ -19,7 +19,7 @@ export interface History {
 
 export function carveHistory(from: Carver, shape: Shape): History {
   const cap = shape.historySlots;
-  return { cap, values: from.f32(cap), seen: from.u8(cap), marks: from.f64(3) };
+  return { cap, values: from.f32(cap), seen: from.u8(Math.ceil(cap / 8)), marks: from.f64(3) };
 }
 
 export function historyCount(history: History): number {
@@ -49,7 +49,7 @@ export function valueAt(history: History, slot: number): number {
 
 export function isSeen(history: History, slot: number): boolean {
   const last = lastSlot(history);
-  return slot <= last && slot > last - historyCount(history) && history.seen[slot % history.cap] === 1;
+  return slot <= last && slot > last - historyCount(history) && bitOf(history, slot);
 }
 
 /** Puts the next slot; NaN means missing, and is filled with `season` slots before. Gives the value that stands there now. */
@@ -58,7 +58,7 @@ export function pushSlot(history: History, slot: number, value: number, season: 
   const gap = missing ? (history.marks[2] ?? 0) + 1 : 0;
   const kept = missing ? fillOf(history, slot, gap, season) : value;
   history.values[slot % history.cap] = kept;
-  history.seen[slot % history.cap] = missing ? 0 : 1;
+  mark(history, slot, !missing);
   history.marks[0] = (history.marks[0] ?? 0) + 1;
   history.marks[1] = slot;
   history.marks[2] = gap;
@@ -70,7 +70,7 @@ export function fillLate(history: History, slot: number, value: number): boolean
   const last = lastSlot(history);
   if (slot > last || slot <= last - historyCount(history) || isSeen(history, slot)) return false;
   history.values[slot % history.cap] = value;
-  history.seen[slot % history.cap] = 1;
+  mark(history, slot, true);
   if (slot === last) history.marks[2] = 0;
   return true;
 }
@@ -79,6 +79,17 @@ export function fillLate(history: History, slot: number, value: number): boolean
 export function clearHistory(history: History): void {
   history.marks.fill(0);
   history.seen.fill(0);
+}
+
+function bitOf({ seen, cap }: History, slot: number): boolean {
+  const bit = slot % cap;
+  return ((seen[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0;
+}
+
+function mark({ seen, cap }: History, slot: number, wasSeen: boolean): void {
+  const bit = slot % cap;
+  const before = seen[bit >> 3] ?? 0;
+  seen[bit >> 3] = wasSeen ? before | (1 << (bit & 7)) : before & ~(1 << (bit & 7));
 }
 
 function fillOf(history: History, slot: number, gap: number, season: number): number {

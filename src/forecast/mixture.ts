@@ -8,9 +8,9 @@ import type { Shape } from "./shape.js";
 export interface Mixture {
   readonly bands: number;
   /** [(target × bands + band) × (levels + 1)] discounted losses per level, and the sum of the discounts. */
-  readonly losses: Float64Array;
+  readonly losses: Float32Array;
   /** [(target × bands + band) × levels] */
-  readonly weights: Float64Array;
+  readonly weights: Float32Array;
   /** Mean loss of all bands of late, per target. */
   readonly usual: Float64Array;
 }
@@ -25,8 +25,8 @@ export function carveMixture(from: Carver, shape: Shape, bands: number): Mixture
   const cells = shape.targets * bands;
   return {
     bands,
-    losses: from.f64(cells * width),
-    weights: from.f64(cells * quantileCount),
+    losses: from.f32(cells * width),
+    weights: from.f32(cells * quantileCount),
     usual: from.f64(shape.targets),
   };
 }

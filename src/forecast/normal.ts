@@ -4,13 +4,13 @@
 import type { Carver } from "./block.js";
 
 /** Upper triangle of the products of a row and its target, row by row: (p+1)(p+2)/2 numbers. */
-export function carveNormal(from: Carver, columns: number): Float64Array {
-  return from.f64(((columns + 1) * (columns + 2)) / 2);
+export function carveNormal(from: Carver, columns: number): Float32Array {
+  return from.f32(((columns + 1) * (columns + 2)) / 2);
 }
 
 /** Adds a row of `columns` features and, behind them, the target; what was before counts `keep`. */
 export function addRow(
-  sums: Float64Array,
+  sums: Float32Array | Float64Array,
   row: ArrayLike<number>,
   from: number,
   columns: number,
@@ -28,7 +28,7 @@ export function addRow(
 }
 
 /** Forgets what was learnt of the columns from `first` on, as if they had been 0 in every row so far. */
-export function forgetColumns(sums: Float64Array, columns: number, first: number): void {
+export function forgetColumns(sums: Float32Array, columns: number, first: number): void {
   let cell = 0;
   for (let i = 0; i <= columns; i++)
     for (let j = i; j <= columns; j++) {
@@ -55,11 +55,11 @@ export class Solver {
    * after them get 0. False, and nothing written, if it can't.
    */
   solve(
-    sums: Float64Array,
+    sums: Float32Array | Float64Array,
     p: number,
     ridge: number,
     centre: readonly number[],
-    out: Float64Array,
+    out: Float32Array | Float64Array,
     at: number,
   ): boolean {
     const { factor, side, columns, starts } = this;

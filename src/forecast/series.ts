@@ -56,7 +56,7 @@ export interface SeriesState {
   readonly past: Past;
   readonly shape: Shape;
   readonly history: History;
-  /** [slots learnt since the last refit, refits, slots when seasons were last looked for, slot since which every slot was forecast from, and 1] */
+  /** [slots learnt since the last refit, refits, slots when seasons were last looked for, slot since which every slot was forecast from, and 1, highest value of late] */
   readonly marks: Float64Array;
   readonly models: readonly PointModel[];
   readonly blend: Blend;
@@ -85,7 +85,11 @@ export interface PackedSeries {
 /** Every model and band, by its whole name. */
 export const partNames: readonly string[] = [...modelNames, ...bandNames];
 
-const packVersion = 1;
+const packVersion = 2;
+/** What the highest value of late loses per slot: half in about 5,000. */
+const highestKeep = 0.99986;
+const countedSlots = 60;
+const mostRounded = 12;
 const periodGrowth = 1.1;
 /** The row of `points` at which each model's forecasts begin. */
 const firstRows: readonly number[] = modelKinds.map((_, index) =>
@@ -128,6 +132,7 @@ export function preload(
     const value = values[at] ?? Number.NaN;
     const wasSeen = value >= 0;
     pushSlot(history, first + at, wasSeen ? value : Number.NaN, past.period(0));
+    state.marks[4] = Math.max(highestKeep * (state.marks[4] ?? 0), past.at(past.last));
     if (at >= values.length - learnt) for (const model of models) model.observe?.(past, wasSeen);
   }
   state.marks[0] = (state.marks[0] ?? 0) + values.length;
@@ -207,7 +212,7 @@ function carve(from: Carver, shape: Shape): Parts {
   return {
     history: carveHistory(from, shape),
     periods: from.f64(longestPeriods),
-    marks: from.f64(4),
+    marks: from.f64(5),
     models: modelKinds.map((kind) => kind.bind(from, shape)),
     blend: carveBlend(from, shape, modelNames.length),
     bands: bandKinds.map((kind) => kind.bind(from, shape)),
@@ -258,7 +263,8 @@ function observeLate(state: SeriesState, slot: number, value: number): Observed 
 function learn(state: SeriesState, slot: number, value: number, gapAheadSlots: number): void {
   const { past, history, account } = state;
   const wasSeen = !Number.isNaN(value);
-  pushSlot(history, slot, value, past.period(0));
+  const kept = pushSlot(history, slot, value, past.period(0));
+  state.marks[4] = Math.max(highestKeep * (state.marks[4] ?? 0), kept);
   count(account, wasSeen ? "observed" : "missing");
   for (let target = 0; target < state.shape.targets; target++) judge(state, target, slot);
   for (const model of state.models) model.observe?.(past, wasSeen);
@@ -305,6 +311,7 @@ function say(state: SeriesState, slot: number): void {
   const { shape, models, points, rows, pendingRows, past } = state;
   const columns = shape.horizonSteps + 1;
   if (state.marks[3] === 0) state.marks[3] = slot + 1;
+  const ceiling = 2 * (state.marks[4] ?? 0);
   points.fill(Number.NaN);
   models.forEach((model, index) => {
     const { names } = modelKinds[index] ?? { names: [] };
@@ -313,6 +320,8 @@ function say(state: SeriesState, slot: number): void {
     names.forEach((name, row) => {
       if (state.silent?.has(name) === true) out.fill(Number.NaN, row * columns, (row + 1) * columns);
     });
+    // No model may blow up: nothing beyond twice the highest of late.
+    for (let at = 0; at < out.length; at++) out[at] = Math.min(Math.max(out[at] ?? Number.NaN, 0), ceiling);
     points.set(out, (firstRows[index] ?? 0) * columns);
   });
   for (let model = 0; model < modelNames.length; model++) {
@@ -323,10 +332,11 @@ function say(state: SeriesState, slot: number): void {
   keepPoints(state, slot);
   const outlook = outlookOf(state);
   const said = sayBands(state, slot, outlook);
+  const isCounting = isCountingOf(past);
   for (let target = 0; target < shape.targets; target++) {
     const isMax = target === shape.maxTarget;
     const point = outlook.points[target] ?? 0;
-    sayRow(state, target, point, said);
+    sayRow(state, target, point, said, isCounting, 1.5 * ceiling);
     const at = pendingAt(pendingRows, target, slot);
     for (let q = 0; q < quantileCount; q++) pendingRows.values[at + q] = rows[target * quantileCount + q] ?? 0;
     pendingRows.values[at + quantileCount] = point;
@@ -382,16 +392,35 @@ function sayBands(
   return said;
 }
 
+/** Small counts: a quantile between two whole numbers is never met, the nearer one often is. */
+function roundRow(row: Float64Array, from: number): void {
+  for (let q = 0; q < quantileCount; q++) {
+    const value = row[from + q] ?? 0;
+    if (value < mostRounded) row[from + q] = Math.round(value);
+  }
+}
+
+/** Whether the last slots were whole numbers. */
+function isCountingOf(past: Past): boolean {
+  for (let back = 0; back < Math.min(countedSlots, past.count); back++)
+    if (!Number.isInteger(past.at(past.last - back))) return false;
+  return true;
+}
+
 function sayRow(
   { mixture, calibration, rows, centres }: SeriesState,
   target: number,
   point: number,
   said: Float64Array,
+  isCounting: boolean,
+  ceiling: number,
 ): void {
   const at = target * quantileCount;
   if (!mixRow(mixture, target, said, target * bandWidth, rows, at)) rows.fill(point, at, at + quantileCount);
   repairRow(rows, at);
   calibrateRow(calibration, target, rows, at);
+  for (let q = 0; q < quantileCount; q++) rows[at + q] = Math.min(rows[at + q] ?? 0, ceiling);
+  if (isCounting) roundRow(rows, at);
   centres[target] = point;
 }
 

@@ -51,11 +51,10 @@ function whole(name: string, value: number, least: number, most: number): void {
     throw new RangeError(`${name} must be a whole number from ${least} to ${most}, and is ${value}`);
 }
 
-/** 1, 2, 4, … and the horizon; a power of two just below the horizon is left out. */
+/** The horizon, half of it, a quarter, … down to 1, ascending. */
 function anchorsOf(horizonSteps: number): number[] {
   const anchors: number[] = [];
-  for (let step = 1; step < horizonSteps * 0.75; step *= 2) anchors.push(step);
-  anchors.push(horizonSteps);
+  for (let step = horizonSteps; step >= 1; step = Math.floor(step / 2)) anchors.unshift(step);
   return anchors;
 }
 

@@ -1,15 +1,18 @@
 // Registry. Owns the list of bands, in the order in which their states lie in a block.
 
 import type { BandKind } from "./band.js";
+import { countBand } from "./counts.js";
 import { residualBand } from "./residual.js";
-import { analogBand, recentBand } from "./values.js";
+import { analogBand, recentBand, seasonalBand } from "./values.js";
 
 export const bandKinds: readonly BandKind[] = [
-  residualBand("plain", 250),
-  residualBand("sized", 300),
-  residualBand("ratio", 300),
+  residualBand("plain", 64),
+  residualBand("sized", 160),
+  residualBand("ratio", 160),
   recentBand(48),
   recentBand(300),
   analogBand(),
+  seasonalBand(),
+  countBand(),
 ];
 export const bandNames: readonly string[] = bandKinds.map(({ name }) => name);

@@ -24,7 +24,7 @@ export function residualBand(manner: Manner, kept: number): BandKind {
 
 class ResidualBand implements Band {
   private readonly window: Window;
-  private readonly normals: readonly Float64Array[];
+  private readonly normals: readonly Float32Array[];
   private readonly coefficients: Float64Array;
   private readonly waiting: Pending;
   /** [fast, slow, typical value, last slot] then the log of the volatility in each part of the season. */

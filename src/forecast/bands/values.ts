@@ -25,6 +25,31 @@ export function recentBand(slots: number): BandKind {
   };
 }
 
+const seasonsBack = 10;
+
+/** Quantiles of the same slot and its neighbours in the last seasons; for the maximum those of the same stretch. */
+export function seasonalBand(): BandKind {
+  return {
+    name: "seasonal",
+    bind: (_from, shape) => ({
+      look(past, _outlook, rows) {
+        const period = past.period(0);
+        if (period === 0 || past.count < 3 * period) return;
+        for (let target = 0; target < shape.targets; target++) {
+          const delay = shape.delays[target] ?? 1;
+          const values: number[] = [];
+          for (let season = 0; season < seasonsBack; season++) {
+            const same = past.last - (Math.ceil(delay / period) + season) * period;
+            if (same - 1 < past.first) break;
+            for (let beside = -1; beside <= 1; beside++) values.push(followed(past, shape, target, same + beside));
+          }
+          writeRow(Float64Array.from(values).sort(), rows, target);
+        }
+      },
+    }),
+  };
+}
+
 const neighbours = 40;
 const lookedAt = 3000;
 

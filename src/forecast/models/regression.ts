@@ -53,8 +53,8 @@ export function regression(scale: ScaleName, halfLives: readonly number[]): Mode
 
 class Regression implements PointModel {
   private readonly levels: Float64Array;
-  private readonly normals: readonly (readonly Float64Array[])[];
-  private readonly coefficients: Float64Array;
+  private readonly normals: readonly (readonly Float32Array[])[];
+  private readonly coefficients: Float32Array;
   /** [half-life × target] typical size of an error. */
   private readonly usual: Float64Array;
   private readonly waiting;
@@ -69,7 +69,7 @@ class Regression implements PointModel {
   ) {
     this.levels = from.f64(levelCells);
     this.normals = halfLives.map(() => shape.delays.map(() => carveNormal(from, columns)));
-    this.coefficients = from.f64(halfLives.length * sets.length * shape.targets * columns);
+    this.coefficients = from.f32(halfLives.length * sets.length * shape.targets * columns);
     this.usual = from.f64(halfLives.length * shape.targets);
     this.waiting = carvePending(from, shape, width);
   }
