@@ -10,10 +10,10 @@ import { anchorBefore, type Shape } from "./shape.js";
 export interface Blend {
   readonly models: number;
   /** [model × targets] sum of discounted absolute errors, and of the discounts. */
-  readonly errors: Float64Array;
-  readonly masses: Float64Array;
+  readonly errors: Float32Array;
+  readonly masses: Float32Array;
   /** [target × models] */
-  readonly weights: Float64Array;
+  readonly weights: Float32Array;
   /** Mean error of all models of late, per target. */
   readonly usual: Float64Array;
 }
@@ -28,9 +28,9 @@ export function carveBlend(from: Carver, shape: Shape, models: number): Blend {
   const cells = models * shape.targets;
   return {
     models,
-    errors: from.f64(cells),
-    masses: from.f64(cells),
-    weights: from.f64(cells),
+    errors: from.f32(cells),
+    masses: from.f32(cells),
+    weights: from.f32(cells),
     usual: from.f64(shape.targets),
   };
 }

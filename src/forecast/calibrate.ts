@@ -9,7 +9,9 @@ import type { Shape } from "./shape.js";
 
 /** Standard normal quantiles of the levels. */
 const normals = [-1.6449, -1.2816, -0.6745, 0, 0.6745, 1.2816, 1.6449, 2.3263] as const;
-const mostShift = 1;
+const lowest = normals[0];
+const highest = normals[quantileCount - 1] ?? 0;
+const mostShift = 2.5;
 const pace = 0.015;
 
 export interface Calibration {
@@ -48,12 +50,16 @@ export function calibrateRow({ shifts }: Calibration, target: number, row: Float
   repairRow(row, from);
 }
 
-/** The value of a row at a place in standard normal units; the outermost slopes go on beyond it. */
+/** The value of a row at a place in standard normal units; beyond its ends the row goes on as steeply as from there to the next quartile. */
 function readAt(row: Float64Array, place: number): number {
+  const last = quantileCount - 1;
+  if (place < lowest) return (row[0] ?? 0) - (lowest - place) * slope(row, 0, 2);
+  if (place > highest) return (row[last] ?? 0) + (place - highest) * slope(row, last - 2, last);
   let below = 0;
-  while (below < quantileCount - 2 && (normals[below + 1] ?? 0) <= place) below++;
-  const low = normals[below] ?? 0;
-  const share = (place - low) / ((normals[below + 1] ?? 0) - low);
-  const here = row[below] ?? 0;
-  return here + share * ((row[below + 1] ?? 0) - here);
+  while (below < last - 1 && (normals[below + 1] ?? 0) <= place) below++;
+  return (row[below] ?? 0) + (place - (normals[below] ?? 0)) * slope(row, below, below + 1);
+}
+
+function slope(row: Float64Array, from: number, to: number): number {
+  return ((row[to] ?? 0) - (row[from] ?? 0)) / ((normals[to] ?? 0) - (normals[from] ?? 0));
 }

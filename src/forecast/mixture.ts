@@ -16,8 +16,8 @@ export interface Mixture {
 }
 
 const width = quantileCount + 1;
-const halfLifeSlots = 300;
-const sharpness = 12;
+const halfLifeSlots = 600;
+const sharpness = 8;
 /** How much a level's own loss counts beside that of all levels. */
 const ownShare = 0.3;
 

@@ -27,7 +27,7 @@ import { modelKinds, modelNames } from "./models/registry.js";
 import { carvePending, type Pending, pendingAt } from "./pending.js";
 import { findPeriods, longestPeriods } from "./periods.js";
 import type { PooledPrior } from "./pool.js";
-import { quantileCount, repairRow } from "./quantiles.js";
+import { medianIndex, quantileCount, repairRow } from "./quantiles.js";
 import { anchorBefore, compileShape, type SeriesShape, type Shape } from "./shape.js";
 
 export type { SeriesRecord } from "./account.js";
@@ -90,6 +90,8 @@ const packVersion = 2;
 const highestKeep = 0.99986;
 const countedSlots = 60;
 const mostRounded = 12;
+/** Outer quantiles are rounded outwards rather: most of a count's weight lies on its own side. */
+const leaning = 0.2;
 const periodGrowth = 1.1;
 /** The row of `points` at which each model's forecasts begin. */
 const firstRows: readonly number[] = modelKinds.map((_, index) =>
@@ -166,7 +168,11 @@ export function forecast(state: SeriesState): SeriesForecast {
   const { shape } = state;
   const steps = new Float64Array(shape.horizonSteps * quantileCount);
   const max = new Float64Array(quantileCount);
-  for (let step = 1; step <= shape.horizonSteps; step++) writeRow(state, step, steps, (step - 1) * quantileCount);
+  const isCounting = isCountingOf(state.past);
+  for (let step = 1; step <= shape.horizonSteps; step++) {
+    writeRow(state, step, steps, (step - 1) * quantileCount);
+    if (isCounting) roundRow(steps, (step - 1) * quantileCount);
+  }
   max.set(state.rows.subarray(shape.maxTarget * quantileCount));
   return { origin: lastSlot(state.history), steps, max, weights: weightsOf(state) };
 }
@@ -396,7 +402,8 @@ function sayBands(
 function roundRow(row: Float64Array, from: number): void {
   for (let q = 0; q < quantileCount; q++) {
     const value = row[from + q] ?? 0;
-    if (value < mostRounded) row[from + q] = Math.round(value);
+    if (value < mostRounded)
+      row[from + q] = Math.round(q < medianIndex ? value - leaning : q > medianIndex ? value + leaning : value);
   }
 }
 
@@ -446,10 +453,12 @@ function writeRow(
 ): void {
   const { anchor, share } = anchorBefore(shape, step);
   const point = share === 0 ? (centres[anchor] ?? 0) : blendPoint(blend, shape, points, step);
-  const moved = (target: number, q: number): number =>
-    (rows[target * quantileCount + q] ?? 0) -
-    (centres[target] ?? 0) +
-    (Number.isNaN(point) ? (centres[target] ?? 0) : point);
+  // What lies above the point moves with it, what lies below in proportion, so that a quantile of nothing stays nothing.
+  const moved = (target: number, q: number): number => {
+    const centre = centres[target] ?? 0;
+    const row = rows[target * quantileCount + q] ?? 0;
+    return centre > 0 ? row + ((Number.isNaN(point) ? centre : point) - centre) * Math.min(1, row / centre) : row;
+  };
   for (let q = 0; q < quantileCount; q++) {
     const here = moved(anchor, q);
     out[at + q] = share === 0 ? here : here + share * (moved(anchor + 1, q) - here);

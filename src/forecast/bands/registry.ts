@@ -7,8 +7,8 @@ import { analogBand, recentBand, seasonalBand } from "./values.js";
 
 export const bandKinds: readonly BandKind[] = [
   residualBand("plain", 64),
-  residualBand("sized", 160),
-  residualBand("ratio", 160),
+  residualBand("sized", 144),
+  residualBand("ratio", 144),
   recentBand(48),
   recentBand(300),
   analogBand(),

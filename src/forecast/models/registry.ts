@@ -17,6 +17,6 @@ export const modelKinds: readonly ModelKind[] = [
   spar,
   regression("raw", [3000]),
   regression("root", [300, 3000]),
-  regression("log", [300]),
+  regression("log", [300, 3000]),
 ];
 export const modelNames: readonly string[] = modelKinds.flatMap(({ names }) => names);
