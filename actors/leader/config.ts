@@ -17,8 +17,6 @@ export interface LeaderConfig {
   readonly logRetainBytes: number;
   /** Records that a log stream keeps whatever its size; absent: 1,000. */
   readonly logTailKept?: number;
-  /** Drains and joins are carried out as moves; absent: draining copies are replaced by repair, and a joined node gets new fragments only. */
-  readonly plansMoves?: boolean;
 }
 
 /** Says what is wrong with `config`, or nothing. */

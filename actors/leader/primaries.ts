@@ -72,8 +72,9 @@ function causeToMove(
   const status = session?.statuses.get(fragment.id);
   if (furthestEpoch(state, fragment) > fragment.epoch) return "epochAhead";
   if (status?.state === "faulted" && status.epoch === fragment.epoch) return "faulted";
-  // Most copies hold something else than the primary's.
-  if (status?.verified?.differ.some((one) => one.node === node.id) === true) return "diverged";
+  // Most copies hold something else than the primary's. A move under way sees that too, and goes back or ends first.
+  const differs = status?.verified?.differ.some((one) => one.node === node.id) === true;
+  if (differs && !view.moving.has(fragment.id)) return "diverged";
   if (session?.leaving === true) return "leaving";
   // A move under way takes the role along.
   return node.draining && !view.moving.has(fragment.id) ? "draining" : undefined;

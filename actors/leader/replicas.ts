@@ -65,7 +65,6 @@ export function repairReplicas(state: LeaderState, draft: Draft, { nowMs, wallMs
       const known = draft.view.nodes.get(node);
       return known === undefined || (known.state === "down" && wallMs - known.downSinceMs > rebuildAfterMs);
     },
-    drainsByMoves: state.config.plansMoves === true,
     inFlight: fillingOnOneNode,
     limit: repairsAtOnce,
   });

@@ -21,8 +21,6 @@ export interface RepairRules {
   readonly ring: Ring;
   /** Its copy counts no more: removed, or down for too long. */
   readonly lost: (node: NodeId) => boolean;
-  /** Copies on draining nodes leave by moves: they are not replaced here. */
-  readonly drainsByMoves: boolean;
   readonly inFlight: number;
   /** Changes in one go. */
   readonly limit: number;
@@ -50,9 +48,7 @@ export function repair(view: ClusterView, counts: Counts, rules: RepairRules): R
     const wanted = wantedReplicas(view, fragment);
     const moving = view.moves.get(view.moving.get(fragment.id) ?? 0);
     const stay = fragment.replicas.filter(({ node }) => stays(view, rules, node) && !leaves(fragment, moving, node));
-    const there = rules.drainsByMoves
-      ? fragment.replicas.filter(({ node }) => !rules.lost(node) && !leaves(fragment, moving, node)).length
-      : stay.length;
+    const there = fragment.replicas.filter(({ node }) => !rules.lost(node) && !leaves(fragment, moving, node)).length;
     const missing = Math.min(wanted, there + openNodes(eligible, fragment)) - there;
     for (let more = 0; more < missing; more++) {
       const node = missingReplica(fragment, counts, rules, filling, add);

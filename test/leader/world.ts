@@ -303,7 +303,6 @@ export class Sim {
       timing,
       snapshotEvery,
       logRetainBytes,
-      plansMoves: true,
     };
     host.kernel.spawn("leader", createLeader(config, { hash: testHash }));
     this.hosts.set(member, host);

@@ -68,7 +68,6 @@ function rulesOf(view: ClusterView, lost: readonly string[] = []) {
   return {
     ring: createRing(eligible(view), testHash),
     lost: (node: string) => lost.includes(node),
-    drainsByMoves: true,
     inFlight: 4,
     limit: 100,
   };

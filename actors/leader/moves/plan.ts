@@ -25,7 +25,7 @@ const settledMs = 3000;
 const fillingMs = 30_000;
 
 export function planMoves(state: LeaderState, draft: Draft, context: Context): void {
-  if (state.config.plansMoves !== true || context.nowMs < state.moves.planAtMs) return;
+  if (context.nowMs < state.moves.planAtMs) return;
   state.moves.planAtMs = context.nowMs + planPauseMs;
   const budget = createBudget(draft.view, state.config.partitions);
   const counts = countsOf(draft.view);
