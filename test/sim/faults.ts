@@ -443,8 +443,9 @@ export class Faults {
   private moveEarly(random: Random): boolean {
     const ordered = this.moving.order("copy-on-write", 300 + random.next() * 8000, random);
     if (ordered === undefined) return false;
-    const { fragment, from, to } = ordered;
+    const { fragment, from, to, holders } = ordered;
     this.note("copyOnWrite", `fragment ${fragment} from ${from} to ${to}`);
+    if (random.next() < 0.7) this.slowSources(holders, 20 + random.next() * 250, 1000 + random.next() * 4000);
     const victim = [from, to, undefined][random.below(3)];
     const seat = this.world.seats.find(({ name }) => name === victim);
     const afterMs = random.next() * (random.next() < 0.5 ? 60 : 1000);
@@ -506,6 +507,15 @@ export class Faults {
       if (id !== undefined) return view.order.get(id) ?? [];
     }
     return [];
+  }
+
+  /** Far from those that have the rows, the destination leads for long without them. */
+  private slowSources(names: readonly string[], byMs: number, forMs: number): void {
+    const { network, clock } = this.world;
+    for (const name of names) network.slowDown(name, byMs);
+    clock.after(forMs, () => {
+      for (const name of names) network.slowDown(name, 0);
+    });
   }
 
   private flipBit(random: Random): boolean {

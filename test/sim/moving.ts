@@ -13,6 +13,8 @@ export interface Ordered {
   readonly fragment: number;
   readonly from: string;
   readonly to: string;
+  /** Nodes with a replica, `from` among them. */
+  readonly holders: readonly string[];
 }
 
 const againMs = 400;
@@ -56,7 +58,7 @@ export class Moving {
       this.begun.add(move);
       this.world.clock.after(this.stopped ? 0 : forMs, () => this.takeBack(move));
     });
-    return { fragment: fragment.id, from: fragment.primary, to };
+    return { fragment: fragment.id, from: fragment.primary, to, holders: fragment.replicas.map(({ node }) => node) };
   }
 
   /** Gives the role alone to a replica, or moves a replica that is not primary: nothing is taken back. */
@@ -74,7 +76,7 @@ export class Moving {
       const { move } = answer as { move?: unknown };
       if (typeof move === "number") this.begun.add(move);
     });
-    return { fragment: fragment.id, from, to: spare };
+    return { fragment: fragment.id, from, to: spare, holders: fragment.replicas.map(({ node }) => node) };
   }
 
   /** Another number of copies of some fragment for a while. */

@@ -2,7 +2,8 @@
 // M1 no mistake lives in the product: each is made here, at the skin of an actor or in the simulated world around it.
 // M2 a mistake that no seed catches means that a checker is blind, and fails the run.
 
-import { windowRange } from "../../src/fragment/layout.js";
+import { bookkeepingRange, windowRange } from "../../src/fragment/layout.js";
+import { bookkeeping, latin1, type Replica, readBookkeeping } from "../../src/fragment/replica.js";
 import { compareBytes } from "../../src/kernel/bytes.js";
 import type { Effect, Effects, StoreWrite } from "../../src/kernel/effect.js";
 import type { Message } from "../../src/kernel/machine.js";
@@ -68,6 +69,19 @@ function onOps(change: (op: Fields) => Fields): () => Tamper {
 
 function rowWrites(writes: readonly StoreWrite[]): StoreWrite[] {
   return writes.filter(({ key }) => key[0] === 0x10);
+}
+
+/** The bookkeeping among `writes`. */
+function replicaIn(writes: readonly StoreWrite[]): Replica | undefined {
+  const kept = writes.find(({ key }) => key[0] === bookkeepingRange.from[0])?.value;
+  return kept === undefined ? undefined : readBookkeeping(0, kept);
+}
+
+const markRoom = 0x05;
+
+/** Shelf and position of a row or a mark. */
+function nameOf(key: Uint8Array): string {
+  return latin1.decode(key.subarray(1));
 }
 
 let drawn = 0;
@@ -382,6 +396,56 @@ export const mutants: readonly Mutant[] = [
         return assignment.primary !== host && primaries.has(name) ? undefined : message;
       })();
     },
+  },
+  {
+    name: "pullOverwrites",
+    what: "a sparse replica does not mark what records touch: a pull writes its older row over a newer one",
+    needs: ["copyOnWrite"],
+    tamper: onEffects("shard/", (effect) =>
+      effect.kind === "commit" ? { ...effect, writes: effect.writes.filter(({ key }) => key[0] !== markRoom) } : effect,
+    ),
+  },
+  {
+    name: "deletionComesBack",
+    what: "a sparse replica does not mark deletions: a pull brings the deleted row back",
+    needs: ["copyOnWrite"],
+    tamper: onEffects("shard/", (effect) => {
+      if (effect.kind !== "commit") return effect;
+      const deleted = new Set(
+        rowWrites(effect.writes).flatMap(({ key, value }) => (value === undefined ? [nameOf(key)] : [])),
+      );
+      const unmarked = ({ key }: StoreWrite): boolean => key[0] === markRoom && deleted.has(nameOf(key));
+      return { ...effect, writes: effect.writes.filter((write) => !unmarked(write)) };
+    }),
+  },
+  {
+    name: "missingIsAbsent",
+    what: "a sparse replica loses the rows that a pull brings, and thinks that they are not there",
+    needs: ["copyOnWrite"],
+    tamper: () => {
+      const lsnOf = new Map<string, number>();
+      return onEffects("shard/", (effect, { host, actor }) => {
+        const replica = effect.kind === "commit" ? replicaIn(effect.writes) : undefined;
+        if (effect.kind !== "commit" || replica === undefined) return effect;
+        const before = lsnOf.get(`${host} ${actor}`);
+        lsnOf.set(`${host} ${actor}`, replica.lsn);
+        // A record moves the replica on; a pull does not.
+        const isPull = before === replica.lsn && replica.baseLsn > 0 && !replica.copying;
+        return isPull ? { ...effect, writes: effect.writes.filter(({ key }) => key[0] !== 0x10) } : effect;
+      })();
+    },
+  },
+  {
+    name: "sparseForgotten",
+    what: "a sparse replica does not write down what it lacks: after a restart it serves, and gives copies, as if it were whole",
+    needs: ["copyOnWrite"],
+    tamper: onEffects("shard/", (effect) => {
+      const replica = effect.kind === "commit" ? replicaIn(effect.writes) : undefined;
+      if (effect.kind !== "commit" || replica === undefined || replica.missing.length === 0) return effect;
+      const { value } = bookkeeping({ ...replica, missing: [] });
+      const isOld = ({ key }: StoreWrite): boolean => key[0] === bookkeepingRange.from[0];
+      return { ...effect, writes: effect.writes.map((write) => (isOld(write) ? { key: write.key, value } : write)) };
+    }),
   },
 ];
 
