@@ -15,6 +15,7 @@ import { failings, type Outcome, printJson, printOutcome } from "./chaos/report.
 import { type Farewell, runTrial } from "./live/farewell.js";
 import { say, secondsText } from "./live/figures.js";
 import { readIncidents } from "./live/locations.js";
+import { type MoveCount, Mover } from "./live/mover.js";
 import { Receipts, receiptKey } from "./live/receipts.js";
 import { openScene, readBack, type Scene } from "./live/scene.js";
 import { countOf } from "./live/verdicts.js";
@@ -42,13 +43,16 @@ async function chaos(options: ChaosOptions, farewell: Farewell): Promise<boolean
     `cluster of ${nodes} nodes and ${natsServers} nats-server(s) ready in ${readyIn}, ${possible.length} kinds of faults, seed ${seed}`,
   );
   const stage = await setStage(scene, options);
+  const mover = options.moves ? new Mover(scene.door, seededRandom(seed).fork("moves")) : undefined;
   scene.start();
+  mover?.start();
   const healed =
     possible.length === 0
       ? []
       : await dealBlows(stage, possible, options.durationMs, seededRandom(seed).fork("faults"));
+  await mover?.stop();
   await scene.stop();
-  return judge(options, stage, impossible, healed);
+  return judge(options, stage, impossible, healed, mover?.count());
 }
 
 function impossibleHere({ cluster }: Scene, faults: readonly FaultKind[]): ReadonlyMap<string, string> {
@@ -80,6 +84,7 @@ async function judge(
   { scene, flood }: Stage,
   impossible: ReadonlyMap<string, string>,
   healed: readonly Healed[],
+  moves: MoveCount | undefined,
 ): Promise<boolean> {
   say("reading everything back");
   const read = await readBack(scene, options.durationMs / 100);
@@ -93,6 +98,7 @@ async function judge(
     asked: options.faults.map(({ name }) => name),
     impossible,
     healed,
+    moves,
     incidents: await readIncidents(scene.door),
   };
   if (options.isJson) printJson(outcome);
@@ -110,7 +116,7 @@ function floodCount(flood: Receipts, { faults }: ChaosOptions): Promise<Outcome[
   return { acknowledged: 0, failed: 0, unknown: 0, lost: 0, strange: 0, examples: [] };
 }
 
-function again({ durationMs, seed, nodes, natsServers, faultsText, clients }: ChaosOptions): string {
+function again({ durationMs, seed, nodes, natsServers, faultsText, clients, moves }: ChaosOptions): string {
   const words = {
     duration: `${durationMs / 1000}s`,
     seed,
@@ -121,7 +127,7 @@ function again({ durationMs, seed, nodes, natsServers, faultsText, clients }: Ch
   };
   return `npm run chaos -- ${Object.entries(words)
     .map(([name, value]) => `--${name} ${value}`)
-    .join(" ")}`;
+    .join(" ")}${moves ? " --moves" : ""}`;
 }
 
 const options = readOptions(process.argv);

@@ -14,6 +14,8 @@ export interface ChaosOptions {
   readonly faults: readonly FaultKind[];
   /** As they were asked for. */
   readonly faultsText: string;
+  /** Fragments are moved all the time. */
+  readonly moves: boolean;
   readonly history: string | undefined;
   readonly isJson: boolean;
 }
@@ -51,6 +53,7 @@ const schema = z.object({
     );
     return z.NEVER;
   }),
+  moves: z.boolean().default(false),
   history: z.string().optional(),
   json: z.boolean().default(false),
 });
@@ -65,6 +68,7 @@ export function readOptions(argv: readonly string[]): ChaosOptions | { readonly 
     .option("--nats-servers <count>", "1 or 3 (default: 1, or 3 where a fault needs them)")
     .option("--clients <count>", "clients that each do one operation after the other", "12")
     .option("--faults <kinds>", "what to break, by the words below", usualFaults)
+    .option("--moves", "move fragments from node to node all the time")
     .option("--history <file>", "write every operation there, one JSON line each (docs/HISTORY.md)")
     .option("--json", "print the outcome as JSON")
     .addHelpText("after", `\nFaults:\n${faultLines().join("\n")}\n`)

@@ -5,6 +5,7 @@
 import { describe, type Entry, passed, type Verdict } from "../../src/verify/history.js";
 import { median, printTable, say, secondsText, spreadText } from "../live/figures.js";
 import type { IncidentLine } from "../live/locations.js";
+import type { MoveCount } from "../live/mover.js";
 import type { ReceiptCount } from "../live/receipts.js";
 import { codesOf, countOf } from "../live/verdicts.js";
 import type { Healed } from "./blows.js";
@@ -23,6 +24,8 @@ export interface Outcome {
   /** Those of them that cannot be made here, and why. */
   readonly impossible: ReadonlyMap<string, string>;
   readonly healed: readonly Healed[];
+  /** Undefined: nobody asked for moves. */
+  readonly moves?: MoveCount | undefined;
   readonly incidents: readonly IncidentLine[];
 }
 
@@ -39,8 +42,17 @@ export function failings(outcome: Outcome): readonly string[] {
     ...healed
       .filter(({ recoveredMs }) => recoveredMs === undefined)
       .map(({ kinds }) => `no recovery: ${nameOf(kinds)}`),
+    ...(outcome.moves === undefined || moved(outcome.moves) > 0 ? [] : ["no move was brought to its end"]),
     ...healed.flatMap(({ unheard }) => unheard.map((alarm) => `not reported: ${alarm}`)),
   ];
+}
+
+function moved({ ended }: MoveCount): number {
+  return [...ended].reduce((sum, [end, count]) => sum + (end.endsWith(" done") ? count : 0), 0);
+}
+
+function countsText(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([name, count]) => `${name} ${count}`).join(", ");
 }
 
 function neverStruck({ asked, impossible, healed }: Outcome): string[] {
@@ -65,6 +77,9 @@ export function printJson(outcome: Outcome): void {
     struck: Object.fromEntries(strikes(outcome)),
     notTried: Object.fromEntries(impossible),
     recoveryMs,
+    ...(outcome.moves === undefined
+      ? {}
+      : { moves: Object.fromEntries(outcome.moves.ended), movesRefused: Object.fromEntries(outcome.moves.refused) }),
     verdicts,
     incidents,
   };
@@ -96,6 +111,8 @@ export function printOutcome(outcome: Outcome): void {
     ]),
   );
   say(`struck: ${[...strikes(outcome)].map(([name, count]) => `${name} ${count}`).join(", ")}`);
+  if (outcome.moves !== undefined)
+    say(`moves: ${countsText(outcome.moves.ended)}; orders refused: ${countsText(outcome.moves.refused) || "none"}`);
   for (const [name, why] of outcome.impossible) say(`NOT TRIED: ${name}: ${why}`);
   for (const verdict of verdicts) {
     say(describe(verdict));
