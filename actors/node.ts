@@ -14,6 +14,7 @@ import { decodePeerRequest } from "../src/protocol/peer-codec.js";
 import { fragmentOfSubject, streams, subjects } from "../src/protocol/subjects.js";
 import { type Access, onDone, onExec } from "./node/exec.js";
 import { armUrgent, beat, beatTimer, onBeatAnswer, takeLease, urgentBeat, urgentTimer } from "./node/heartbeat.js";
+import { answerHot } from "./node/hot.js";
 import { onReshaped, onShardFailed, reconcile, respawn } from "./node/reconcile.js";
 import { createSampling, sampleTimer } from "./node/sampling.js";
 import { onScrubDone, scrubTick, scrubTimer } from "./node/scrub.js";
@@ -138,7 +139,7 @@ function onNews(state: NodeState, message: Extract<NodeMessage, { kind: "followN
 function onRequest(state: NodeState, request: Request, context: Context): Effects {
   const { id } = state.config;
   if (request.subject === subjects.exec(id)) return onExec(state, request, undefined, context);
-  if (request.subject === subjects.peer(id)) return onPeer(state, request);
+  if (request.subject === subjects.peer(id)) return onPeer(state, request, context);
   const access = accessOf(request.subject);
   if (access !== undefined) return onExec(state, request, access, context);
   return [
@@ -157,9 +158,10 @@ function accessOf(subject: string): Access | undefined {
   return { table, write: access === "write" };
 }
 
-function onPeer(state: NodeState, request: Request): Effects {
+function onPeer(state: NodeState, request: Request, context: Context): Effects {
   const decoded = decodePeerRequest(request.body);
   if (!decoded.ok) return [{ kind: "reply", to: request.from, body: { fault: decoded.fault } satisfies PeerAnswer }];
+  if (decoded.value.kind === "hot") return answerHot(state, decoded.value, request.from, context.nowMs);
   const slot = state.shards.get(decoded.value.fragment);
   if (slot !== undefined)
     return [{ kind: "tell", to: slot.actor, message: { kind: "peer", request: decoded.value, from: request.from } }];

@@ -63,7 +63,7 @@ import {
   takeRead,
 } from "./shard/read.js";
 import { onSurvey, prepare } from "./shard/reshape.js";
-import { hotKeys, noteAccess } from "./shard/sample.js";
+import { noteAccess } from "./shard/sample.js";
 import { onScrubRead, startScrub } from "./shard/scrub.js";
 import { onPullRequest, onWindowRequest } from "./shard/source.js";
 import type { Assignment, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
@@ -132,7 +132,6 @@ export function createShard(
     durablePendingSeq: 0,
     expiryArmed: false,
     survey: undefined,
-    keys: undefined,
     refusal: undefined,
     awaited: undefined,
   };
@@ -294,8 +293,9 @@ function onPeer(
       ];
     case "fresh":
       return onFreshRequest(state, from, context);
+    // Answered by the node, for all of its shards.
     case "hot":
-      return [{ kind: "reply", to: from, body: { hot: hotKeys(state, context.nowMs) } satisfies PeerAnswer }];
+      return [];
     case "position":
       state.promisedEpoch = Math.max(state.promisedEpoch, request.epoch);
       return [{ kind: "reply", to: from, body: { position: positionOf(state) } satisfies PeerAnswer }];

@@ -11,6 +11,7 @@ import { addImportCommand } from "./cli/import.js";
 import { addMoveCommands } from "./cli/moves.js";
 import { endCalmlyOnClosedPipe } from "./cli/output.js";
 import { addProfileCommands } from "./cli/profiles.js";
+import { addReshapeCommands } from "./cli/reshape.js";
 import { addRowCommands } from "./cli/rows.js";
 import { withCommon } from "./cli/session.js";
 import { addTableCommands } from "./cli/tables.js";
@@ -42,6 +43,7 @@ function program(): Command {
   addExportCommand(command);
   addClusterCommands(command);
   addMoveCommands(command);
+  addReshapeCommands(command);
   addForecastCommand(command);
   addProfileCommands(command);
   return command;

@@ -19,6 +19,7 @@ import type { Fields } from "./cluster-ops.js";
 import { createTableRequest, nameIn } from "./create-table.js";
 import type { Desk, Inquiry } from "./desk.js";
 import { faultIn } from "./faults.js";
+import { createHot } from "./hot.js";
 import type { Locations } from "./locations.js";
 import { listRequest, moveRequest, namedMove, replicasRequest } from "./move-requests.js";
 import { unknownTable } from "./refusals.js";
@@ -39,6 +40,7 @@ export interface Admin {
   /** Both answer when it is done, or cannot be. */
   split(inquiry: Inquiry, body: Fields, context: Context): Effects;
   merge(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  hot(inquiry: Inquiry, body: Fields): Effects;
   answered(ticket: Ticket, outcome: AskOutcome, context: Context): Effects | undefined;
   /** The pause of a refused order is over. */
   retry(context: Context): Effects;
@@ -68,6 +70,7 @@ export function createAdmin(
   hash: Hash,
   tickets: Tickets,
 ): Admin {
+  const hot = createHot(desk, locations, tickets, config.timing.askTimeoutMs);
   const asked = new Map<Ticket, Order>();
   let paused: Order[] = [];
   let waiting: { readonly inquiry: Inquiry; ready(): object | undefined }[] = [];
@@ -306,9 +309,10 @@ export function createAdmin(
       if (!request.ok) return desk.refuse(inquiry, request.fault);
       return reshape(inquiry, request.value, "merge", request.value.left, context);
     },
+    hot: (inquiry, body) => hot.ask(inquiry, body),
     answered(ticket, outcome) {
       const order = asked.get(ticket);
-      if (order === undefined) return undefined;
+      if (order === undefined) return hot.answered(ticket, outcome);
       asked.delete(ticket);
       return onAnswer(order, outcome);
     },

@@ -43,6 +43,7 @@ export const clusterOps: Readonly<Record<string, ClusterOp>> = {
   move: (_kit, admin, inquiry, body, context) => admin.move(inquiry, body, context),
   cancelMove: (_kit, admin, inquiry, body, context) => admin.endMove(inquiry, body, true, context),
   rollbackMove: (_kit, admin, inquiry, body, context) => admin.endMove(inquiry, body, false, context),
+  hot: (_kit, admin, inquiry, body) => admin.hot(inquiry, body),
   split: (_kit, admin, inquiry, body, context) => admin.split(inquiry, body, context),
   merge: (_kit, admin, inquiry, body, context) => admin.merge(inquiry, body, context),
   moves: (_kit, admin, inquiry, body, context) => admin.moves(inquiry, body, context),

@@ -12,5 +12,6 @@ export function createBoard(): Board {
     retired: new Set(),
     gone: new Set(),
     waits: new Map(),
+    keys: new Map(),
   };
 }

@@ -48,6 +48,8 @@ export interface Board {
   readonly gone: Set<FragmentId>;
   /** Shards that wait for a right neighbour to be sealed here. */
   readonly waits: Map<FragmentId, ActorId>;
+  /** What primaries here remember of the keys that they are asked for. Written by the shards. */
+  readonly keys: Map<FragmentId, KeyLoad>;
 }
 
 export interface ShardConfig {
@@ -287,8 +289,6 @@ export interface ShardState {
   expiryArmed: boolean;
   /** A split is being prepared: its key is chosen, and the rows behind it are counted. */
   survey: Survey | undefined;
-  /** Which keys are asked for; from the first one on. */
-  keys: KeyLoad | undefined;
   /** Why the split into `child` cannot be. */
   refusal: { readonly child: FragmentId; readonly why: string } | undefined;
   /** The record that takes the right neighbour over is next, and that one is not at its end here yet. */

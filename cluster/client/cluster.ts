@@ -161,6 +161,11 @@ export class Cluster {
     return moves as readonly MoveInfo[];
   }
 
+  /** Keys that are asked for most, by fragment; of one table, or of all. */
+  async hot(table?: string): Promise<HotAnswer> {
+    return (await this.ask("hot", { table })) as unknown as HotAnswer;
+  }
+
   async profiles(): Promise<readonly ProfileInfo[]> {
     const { profiles } = await this.ask("profiles");
     return profiles as readonly ProfileInfo[];
@@ -169,6 +174,33 @@ export class Cluster {
   private ask(op: string, body: object = {}): Promise<Fields> {
     return this.call(`foreshard.query._cluster.${op}`, given(body));
   }
+}
+
+export interface HotAnswer {
+  readonly fragments: readonly {
+    readonly fragment: number;
+    readonly table: string;
+    readonly primary: string;
+    readonly perSecond: number;
+    readonly keys: readonly { readonly key: Key; readonly share: number; readonly perSecond: number }[];
+  }[];
+  /** Nodes that did not answer. */
+  readonly silent: readonly string[];
+}
+
+export interface SplitWish {
+  readonly table: string;
+  readonly fragment: number;
+  /** The first key of the new fragment, or the first part of one. */
+  readonly at?: Key;
+  readonly deadlineMs?: number;
+}
+
+export interface MergeWish {
+  readonly table: string;
+  readonly left: number;
+  readonly right: number;
+  readonly deadlineMs?: number;
 }
 
 export class Admin {
@@ -183,6 +215,15 @@ export class Admin {
   }
   async dropTable(name: string): Promise<void> {
     await this.ask("dropTable", { name });
+  }
+  /** Cuts a fragment in two: at a key, or where its load is halved. */
+  async split(wish: SplitWish): Promise<{ readonly fragment: number; readonly child: number }> {
+    const { fragment, child } = await this.ask("split", wish);
+    return { fragment: Number(fragment), child: Number(child) };
+  }
+  /** Makes one fragment of two neighbours. */
+  async merge(wish: MergeWish): Promise<void> {
+    await this.ask("merge", wish);
   }
   /** Declares demand, or declares it anew under its name. */
   async putProfile(wish: ProfileWish): Promise<void> {

@@ -17,7 +17,7 @@ function maybe<T extends z.ZodType>(schema: T) {
 const request = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("position"), fragment: whole, epoch: whole }),
   z.object({ kind: z.literal("fresh"), fragment: whole }),
-  z.object({ kind: z.literal("hot"), fragment: whole }),
+  z.object({ kind: z.literal("hot"), table: z.object({ partition: whole, id: whole }).nullable() }),
   z.object({ kind: z.literal("copy"), fragment: whole, cursor: bytes, maxBytes: whole }),
   z.object({ kind: z.literal("window"), fragment: whole, after: bytes, maxBytes: whole }),
   z.object({
@@ -106,8 +106,6 @@ const hot = z.object({
   fragment: whole,
   perSecond: z.number(),
   keys: z.array(z.tuple([bytes, z.number()])).max(64),
-  sampled: whole,
-  cut: maybe(bytes),
 });
 const faultShape = z.custom<Fault>(
   (value) => typeof value === "object" && value !== null && isFaultCode((value as { code?: unknown }).code),
@@ -119,7 +117,7 @@ const answer = z.union([
   z.object({ window }),
   z.object({ pulled }),
   z.object({ digest }),
-  z.object({ hot }),
+  z.object({ hot: z.array(hot).max(1024) }),
   z.object({ fault: faultShape }),
 ]);
 

@@ -14,8 +14,8 @@ export type PeerRequest =
   | { readonly kind: "position"; readonly fragment: FragmentId; readonly epoch: number }
   /** How far is the primary now? Answered only under its lease; lets a backup prove how fresh it is. */
   | { readonly kind: "fresh"; readonly fragment: FragmentId }
-  /** Which keys are hot? Asked by a router of the primary. */
-  | { readonly kind: "hot"; readonly fragment: FragmentId }
+  /** Which keys are hot in the fragments that this node leads? Asked by routers; of one table (`partition` and id) or of all. */
+  | { readonly kind: "hot"; readonly table: { readonly partition: number; readonly id: number } | null }
   /** The next slice of a fragment, in key order from `cursor` (empty at the start); at most `maxBytes`. */
   | { readonly kind: "copy"; readonly fragment: FragmentId; readonly cursor: Bytes; readonly maxBytes: number }
   /** The request window and the place in the log, to attach a sparse replica: entries after the one whose key is `after` (empty at the start). */
@@ -63,9 +63,6 @@ export interface HotKeys {
   readonly perSecond: number;
   /** Position and share of the fragment's accesses, heaviest first. */
   readonly keys: readonly (readonly [Bytes, number])[];
-  readonly sampled: number;
-  /** The cut that would halve the load. */
-  readonly cut: Bytes | undefined;
 }
 
 export interface ReplicaPosition {
@@ -156,5 +153,5 @@ export type PeerAnswer =
   | { readonly slice: CopySlice }
   | { readonly window: WindowSlice }
   | { readonly pulled: PulledRows }
-  | { readonly hot: HotKeys }
+  | { readonly hot: readonly HotKeys[] }
   | { readonly fault: Fault };
