@@ -103,6 +103,17 @@ export const clusterOperations: Readonly<Record<string, OperationInfo>> = {
   drain: { description: "move everything away from a node", body: "{node}", answer: "{done}" },
   undrain: { description: "let a drained node hold data again", body: "{node}", answer: "{done}" },
   removeNode: { description: "forget a node that is down", body: "{node}", answer: "{done}" },
+  split: {
+    description: "cut a fragment in two: at a key, or where its load is halved",
+    body: "{table, fragment, at?, deadlineMs?}",
+    answer: "{fragment, child}",
+  },
+  merge: {
+    description: "make one fragment of two neighbours",
+    body: "{table, left, right, deadlineMs?}",
+    answer: "{fragment, merged}",
+  },
+  hot: { description: "keys that are asked for most", body: "{table?}", answer: "{fragments, silent}" },
   move: {
     description: "move a fragment's replica, or its primary role, to another node",
     body: "{table, fragment, to, from?, strategy?, role?, withinMs?, why?}",
