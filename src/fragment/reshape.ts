@@ -187,7 +187,7 @@ export function without(range: PositionRange, others: readonly PositionRange[]):
     if (intersect(other, { from, to: range.to }) === undefined) continue;
     if (compareBytes(from, other.from) < 0) parts.push({ from, to: other.from });
     if (other.to === undefined) return parts;
-    from = other.to;
+    if (compareBytes(other.to, from) > 0) from = other.to;
   }
   if (range.to === undefined || compareBytes(from, range.to) < 0) parts.push({ from, to: range.to });
   return parts;
