@@ -2,7 +2,7 @@
 // Pure: a value in, the configuration's text out (JSON is a subset of its language, and quotes every text safely).
 //
 // A1 Everything listens on loopback. No account has a user without password, no role of ours may publish or subscribe `>`.
-// A2 Clients live in EDGE. What they reach of CORE is the query service and the discovery of micro services; nothing else is exported, so the
+// A2 Clients live in EDGE. What they reach of CORE is the query service and the discovery of micro services, and they hear the events; nothing else is exported, so the
 //    reply subject that a client chooses is rewritten by the server and can never name an inner subject.
 // A3 The query service is imported with `share`: the server stamps `Nats-Request-Info` on each request, over whatever the client wrote there.
 // A4 A message is acknowledged after it is on disk (`sync_interval: always`), unless the operator relaxed it.
@@ -49,6 +49,8 @@ export const relaxedSync = "1s";
 const MiB = 1024 * 1024;
 const queryService = "foreshard.query.>";
 const discovery = "$SRV.>";
+/** What leaders tell: nothing can be asked there, and clients only listen. */
+const events = "foreshard.event.>";
 
 export function configText(spec: ServerSpec): string {
   return `${JSON.stringify(configOf(spec), null, 2)}\n`;
@@ -86,6 +88,7 @@ function configOf(spec: ServerSpec) {
         exports: [
           { service: queryService, accounts: ["EDGE"] },
           { service: discovery, accounts: ["EDGE"], response_type: "stream" },
+          { stream: events, accounts: ["EDGE"] },
         ],
       },
       EDGE: {
@@ -93,6 +96,7 @@ function configOf(spec: ServerSpec) {
         imports: [
           { service: { account: "CORE", subject: queryService }, share: true },
           { service: { account: "CORE", subject: discovery } },
+          { stream: { account: "CORE", subject: events } },
         ],
       },
       SYS: { users: [{ user: spec.credentials.sys.user, password: spec.credentials.sys.pass }] },
@@ -131,7 +135,7 @@ function clientUser({ user, pass, inboxPrefix }: UserCredentials) {
   return {
     user,
     password: pass,
-    permissions: { publish: [queryService, discovery], subscribe: [`${inboxPrefix}.>`, "_INBOX.>"] },
+    permissions: { publish: [queryService, discovery], subscribe: [`${inboxPrefix}.>`, "_INBOX.>", events] },
   };
 }
 

@@ -96,6 +96,18 @@ describe("engine: accounts", () => {
     await (await core.jetstreamManager()).streams.purge("FORESHARD_LOG_0");
   });
 
+  it("lets a client hear the events of the actors, and say none", async () => {
+    const heard: string[] = [];
+    client.subscribe("foreshard.event.>", { callback: (_error, message) => heard.push(message.string()) });
+    await client.flush();
+    client.publish("foreshard.event.move", "by a client");
+    await client.flush();
+    core.publish("foreshard.event.move", "by an actor");
+    await core.flush();
+    ok(await until(() => heard.length > 0, 2000), "the event did not arrive");
+    deepStrictEqual(heard, ["by an actor"]);
+  });
+
   it("refuses a client every inner subject", async () => {
     const seen = refusals(client);
     for (const subject of [
