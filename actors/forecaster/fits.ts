@@ -3,9 +3,9 @@
 // F2 a batch that fails, or never comes back, costs its series one fit; they go on forecasting. F3 when there is more to fit than time, each is
 //    fitted less often: a series stands in the queue once, and how long the queue is, is shown.
 
-import { isSeen, lastSlot, valueAt } from "../../src/forecast/history.js";
+import { isSeen, lastSlot, slotsPushed, valueAt } from "../../src/forecast/history.js";
 import { createTrials, relive } from "../../src/forecast/promise.js";
-import { noteActual } from "../../src/forecast/ranks.js";
+import { forgetRanks, noteActual } from "../../src/forecast/ranks.js";
 import {
   createSeries,
   observe,
@@ -36,6 +36,8 @@ export interface FitOutput {
 const batchSize = 8;
 /** A batch that is longer under way is given up. */
 const batchLimitMs = 60_000;
+/** A series fitted this early forecasts differently from then on. */
+const unsettledSlots = 60;
 /** Rebuilding that fails this often is given up: the series begins without a past. */
 const rebuildsTried = 3;
 
@@ -169,7 +171,14 @@ function settle(
   }
   lane.failures = 0;
   if (kind === "rebuild") begin(state, entry, lane, fitted);
-  else if (lane.series !== undefined) lane.series = caughtUp(fitted, lane.series);
+  else if (lane.series !== undefined) {
+    // What the errors of the first, unfitted forecasts had in common says nothing of those to come.
+    if (slotsPushed(fitted.history) < unsettledSlots) {
+      forgetRanks(lane.ranks);
+      lane.said = false;
+    }
+    lane.series = caughtUp(fitted, lane.series);
+  }
 }
 
 /** A series is there: it learns what came while it was made. */

@@ -2,7 +2,7 @@
 // N1 the lessons of a series are taken in the order of their slots. N2 a series whose past is being rebuilt keeps its lessons until it is there.
 
 import { limits } from "../../src/config/limits.js";
-import { lastSlot } from "../../src/forecast/history.js";
+import { lastSlot, slotsPushed } from "../../src/forecast/history.js";
 import { noteActual } from "../../src/forecast/ranks.js";
 import { isRefitDue, observe } from "../../src/forecast/series.js";
 import type { Context } from "../../src/kernel/machine.js";
@@ -35,6 +35,8 @@ export function rateOf(state: ForecasterState, entry: Entry, lane: Lane, slot: S
 }
 
 const takenKept = 64;
+/** A series that knows less is fitted as often as it pays: its seasons are still to be found. */
+const youngSlots = 240;
 
 /** What the series is to learn of a value: all that was not promised to come. */
 export function plainOf(state: ForecasterState, entry: Entry, lane: Lane, slot: number, value: number): number {
@@ -58,6 +60,7 @@ export function learn(state: ForecasterState, { entry, lane, slot, value }: Less
   const known = lastSlot(lane.series.history);
   if (observe(lane.series, slot, slot > known ? plainOf(state, entry, lane, slot, value) : value) !== "learnt") return;
   say(state, entry, lane, lane.series);
-  const hasWaited = context.nowMs - lane.fittedAtMs >= state.refitEveryMs;
+  const isYoung = slotsPushed(lane.series.history) < youngSlots;
+  const hasWaited = isYoung || context.nowMs - lane.fittedAtMs >= state.refitEveryMs;
   if (lane.fit === "none" && isRefitDue(lane.series) && hasWaited) order(state, "refit", entry, lane, context);
 }

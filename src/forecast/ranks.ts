@@ -48,6 +48,12 @@ export function noteActual(ring: RankRing, slot: number, value: number): void {
   }
 }
 
+/** Begins anew: what was said so far is neither ranked nor remembered. */
+export function forgetRanks({ cells, origins }: RankRing): void {
+  cells.fill(0);
+  origins.fill(-1);
+}
+
 /** The cells that `noteActual(slot)` wrote, step by step: what a reader of the ring lacks. */
 export function cellsOf({ steps, cells }: Pick<RankRing, "steps" | "cells">, slot: number): Uint8Array {
   return Uint8Array.from({ length: steps }, (_, at) => cells[cellAt(steps, slot, at)] ?? 0);
