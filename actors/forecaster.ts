@@ -194,7 +194,7 @@ function onTail(state: ForecasterState, message: WorldMessage): Effects {
 }
 
 function closeEveryMs({ config }: ForecasterState): number {
-  return Math.max(100, Math.min(1000, config.sampleIntervalMs / 2));
+  return Math.max(100, config.sampleIntervalMs / 2);
 }
 
 function wake(name: string, afterMs: number): Effect {
