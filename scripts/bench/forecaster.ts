@@ -6,6 +6,8 @@ import { createCompute } from "../../cluster/world/compute.js";
 import { horizonsOf } from "../../src/forecast/horizons.js";
 import { createSeries, packSeries, preload } from "../../src/forecast/series.js";
 import { seededRandom } from "../../src/kernel/random.js";
+import { addTo, createCounter } from "../../src/load/counter.js";
+import { loadKinds } from "../../src/load/kinds.js";
 import { median, publish, say } from "../live/figures.js";
 import { ForecasterWorld, sampleMs } from "./forecaster-world.js";
 import { type BenchChoice, runBench } from "./options.js";
@@ -34,6 +36,7 @@ async function forecaster({ isJson, seed }: BenchChoice): Promise<boolean> {
   }
   await world.close();
   const refits = await measureRefits(seed);
+  const counting = measureCounting();
   const updateShare = (median(busy) ?? 0) / 60_000;
   const refitMs = refits.reduce((sum, { ms }) => sum + ms, 0);
   const refitShare = (series * refitMs) / 3_600_000;
@@ -51,14 +54,34 @@ async function forecaster({ isJson, seed }: BenchChoice): Promise<boolean> {
         `${ms.toFixed(1)} ms`,
         "at most 50 ms",
       ]),
+      ["counting one operation on a node, with the look-up of its cell", `${counting.toFixed(0)} ns`, ""],
       ["updates, share of a core", updateShare.toFixed(3), ""],
       ["refits once an hour, share of a core", refitShare.toFixed(3), ""],
       ["together, share of a core", (updateShare + refitShare).toFixed(3), "at most 0.5"],
       ["memory per series and horizon", `${(bytes / 2 / 1024).toFixed(0)} KiB`, "under 100 KB"],
     ],
-    { series, busyMs: busy, longestMs: longest, refits, updateShare, refitShare, bytesPerSeries: bytes },
+    {
+      series,
+      countingNs: counting,
+      busyMs: busy,
+      longestMs: longest,
+      refits,
+      updateShare,
+      refitShare,
+      bytesPerSeries: bytes,
+    },
   );
   return true;
+}
+
+/** Nanoseconds of processor time for one operation: what sampling adds to the hot path of a node. */
+function measureCounting(): number {
+  const counter = createCounter();
+  const ops = 4_000_000;
+  const before = process.cpuUsage();
+  for (let op = 0; op < ops; op++) addTo(counter.cell((op & 63) * 16, 1, "shop"), op % loadKinds.length, 100, 0.5);
+  const { user, system } = process.cpuUsage(before);
+  return ((user + system) * 1000) / ops;
 }
 
 /** Series with a whole history, through the real pool, a batch at a time. */
