@@ -10,6 +10,7 @@ import { none } from "../src/kernel/effect.js";
 import type { Hash } from "../src/kernel/hash.js";
 import { type Actor, type Context, dispatch, type Handlers } from "../src/kernel/machine.js";
 import { countingTickets } from "../src/kernel/tickets.js";
+import type { LedgerEvent } from "../src/ledger/event.js";
 import { createTail } from "../src/ledger/tail.js";
 import { createBook } from "../src/load/book.js";
 import type { ForecasterAlive } from "../src/protocol/forecast.js";
@@ -19,6 +20,7 @@ import { drawSums, onAsked, type SumJob, sumTimer } from "./forecaster/answers.j
 import { createBoard } from "./forecaster/board.js";
 import { createDrip } from "./forecaster/drip.js";
 import { onComputed, pump } from "./forecaster/fits.js";
+import { inheritMerge, inheritSplit } from "./forecaster/heirs.js";
 import { closeSlots, divide, forgetOld, onReplayed, onSample } from "./forecaster/intake.js";
 import { aliveEveryMs, createMembers } from "./forecaster/members.js";
 import { Calendar, declare } from "./forecaster/profiles.js";
@@ -97,13 +99,14 @@ const handlers: Handlers<Own, ForecasterMessage> = {
   request: (own, request, context) => onRequest(own, request, context),
   replayed: ({ state }, message, context) => [...onReplayed(state, message, context), ...armTurn(state)],
   followed({ state }, message, context) {
-    if (message.stream !== streams.load) return onTail(state, message);
+    if (message.stream !== streams.load) return onTail(state, message, context);
     onSample(state, message.record, context);
     return armTurn(state);
   },
-  followNews: ({ state }, message) => (message.stream === streams.load ? none : onTail(state, message)),
-  logRead: ({ state }, message) => onTail(state, message),
-  streamRead: ({ state }, message) => onStream(state, message),
+  followNews: ({ state }, message, context) =>
+    message.stream === streams.load ? none : onTail(state, message, context),
+  logRead: ({ state }, message, context) => onTail(state, message, context),
+  streamRead: ({ state }, message, context) => onStream(state, message, context),
   computed: ({ state }, message, context) => onComputed(state, message, context),
   woke: (own, message, context) => onWoke(own, message, context),
   childFailed({ state }, { id, error }, context) {
@@ -155,7 +158,7 @@ function onWoke(own: Own, { name }: Extract<WorldMessage, { kind: "woke" }>, con
       forgetOld(state, context);
       return [wake(sweepTimer, sweepMs)];
     default:
-      return onTail(state, { kind: "woke", name });
+      return onTail(state, { kind: "woke", name }, context);
   }
 }
 
@@ -178,19 +181,31 @@ function findStream(state: ForecasterState): Effects {
   return [{ kind: "readStream", stream: streams.load, ticket: state.streamTicket }];
 }
 
-function onStream(state: ForecasterState, message: Extract<WorldMessage, { kind: "streamRead" }>): Effects {
-  if (message.ticket !== state.streamTicket) return onTail(state, message);
+function onStream(
+  state: ForecasterState,
+  message: Extract<WorldMessage, { kind: "streamRead" }>,
+  context: Context,
+): Effects {
+  if (message.ticket !== state.streamTicket) return onTail(state, message, context);
   const { outcome } = message;
   if (outcome.kind !== "state") return [wake(streamTimer, streamRetryMs)];
   return [{ kind: "follow", stream: streams.load, fromSeq: outcome.state.lastSeq + 1 }];
 }
 
-function onTail(state: ForecasterState, message: WorldMessage): Effects {
+function onTail(state: ForecasterState, message: WorldMessage, context: Context): Effects {
   for (const tail of state.tails) {
     const step = tail.on(message);
-    if (step !== undefined) return step.effects;
+    if (step === undefined) continue;
+    // Before the first look around nothing is ours yet: what happened then is told by the stream.
+    if (state.settled) for (const event of step.events) onEvent(state, event, context);
+    return [...step.effects, ...armTurn(state)];
   }
   return none;
+}
+
+function onEvent(state: ForecasterState, event: LedgerEvent, context: Context): void {
+  if (event.kind === "fragmentSplit") inheritSplit(state, event.fragment, event.child, context);
+  if (event.kind === "fragmentsMerged") inheritMerge(state, event.left, event.right, context);
 }
 
 function closeEveryMs({ config }: ForecasterState): number {

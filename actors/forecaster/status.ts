@@ -6,16 +6,15 @@ import type { ForecasterState } from "./state.js";
 
 export function stateNews(state: ForecasterState, { nowMs }: Context): StateNews {
   const { config, entries, fits, counts } = state;
-  const waiting = [...fits.rebuilds, ...fits.refits];
   const first = Math.min(nowMs, fits.rebuilds[0]?.queuedAtMs ?? nowMs, fits.refits[0]?.queuedAtMs ?? nowMs);
-  let rebuilding = 0;
-  for (const { lanes } of entries.values()) if (lanes.some(({ series }) => series === undefined)) rebuilding++;
+  let rebuilding = fits.rebuilds.length;
+  for (const { kind, orders } of fits.running.values()) if (kind === "rebuild") rebuilding += orders.length;
   return {
     id: config.id,
     incarnation: config.incarnation,
     series: entries.size,
     rebuilding,
-    fitsWaiting: waiting.length,
+    fitsWaiting: fits.rebuilds.length + fits.refits.length,
     fitWaitMs: Math.round(nowMs - first),
     fitsFailed: fits.failed,
     foreign: counts.foreign,

@@ -44,7 +44,7 @@ async function check(choice: Choice, farewell: Farewell): Promise<boolean> {
   await load.stop();
   const verdict = judge(noted, (fromMs, toMs) => load.rateBetween(fromMs, toMs));
   print(choice, verdict, load, await client.cluster.forecast({ table }));
-  return verdict.judged > 0 && verdict.insideShare >= leastInside && load.refused === 0;
+  return verdict.judged > 0 && verdict.insideShare >= leastInside;
 }
 
 /** Below this share of a few dependent minutes inside the 90 % interval, something is wrong. */

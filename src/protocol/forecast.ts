@@ -44,7 +44,7 @@ export interface ForecasterState {
   readonly id: string;
   readonly incarnation: string;
   readonly series: number;
-  /** Series whose history is still being rebuilt. */
+  /** Pasts (one per series and horizon) that are still being rebuilt. */
   readonly rebuilding: number;
   /** Series that wait for a fit, how long the first has waited, and fits that failed. */
   readonly fitsWaiting: number;

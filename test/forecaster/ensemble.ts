@@ -63,10 +63,12 @@ export class Ensemble {
     this.append(...events);
   }
 
-  /** Before the forecasters begin. */
+  /** Appends to the ledger, and tells who follows it. */
   append(...events: readonly LedgerEvent[]): void {
     const bytes = encodeLedgerRecord({ term: 1, member: "c1", nonce: "x", events });
-    this.ledger.push({ seq: this.ledger.length + 1, bytes, timeMs: 0 });
+    const record: LogRecord = { seq: this.ledger.length + 1, bytes, timeMs: 0 };
+    this.ledger.push(record);
+    for (const member of this.members.values()) member.hear(record, streams.ledger(0));
   }
 
   get wallMs(): number {
@@ -235,9 +237,9 @@ class Member implements World {
     }
   }
 
-  hear(record: LogRecord): void {
-    for (const actor of this.follows.get(streams.load) ?? [])
-      this.kernel.deliver(actor, { kind: "followed", stream: streams.load, subject: "", record, pending: 0 });
+  hear(record: LogRecord, stream: string = streams.load): void {
+    for (const actor of this.follows.get(stream) ?? [])
+      this.kernel.deliver(actor, { kind: "followed", stream, subject: "", record, pending: 0 });
   }
 
   request(subject: string, body: unknown, from: ReplyTo): void {

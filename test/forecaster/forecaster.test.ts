@@ -146,6 +146,31 @@ describe("forecasters", () => {
     ok((series?.record.observed ?? 0) >= 30);
   });
 
+  it("let the heirs of a fragment go on with its past, split and merged, also when another forecaster had it", () => {
+    for (const members of [["f1"], ["f1", "f2", "f3"]]) {
+      const ensemble = new Ensemble().begin(...members);
+      ensemble.live(150, () => ({ "0/shop": 80, "16/shop": 10 }));
+      const split = { at: Uint8Array.of(0x40), baseLsn: 1, baseHash: new Uint8Array(8), atMs: 0 };
+      ensemble.append({ kind: "fragmentSplit", fragment: 0, child: 32, ...split });
+      ensemble.live(14, () => ({ "0/shop": 40, "32/shop": 40, "16/shop": 10 }));
+      const halves = ensemble.member("f1").ask({ fragments: [0, 32] }).series;
+      deepStrictEqual(
+        halves.map(({ fragment }) => fragment),
+        [0, 32],
+      );
+      for (const { steps, recent } of halves) {
+        near(steps[0]?.[median], 40);
+        ok(recent.filter((value) => value !== null).length > 15, `${members}: knows its past`);
+        near(recent.at(-8) ?? undefined, 40);
+      }
+      ensemble.append({ kind: "fragmentsMerged", left: 0, right: 32, lsn: 2, rightLsn: 2, changedLsn: 2, atMs: 0 });
+      ensemble.live(14, () => ({ "0/shop": 80, "16/shop": 10 }));
+      const [whole] = ensemble.member("f1").ask({ fragments: [0] }).series;
+      near(whole?.steps[0]?.[median], 80);
+      near(whole?.recent.at(-8) ?? undefined, 80);
+    }
+  });
+
   it("know declared demand before anybody asked, and trust it less when it does not come", () => {
     const ensemble = new Ensemble();
     // From the second minute on, for half a minute, every two minutes.
