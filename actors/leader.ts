@@ -26,6 +26,7 @@ import { createSessions } from "./leader/sessions.js";
 import { createSnapshotWriter } from "./leader/snapshots.js";
 import type { LeaderMessage, LeaderState } from "./leader/state.js";
 import { createTrimmer } from "./leader/trim.js";
+import { verifyLines } from "./leader/verify.js";
 
 export { type LeaderConfig, leaderConfigMistake } from "./leader/config.js";
 export type { LeaderMessage } from "./leader/state.js";
@@ -144,6 +145,12 @@ function onAdmin(state: LeaderState, { body, from }: Request): Effects {
   if (request.value.kind === "listMoves") {
     const moves = moveLines(state, request.value.history);
     const answer: AdminAnswer = { done: true, viewSeq: state.tail.view.seq, moves };
+    return [{ kind: "reply", to: from, body: answer }];
+  }
+  if (request.value.kind === "verify") {
+    const lines = verifyLines(state, request.value);
+    if (!lines.ok) return [refuse(from, lines.fault)];
+    const answer: AdminAnswer = { done: true, viewSeq: state.tail.view.seq, verify: lines.value };
     return [{ kind: "reply", to: from, body: answer }];
   }
   if (state.orders.length >= ordersWaiting)

@@ -15,6 +15,7 @@ import { addReshapeCommands } from "./cli/reshape.js";
 import { addRowCommands } from "./cli/rows.js";
 import { withCommon } from "./cli/session.js";
 import { addTableCommands } from "./cli/tables.js";
+import { addVerifyCommand } from "./cli/verify.js";
 
 const examples = `
 Examples:
@@ -44,6 +45,7 @@ function program(): Command {
   addClusterCommands(command);
   addMoveCommands(command);
   addReshapeCommands(command);
+  addVerifyCommand(command);
   addForecastCommand(command);
   addProfileCommands(command);
   return command;

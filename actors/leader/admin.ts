@@ -131,6 +131,7 @@ const evaluators: Evaluators = {
   setReplicas: orderReplicas,
   // Answered from what is known, without a record: see `moves/lines`.
   listMoves: () => nothing,
+  verify: () => nothing,
   splitFragment: (state, draft, request, { wallMs }) => splitFragment(state, draft, request, wallMs),
   mergeFragments: (state, draft, request, { wallMs }) => mergeFragments(state, draft, request, wallMs),
 };

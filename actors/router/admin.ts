@@ -21,7 +21,7 @@ import type { Desk, Inquiry } from "./desk.js";
 import { faultIn } from "./faults.js";
 import { createHot } from "./hot.js";
 import type { Locations } from "./locations.js";
-import { listRequest, moveRequest, namedMove, replicasRequest } from "./move-requests.js";
+import { listRequest, moveRequest, namedMove, replicasRequest, verifyRequest } from "./move-requests.js";
 import { unknownTable } from "./refusals.js";
 import { endOf, mergeRequest, splitRequest } from "./reshape-requests.js";
 
@@ -34,6 +34,7 @@ export interface Admin {
   /** `cancel` before the hand-over, roll back after it. */
   endMove(inquiry: Inquiry, body: Fields, cancel: boolean, context: Context): Effects;
   moves(inquiry: Inquiry, body: Fields, context: Context): Effects;
+  verify(inquiry: Inquiry, body: Fields, context: Context): Effects;
   setReplicas(inquiry: Inquiry, body: Fields, context: Context): Effects;
   putProfile(inquiry: Inquiry, body: Fields, context: Context): Effects;
   removeProfile(inquiry: Inquiry, body: Fields, context: Context): Effects;
@@ -279,6 +280,13 @@ export function createAdmin(
       if (!request.ok) return desk.refuse(inquiry, request.fault);
       return everywhere(inquiry, request.value, context, (answers) => ({
         moves: answers.flatMap(({ moves }) => moves ?? []).sort((a, b) => a.startedMs - b.startedMs),
+      }));
+    },
+    verify(inquiry, body, context) {
+      const request = verifyRequest(body);
+      if (!request.ok) return desk.refuse(inquiry, request.fault);
+      return toTable(inquiry, request.value.table, request.value, context, ({ verify }) => ({
+        fragments: verify ?? [],
       }));
     },
     setReplicas(inquiry, body, context) {

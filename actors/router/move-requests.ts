@@ -25,6 +25,12 @@ const move = z.strictObject({
 });
 const named = z.strictObject({ move: z.int().min(1), deadlineMs });
 const list = z.strictObject({ history: z.boolean().nullish(), deadlineMs });
+const verify = z.strictObject({
+  table: z.string(),
+  fragment: count.nullish(),
+  begin: z.boolean().nullish(),
+  deadlineMs,
+});
 const replicas = z.strictObject({ table: z.string(), fragment: count, replicas: count, deadlineMs });
 
 export function moveRequest(body: Fields, by: string): Result<Request<"moveFragment">> {
@@ -43,6 +49,13 @@ export function namedMove(body: Fields, op: string): Result<number> {
 export function listRequest(body: Fields): Result<Request<"listMoves">> {
   const given = check(list, body, "moves takes {history?}");
   return given.ok ? ok({ kind: "listMoves", history: given.value.history ?? false }) : given;
+}
+
+export function verifyRequest(body: Fields): Result<Request<"verify">> {
+  const given = check(verify, body, "verify takes {table, fragment?, begin?}");
+  if (!given.ok) return given;
+  const { table, fragment, begin } = given.value;
+  return ok({ kind: "verify", table, fragment: fragment ?? null, begin: begin ?? false });
 }
 
 export function replicasRequest(body: Fields): Result<Request<"setReplicas">> {

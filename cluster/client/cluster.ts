@@ -44,6 +44,18 @@ export interface RingShare extends NodeInfo {
   readonly wantedShare: number;
   readonly share: number;
 }
+export interface VerifyInfo {
+  readonly fragment: number;
+  readonly primary: string;
+  readonly copies: number;
+  readonly lsn: number;
+  readonly verified: {
+    readonly lsn: number;
+    readonly agree: readonly string[];
+    /** Copies that differ, each with keys between which it does. */
+    readonly differ: readonly { readonly node: string; readonly from: string; readonly to: string }[];
+  } | null;
+}
 export interface IncidentInfo {
   readonly atMs: number;
   readonly node: string;
@@ -156,6 +168,11 @@ export class Cluster {
   }
 
   /** Moves under way, or those that ended, oldest first. */
+  /** What the last comparisons of the copies of a table's fragments found. `begin`: has them compared anew; ask again until the results are beyond `lsn` of now. */
+  async verify(table: string, fragment: number | undefined, begin: boolean): Promise<readonly VerifyInfo[]> {
+    const { fragments } = await this.ask("verify", { table, ...(fragment === undefined ? {} : { fragment }), begin });
+    return fragments as readonly VerifyInfo[];
+  }
   async moves(history = false): Promise<readonly MoveInfo[]> {
     const { moves } = await this.ask("moves", { history });
     return moves as readonly MoveInfo[];

@@ -27,6 +27,7 @@ export type {
   RingShare,
   TableInfo,
   TableWish,
+  VerifyInfo,
 } from "./cluster.js";
 export { Admin, Cluster } from "./cluster.js";
 export { FaultError } from "./fault-error.js";

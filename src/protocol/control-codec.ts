@@ -15,6 +15,7 @@ import type {
   MoveLine,
   ReplicaStatus,
   Verified,
+  VerifyLine,
 } from "./control.js";
 import { isName } from "./subjects.js";
 
@@ -139,6 +140,7 @@ const admin = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("cancelMove"), move: count, by: word }),
   z.object({ kind: z.literal("rollbackMove"), move: count, by: word }),
   z.object({ kind: z.literal("listMoves"), history: z.boolean() }),
+  z.object({ kind: z.literal("verify"), table: z.string(), fragment: count.nullable(), begin: z.boolean() }),
   z.object({ kind: z.literal("setReplicas"), table: z.string(), fragment: count, count }),
   z.object({
     kind: z.literal("splitFragment"),
@@ -185,11 +187,19 @@ const moveLine = z.object({
   endedMs: z.number().optional(),
   end: z.string().optional(),
 }) satisfies z.ZodType<MoveLine>;
+const verifyLine = z.object({
+  fragment: count,
+  primary: name,
+  copies: count,
+  lsn: count,
+  verified: verified.nullable(),
+}) satisfies z.ZodType<VerifyLine>;
 const done = z.object({
   done: z.literal(true),
   viewSeq: count,
   move: count.optional(),
   moves: z.array(moveLine).optional(),
+  verify: z.array(verifyLine).optional(),
 });
 const adminAnswer = z.union([done, z.object({ fault: faultSchema })]);
 

@@ -143,6 +143,8 @@ export type AdminRequest =
   | { readonly kind: "cancelMove"; readonly move: number; readonly by: string }
   | { readonly kind: "rollbackMove"; readonly move: number; readonly by: string }
   | { readonly kind: "listMoves"; readonly history: boolean }
+  /** Has the copies of a table's fragments (or of one) compared when `begin`; answers at once with what the last comparisons found. */
+  | { readonly kind: "verify"; readonly table: string; readonly fragment: FragmentId | null; readonly begin: boolean }
   | {
       readonly kind: "setReplicas";
       readonly table: string;
@@ -166,6 +168,16 @@ export type AdminRequest =
       readonly by: string;
     };
 
+/** One fragment, and what its primary's last comparison found; null: none yet. */
+export interface VerifyLine {
+  readonly fragment: FragmentId;
+  readonly primary: NodeId;
+  readonly copies: number;
+  /** Where the log is: a comparison that begins now is beyond it. */
+  readonly lsn: number;
+  readonly verified: Verified | null;
+}
+
 export type AdminAnswer =
   | {
       readonly done: true;
@@ -173,6 +185,7 @@ export type AdminAnswer =
       /** Number of the move that began. */
       readonly move?: number | undefined;
       readonly moves?: readonly MoveLine[] | undefined;
+      readonly verify?: readonly VerifyLine[] | undefined;
     }
   | { readonly fault: Fault };
 
