@@ -119,7 +119,7 @@ function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
   }
 }
 
-/** The primary first, then the other replicas in turn; of a move by copy-on-write only what a sparse replica needs. */
+/** The backups first, the primary last: it has the most to do. Of a move by copy-on-write only what a sparse replica needs. */
 function copyFromPeer(state: ShardState, mode: Behind): Effects {
   const source = sourceFor(state, mode.copyTries);
   if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
@@ -138,7 +138,7 @@ function copyFromPeer(state: ShardState, mode: Behind): Effects {
 
 function sourceFor(state: ShardState, tries: number): NodeId | undefined {
   const { primary, livePeers } = state.assignment;
-  const sources = [...livePeers].sort((a, b) => Number(b === primary) - Number(a === primary));
+  const sources = [...livePeers].sort((a, b) => Number(a === primary) - Number(b === primary));
   return sources[tries % Math.max(1, sources.length)];
 }
 
