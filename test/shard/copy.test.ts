@@ -177,8 +177,7 @@ describe("shard: copying", () => {
       block,
       nextCursor: new Uint8Array(0),
       done: true,
-      from: block,
-      to: Uint8Array.of(9),
+      shape: { from: block, to: Uint8Array.of(9), changedLsn: 0, sealed: false, cut: undefined, joined: undefined },
     };
     const where = { rows: 0, bytes: 0, lsn: 9, seq: 9, epoch: 1, hash: new Uint8Array(8), lateMs: 0 };
     n2.answer(ask, { chunk: { ...narrower, ...where, digest: chunkDigest(block, testHash) } });
