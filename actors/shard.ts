@@ -19,7 +19,7 @@ import type { PositionRange } from "../src/table/table.js";
 import { incident, loadWindow, onDurable, publishStatus } from "./shard/apply.js";
 import { onAttachAnswer } from "./shard/attach.js";
 import { expireWatchers, onWatcherRead, takeWatcher } from "./shard/changes.js";
-import { onCopyAnswer, onCopyRequest } from "./shard/copy.js";
+import { copyTimer, onCopyAnswer, onCopyTimer } from "./shard/copy.js";
 import { digestTimer, forgetDigest, onDigest, onDigestRequest } from "./shard/digest.js";
 import {
   fallBehind,
@@ -31,6 +31,8 @@ import {
   onFollowTimer,
   onTailRecord,
 } from "./shard/follow.js";
+import { latenessTimer, noLateness, onLatenessTimer } from "./shard/lateness.js";
+import { onCopyRequest } from "./shard/lend.js";
 import { onMendRequest, watchMending } from "./shard/mend.js";
 import {
   onOpenCopy,
@@ -116,6 +118,8 @@ export function createShard(
     freshAsk: undefined,
     freshTarget: undefined,
     pulls: createPulls(),
+    loans: new Map(),
+    lateness: noLateness(),
     recent: [],
     recentBytes: 0,
     watchers: [],
@@ -345,10 +349,10 @@ function onAnswered(
   if (state.comparison !== undefined && isOfComparison(state.comparison, ticket))
     return onComparisonAnswer(state, state.comparison, ticket, outcome);
   if (mode.kind === "opening" && mode.asked.has(ticket)) return onPosition(state, mode, ticket, outcome, context);
-  if (mode.kind === "opening" && mode.copy?.ticket === ticket)
-    return onOpenCopy(state, mode, onCopyAnswer(state, mode.copy, outcome), context);
-  if (mode.kind === "behind" && mode.copy?.ticket === ticket)
-    return onFollowCopy(state, mode, onCopyAnswer(state, mode.copy, outcome));
+  if (mode.kind === "opening" && mode.copy?.flights.has(ticket) === true)
+    return onOpenCopy(state, mode, onCopyAnswer(state, mode.copy, ticket, outcome, context), context);
+  if (mode.kind === "behind" && mode.copy?.flights.has(ticket) === true)
+    return onFollowCopy(state, mode, onCopyAnswer(state, mode.copy, ticket, outcome, context));
   if (mode.kind === "behind" && mode.attach?.ticket === ticket)
     return onFollowAttach(state, mode, onAttachAnswer(state, mode.attach, outcome));
   return onPullAnswer(state, ticket, outcome) ?? [];
@@ -361,9 +365,20 @@ function onWoke(state: ShardState, name: string, context: Context): Effects {
   if (name === pullRetryTimer) return onPullRetry(state);
   if (name === digestTimer) return forgetDigest(state);
   if (name === comparisonTimer) return onComparisonTimer(state);
+  if (name === latenessTimer) return onLatenessTimer(state, context);
+  if (name === copyTimer) return onPacedCopy(state, context);
   if (name === openTimer) return mode.kind === "opening" ? onOpenTimer(state, mode, context) : [];
   if (name === followTimer) return mode.kind === "behind" ? onFollowTimer(state, mode) : [];
   return onAppenderMessage(state, { kind: "woke", name }, context);
+}
+
+function onPacedCopy(state: ShardState, context: Context): Effects {
+  const { mode } = state;
+  if (mode.kind === "opening" && mode.copy !== undefined)
+    return onOpenCopy(state, mode, onCopyTimer(state, mode.copy), context);
+  if (mode.kind === "behind" && mode.copy !== undefined)
+    return onFollowCopy(state, mode, onCopyTimer(state, mode.copy));
+  return [];
 }
 
 /** While anything waits, its deadlines are looked at every so often. */

@@ -50,6 +50,11 @@ const command = new Command("start")
   )
   .option("--route-advertise <addresses>", "the same for the links between three nats-servers")
   .option("--isolation <how>", "threads or processes (default: threads)")
+  .option(
+    "--copy-floor <MiB/s>",
+    "copies of fragments to one node go at least so fast, whatever they disturb (default: 2)",
+  )
+  .option("--copy-ceiling <MiB/s>", "and at most so fast (default: 256)")
   .option("--sample-interval <time>", "time between two load samples of a node, e.g. 10s or 500ms (default: 10s)")
   .option("--load-history-days <count>", "how long load samples are kept (default: 30)")
   .option("--zones <names>", "zones to spread the nodes over, e.g. a,b,c")

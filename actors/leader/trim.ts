@@ -1,6 +1,6 @@
 // Trimmer. Owns how far the head of each log stream may be cut. A group's stream holds fragments of one partition only, so its leader alone decides.
 // TR1 nothing is cut that a replica which counts has not got on disk, nor any fragment's last record (its fence), nor the stream's last `logTailKept` records.
-// TR2 a replica that holds the log back holds it only so far: one that copies, or is down for long, or is too far behind, copies a snapshot anyway (I6).
+// TR2 a replica that holds the log back holds it only so far: one that is down for long, or too far behind, copies anew anyway (I6).
 // TR4 what a replica needs of a fragment that was merged away stays until it has passed the merge.
 // TR3 an idle fragment is asked for a checkpoint: a new last record lets the old one go.
 
@@ -133,6 +133,8 @@ function neededSeq(
   if (status === undefined) return state === "joining" && !primary ? free : 0;
   switch (status.state) {
     case "copying":
+      // Once its first chunk is there it needs the log from where the source stood then.
+      return primary || (status.durableSeq > 0 && !crowded) ? status.durableSeq : free;
     case "faulted":
       return primary ? status.durableSeq : free;
     case "behind":

@@ -6,6 +6,7 @@
 //    yet, a fragment that is to be taken over). N3 the log may run ahead of the ledger: a child that the ledger does not know yet is kept.
 
 import { bookkeepingKey, bookkeepingRange, fragmentOfKey, tableShelf, windowRange } from "../../src/fragment/layout.js";
+import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import { intersect } from "../../src/fragment/range.js";
 import { type Replica, readBookkeeping } from "../../src/fragment/replica.js";
 import { clearsOf, readReplica } from "../../src/fragment/reshape.js";
@@ -113,6 +114,7 @@ function assignmentOf(state: NodeState, view: ClusterView, fragment: FragmentVie
     activatedLsn: fragment.activatedLsn,
     peers,
     livePeers: peers.filter((node) => view.nodes.get(node)?.state === "up"),
+    copyDeadlineMs: copyDeadlineOf(state, view, fragment),
     sparse: sparseOf(state, view, fragment),
     base: fragment.base,
     reshaped: fragment.reshaped,
@@ -120,6 +122,11 @@ function assignmentOf(state: NodeState, view: ClusterView, fragment: FragmentVie
     absorb: view.merges.get(fragment.id)?.right,
     seal: view.merging.has(fragment.id),
   };
+}
+
+function copyDeadlineOf(state: NodeState, view: ClusterView, fragment: FragmentView): number {
+  const move = view.moves.get(view.moving.get(fragment.id) ?? 0);
+  return move?.to === state.config.id ? move.deadlineMs : 0;
 }
 
 /** The destination of a move by copy-on-write starts without rows. The source is asked last: it is the one that is to be relieved. */
@@ -137,6 +144,7 @@ function sameAssignment(a: Assignment, b: Assignment): boolean {
     a.epoch === b.epoch &&
     a.primary === b.primary &&
     a.activatedLsn === b.activatedLsn &&
+    a.copyDeadlineMs === b.copyDeadlineMs &&
     a.peers.join() === b.peers.join() &&
     a.livePeers.join() === b.livePeers.join() &&
     a.sparse?.sources.join() === b.sparse?.sources.join() &&
@@ -178,6 +186,7 @@ function spawn(state: NodeState, slot: ShardSlot, view: ClusterView, fragment: F
       parent: "node",
       self: slot.actor,
       timing: config.timing,
+      copyBounds: config.copyBounds ?? defaultCopyBounds,
     },
     { store: wiring.store, hash: wiring.hash, board },
     slot.shelf,

@@ -1,6 +1,7 @@
 // Node state. Owns the shapes: what a node knows of its shards, its leases and the requests it is gathering.
 
 import type { Timing } from "../../src/config/limits.js";
+import type { CopyBounds } from "../../src/fragment/pace.js";
 import type { Store } from "../../src/fragment/store.js";
 import type { ActorId, ReplyTo, Request, Ticket, WorldMessage } from "../../src/kernel/effect.js";
 import type { Hash } from "../../src/kernel/hash.js";
@@ -26,6 +27,8 @@ export interface NodeConfig {
   readonly partitions: number;
   readonly logGroups: number;
   readonly timing: Timing;
+  /** Between which bounds copies to this node go; absent: the defaults. */
+  readonly copyBounds?: CopyBounds;
   /** Absent or 0: no load is sampled. */
   readonly sampleIntervalMs?: number;
   /** Absent: each user is a group. */

@@ -14,7 +14,7 @@ import { type NodeId, partitionOfFragment } from "../../src/protocol/subjects.js
 import { dismissWatchers, serveWatchers } from "./changes.js";
 import { startDigest } from "./digest.js";
 import { afterReshape, countChanges, reshape } from "./reshape.js";
-import type { ShardState } from "./state.js";
+import type { CopyRun, ShardState } from "./state.js";
 
 const recentRecords = 128;
 const recentBytes = 1024 * 1024;
@@ -129,12 +129,12 @@ export function publishStatus(state: ShardState): void {
     lsn: replica.lsn,
     markerLsn: state.mode.kind === "serving" ? state.mode.markerLsn : 0,
     sparse: isSparse(replica),
-    durableSeq: isSettled(replica) ? state.durableSeq : 0,
+    durableSeq: isSettled(replica) ? state.durableSeq : (replica.place?.seq ?? 0),
     rows: replica.rows,
     bytes: replica.bytes,
-    progress: isSparse(replica) ? pullProgress(state) : undefined,
     ...(state.mode.kind === "serving" && state.verified !== undefined ? { verified: state.verified } : {}),
     ...boundsOf(state),
+    progress: progressOf(state),
   };
   if (isUrgent(board.statuses.get(config.fragment), status)) board.urgent = true;
   board.statuses.set(config.fragment, status);
@@ -151,6 +151,22 @@ function isUrgent(before: ReplicaStatus | undefined, now: ReplicaStatus): boolea
     before.epoch !== now.epoch ||
     before.verified?.lsn !== now.verified?.lsn
   );
+}
+
+function progressOf(state: ShardState): CopyProgress | undefined {
+  const { mode } = state;
+  const copy = mode.kind === "behind" || mode.kind === "opening" ? mode.copy : undefined;
+  if (copy !== undefined) return copyProgress(state, copy);
+  return isSparse(state.replica) ? pullProgress(state) : undefined;
+}
+
+function copyProgress({ replica, stepAtMs }: ShardState, copy: CopyRun): CopyProgress {
+  const spentMs = stepAtMs - copy.startedAtMs;
+  const { totalRows, totalBytes, lagLsn } = copy;
+  return {
+    ...{ rows: replica.rows, bytes: replica.bytes, totalRows, totalBytes, lagLsn },
+    bytesPerSecond: spentMs <= 0 ? 0 : Math.round((Math.max(0, replica.bytes - copy.bytesBefore) / spentMs) * 1000),
+  };
 }
 
 function pullProgress({ replica, pulls, stepAtMs }: ShardState): CopyProgress {

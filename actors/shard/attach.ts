@@ -97,7 +97,7 @@ function recall(state: ShardState, lsn: number, value: Uint8Array): StoreWrite[]
 export function empty(state: ShardState): readonly StoreClear[] {
   const { replica } = state;
   Object.assign(replica, { lsn: 0, seq: 0, epoch: 0, hash: zeroHash, copying: true, wholeLsn: 0, stampMs: 0 });
-  Object.assign(replica, { rows: 0, bytes: 0, missing: [], baseLsn: 0 });
+  Object.assign(replica, { rows: 0, bytes: 0, missing: [], baseLsn: 0, place: undefined });
   state.window = createWindow();
   state.recent.length = 0;
   state.recentBytes = 0;

@@ -1,116 +1,243 @@
-// Copying. Owns both sides of copying a whole fragment from another replica, slice by slice.
-// C1 the copy is fuzzy: slices are read while the source goes on. It is whole once the log is applied from where the source stood at the first slice
-//    up to the furthest point at which a slice was read; records are effects, so applying them over newer rows ends at the same rows.
-// C2 with the first slice the destination is emptied and marked `copying` in the same commit: a crash in between leaves a copy that knows it is none.
+// Copying. Owns the destination's side of copying a whole fragment from another replica (the source's is `lend.ts`): numbered chunks, several in flight.
+// C1 the copy is fuzzy: chunks are read while the source goes on. It is whole once the log is applied from where the source stood at the first chunk
+//    up to the furthest point at which a chunk was read; records are effects, so applying them over newer rows ends at the same rows.
+// C2 with the first chunk the destination is emptied and marked `copying` in the same commit: a crash in between leaves a copy that knows it is none.
 //    Not before: a sparse replica may need the very rows of this one to become the source that it asks.
-// C4 the copy has the source's bounds; when they change in the middle (a split, a merge) it begins anew.
-// C3 a source that is not whole itself refuses.
+// C3 rows and the place that they reach are one commit: a copy that was interrupted goes on from there, and only from a source that is not behind where
+//    the first chunk was read: what such a source lacks would never be applied here.
+// C4 all chunks are of one range: where a split or merge changed the source's range, the copy begins anew.
 
-import { limits } from "../../src/config/limits.js";
-import { bookkeepingKey, lsnOfWindowKey, markRange, rowKey, rowRange, windowRange } from "../../src/fragment/layout.js";
+import { chunkDigest, readChunk, rowsRoom } from "../../src/fragment/chunk.js";
+import {
+  bookkeepingKey,
+  lsnOfWindowKey,
+  markRange,
+  rowKeyBytes,
+  rowRange,
+  windowRange,
+  writeRowKey,
+} from "../../src/fragment/layout.js";
+import { adjustPace, createPace, spend, waitMs } from "../../src/fragment/pace.js";
 import { sameRange } from "../../src/fragment/range.js";
-import { bookkeeping, isWhole } from "../../src/fragment/replica.js";
+import { bookkeeping, type CopyPlace } from "../../src/fragment/replica.js";
 import { overlapping } from "../../src/fragment/reshape.js";
+import type { StoreEntry } from "../../src/fragment/store.js";
 import { decodeWindowEntry } from "../../src/fragment/window.js";
-import { afterBytes, type Bytes, emptyBytes, joinBytes, sameBytes } from "../../src/kernel/bytes.js";
-import type { AskOutcome, Effect, Effects, ReplyTo, StoreClear, StoreWrite } from "../../src/kernel/effect.js";
-import type { Hash } from "../../src/kernel/hash.js";
-import type { CopySlice, PeerAnswer, PeerRequest, Shape } from "../../src/protocol/peer.js";
+import { type Bytes, emptyBytes, joinBytes, sameBytes } from "../../src/kernel/bytes.js";
+import type { AskOutcome, Effect, Effects, StoreClear, StoreWrite, Ticket } from "../../src/kernel/effect.js";
+import type { Context } from "../../src/kernel/machine.js";
+import type { CopyChunk, PeerRequest, Shape } from "../../src/protocol/peer.js";
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
-import { notWhole } from "./answer.js";
+import { publishStatus } from "./apply.js";
 import { empty } from "./attach.js";
-import { shapeOf, tellLeft } from "./reshape.js";
+import { armLateness, latenessOf } from "./lateness.js";
+import { tellLeft } from "./reshape.js";
 import type { CopyRun, ShardReport, ShardState } from "./state.js";
 
-const sliceBytes = 256 * 1024;
-const sliceRows = 2048;
-const triesPerSlice = 5;
-const rowsRoom = 0;
-const windowRoom = 1;
+export const copyTimer = "copy";
+/** Chunks asked for and not taken in yet: so much of a copy is in memory, whatever its size. */
+const windowChunks = 4;
+const triesPerChunk = 5;
+const windowPrefix = 9;
 
 export type CopyStep =
   | { readonly kind: "more"; readonly effects: Effects }
   | { readonly kind: "done"; readonly effects: Effects }
   | { readonly kind: "failed"; readonly effects: Effects; readonly why: string };
 
-/** Asks for the first slice; a replica that holds something is emptied when it comes. */
+/** Goes on where an earlier copy ended, or begins; a replica that holds something is emptied when the first chunk comes. */
 export function startCopy(state: ShardState, source: NodeId): { readonly copy: CopyRun; readonly effects: Effects } {
-  const { replica } = state;
-  const copy: CopyRun = { source, cursor: emptyBytes, ticket: 0, tries: 0, start: undefined };
-  if (replica.lsn > 0 && !replica.copying) return { copy, effects: [ask(state, copy)] };
-  const clears = empty(state);
-  return { copy, effects: [{ kind: "commit", writes: [bookkeeping(replica)], clears }, ask(state, copy)] };
+  const { replica, config, stepAtMs } = state;
+  const copy: CopyRun = {
+    source,
+    session: `${config.node}/${state.tickets.next()}`,
+    flights: new Map(),
+    again: new Set(),
+    arrived: new Map(),
+    cursor: replica.place?.cursor ?? emptyBytes,
+    nextAsk: 0,
+    nextTake: 0,
+    last: undefined,
+    tries: 0,
+    bytesBefore: replica.place === undefined ? 0 : replica.bytes,
+    range: replica.place === undefined ? undefined : replica.range,
+    pace: createPace(config.copyBounds, stepAtMs),
+    lagLsn: 0,
+    totalRows: 0,
+    totalBytes: 0,
+    startedAtMs: stepAtMs,
+    taken: 0,
+  };
+  if (replica.place === undefined && (replica.copying || replica.lsn === 0)) {
+    const clears = empty(state);
+    return { copy, effects: [{ kind: "commit", writes: [bookkeeping(replica)], clears }, ...askMore(state, copy)] };
+  }
+  return { copy, effects: askMore(state, copy) };
 }
 
-function ask(state: ShardState, copy: CopyRun): Effect {
-  copy.ticket = state.tickets.next();
+/** Asks for chunks until the window is full or the pace is spent. */
+function askMore(state: ShardState, copy: CopyRun): Effects {
+  const effects: Effect[] = [...armLateness(state)];
+  for (;;) {
+    const chunk = nextToAsk(copy);
+    if (chunk === undefined) return effects;
+    const pauseMs = waitMs(copy.pace, state.stepAtMs);
+    if (pauseMs > 0) return [...effects, { kind: "wake", name: copyTimer, afterMs: Math.max(1, Math.ceil(pauseMs)) }];
+    copy.again.delete(chunk);
+    if (chunk === copy.nextAsk) copy.nextAsk++;
+    spend(copy.pace, state.config.copyBounds.chunkBytes);
+    effects.push(ask(state, copy, chunk));
+  }
+}
+
+/** Chunks to be asked for again go first, once it is known where they begin; the first chunk of a session travels alone. */
+function nextToAsk(copy: CopyRun): number | undefined {
+  for (const chunk of copy.again) if (beginningOf(copy, chunk) !== undefined) return chunk;
+  if (copy.taken === 0 && copy.nextAsk > 0) return undefined;
+  const isOpen = copy.nextAsk - copy.nextTake < windowChunks && (copy.last === undefined || copy.nextAsk <= copy.last);
+  return isOpen ? copy.nextAsk : undefined;
+}
+
+function beginningOf(copy: CopyRun, chunk: number): Bytes | undefined {
+  return chunk === copy.nextTake ? copy.cursor : copy.arrived.get(chunk - 1)?.nextCursor;
+}
+
+function ask(state: ShardState, copy: CopyRun, chunk: number): Effect {
+  const ticket = state.tickets.next();
+  copy.flights.set(ticket, chunk);
   const body: PeerRequest = {
     kind: "copy",
     fragment: state.config.fragment,
-    cursor: copy.cursor,
-    maxBytes: sliceBytes,
+    session: copy.session,
+    chunk,
+    cursor: beginningOf(copy, chunk) ?? null,
+    maxBytes: state.config.copyBounds.chunkBytes,
   };
-  return {
-    kind: "ask",
-    subject: subjects.peer(copy.source),
-    body,
-    timeoutMs: state.config.timing.askTimeoutMs * 2,
-    ticket: copy.ticket,
-  };
+  const timeoutMs = state.config.timing.askTimeoutMs * 2;
+  return { kind: "ask", subject: subjects.peer(copy.source), body, timeoutMs, ticket };
 }
 
-export function onCopyAnswer(state: ShardState, copy: CopyRun, outcome: AskOutcome): CopyStep {
-  if (outcome.kind !== "answer") return again(state, copy, `${copy.source} did not answer`);
+/** The pace lets it go on. */
+export function onCopyTimer(state: ShardState, copy: CopyRun): CopyStep {
+  return { kind: "more", effects: askMore(state, copy) };
+}
+
+export function onCopyAnswer(
+  state: ShardState,
+  copy: CopyRun,
+  ticket: Ticket,
+  outcome: AskOutcome,
+  context: Context,
+): CopyStep {
+  const number = copy.flights.get(ticket);
+  if (number === undefined) return { kind: "more", effects: [] };
+  copy.flights.delete(ticket);
+  if (outcome.kind !== "answer") return again(state, copy, number, `${copy.source} did not answer`);
   const answer = decodePeerAnswer(outcome.body);
-  if (!answer.ok) return again(state, copy, answer.fault.message);
-  if ("fault" in answer.value) return again(state, copy, answer.value.fault.message);
-  if (!("slice" in answer.value)) return again(state, copy, "an answer of another kind");
-  const { slice } = answer.value;
-  if (!sameBytes(slice.digest, digest(slice.entries, state.wiring.hash)))
-    return again(state, copy, "a slice whose digest does not fit");
-  copy.tries = 0;
-  return take(state, copy, slice);
+  if (!answer.ok) return again(state, copy, number, answer.fault.message);
+  if ("fault" in answer.value) return failed(answer.value.fault.message);
+  if ("early" in answer.value) {
+    copy.again.add(number);
+    return { kind: "more", effects: askMore(state, copy) };
+  }
+  if (!("chunk" in answer.value)) return again(state, copy, number, "an answer of another kind");
+  const { chunk } = answer.value;
+  if (chunk.chunk !== number || !sameBytes(chunk.digest, chunkDigest(chunk.block, state.wiring.hash)))
+    return again(state, copy, number, "a chunk whose digest does not fit");
+  return arrive(state, copy, chunk, context);
 }
 
-function again(state: ShardState, copy: CopyRun, why: string): CopyStep {
+function again(state: ShardState, copy: CopyRun, chunk: number, why: string): CopyStep {
   copy.tries++;
-  if (copy.tries >= triesPerSlice) return { kind: "failed", effects: [], why };
-  return { kind: "more", effects: [ask(state, copy)] };
+  if (copy.tries >= triesPerChunk) return failed(why);
+  copy.again.add(chunk);
+  return { kind: "more", effects: askMore(state, copy) };
 }
 
-function take(state: ShardState, copy: CopyRun, slice: CopySlice): CopyStep {
+function failed(why: string): CopyStep {
+  return { kind: "failed", effects: [{ kind: "unwake", name: copyTimer }], why };
+}
+
+/** Chunks are taken in in order, whatever order they come in. */
+function arrive(state: ShardState, copy: CopyRun, chunk: CopyChunk, context: Context): CopyStep {
+  copy.tries = 0;
+  if (chunk.done) copy.last = chunk.chunk;
+  copy.arrived.set(chunk.chunk, chunk);
+  adjustPace(copy.pace, Math.max(chunk.lateMs, latenessOf(state)), context.nowMs);
+  copy.pace.neededBytesPerS = neededBytesPerS(state, chunk, context);
+  const effects: Effect[] = [];
+  for (let next = copy.arrived.get(copy.nextTake); next !== undefined; next = copy.arrived.get(copy.nextTake)) {
+    const mistake = mistakeIn(state, copy, next);
+    if (mistake !== undefined) return { kind: "failed", effects: [...effects, ...mistake.effects], why: mistake.why };
+    const taken = take(state, copy, next);
+    if (typeof taken === "string") return { kind: "failed", effects, why: taken };
+    effects.push(...taken);
+    copy.arrived.delete(copy.nextTake);
+    copy.nextTake++;
+    copy.taken++;
+    copy.cursor = next.nextCursor;
+    if (next.done) return { kind: "done", effects: [...effects, { kind: "unwake", name: copyTimer }] };
+  }
+  publishStatus(state);
+  return { kind: "more", effects: [...effects, ...askMore(state, copy)] };
+}
+
+/** What the deadline asks for, of what is still to come. */
+function neededBytesPerS({ replica, assignment }: ShardState, { bytes }: CopyChunk, { wallMs }: Context): number {
+  const deadlineMs = assignment.copyDeadlineMs ?? 0;
+  if (deadlineMs === 0) return 0;
+  const leftS = Math.max(0.1, (deadlineMs - wallMs) / 1000);
+  return Math.max(0, bytes - replica.bytes) / leftS;
+}
+
+interface Mistake {
+  readonly why: string;
+  readonly effects: Effects;
+}
+
+/** Why this chunk cannot be joined to those before it (C3, C4). */
+function mistakeIn(state: ShardState, copy: CopyRun, chunk: CopyChunk): Mistake | undefined {
+  const { place } = state.replica;
+  if (place !== undefined && chunk.lsn < place.lsn)
+    return { why: `${copy.source} is behind where this copy began`, effects: [] };
+  if (copy.range === undefined || sameRange(copy.range, chunk.shape)) return undefined;
+  // What was copied is of no use any more.
+  return { why: `the range of the fragment on ${copy.source} has changed`, effects: beginAnew(state) };
+}
+
+function beginAnew(state: ShardState): Effects {
+  const clears = empty(state);
+  return [{ kind: "commit", writes: [bookkeeping(state.replica)], clears }];
+}
+
+/** One chunk's rows and the place that they reach, in one commit; or why it cannot be taken. */
+function take(state: ShardState, copy: CopyRun, chunk: CopyChunk): Effects | string {
   const { replica } = state;
-  let clears: readonly StoreClear[] = [];
-  let told: Effects = [];
-  const writes: StoreWrite[] = [];
-  if (copy.start === undefined) {
-    const adopted = adopt(state, slice.shape);
-    if (adopted === undefined)
-      return { kind: "failed", effects: [], why: "another fragment here holds these rows still" };
-    ({ clears, told } = adopted);
-    writes.push(...adopted.writes);
-  } else if (!sameRange(copy.start.shape, slice.shape)) {
-    // C4: rows beyond the old bounds, or short of the new ones, would be of another time.
-    return { kind: "failed", effects: [], why: "the source's bounds changed meanwhile" };
-  }
-  copy.start ??= { lsn: slice.lsn, seq: slice.seq, epoch: slice.epoch, hash: slice.hash, shape: slice.shape };
-  replica.wholeLsn = Math.max(replica.wholeLsn, slice.lsn);
-  for (const [key, value] of slice.entries) writes.push({ key: ownKey(state, key), value });
-  for (const [key, value] of slice.entries) {
-    if (key[0] === rowsRoom) countRow(state, key, value);
-    else recall(state, key, value);
-  }
-  if (!slice.done) {
-    copy.cursor = slice.nextCursor;
-    if (clears.length > 0) writes.push(bookkeeping(replica));
-    return { kind: "more", effects: [{ kind: "commit", writes, clears }, ...told, ask(state, copy)] };
-  }
-  const { shape, ...start } = copy.start;
-  const { changedLsn, sealed, cut, joined } = shape;
-  Object.assign(replica, start, { copying: false, changedLsn, sealed, cut, joined });
+  const entries = readChunk(chunk.block);
+  if (!entries.ok) return "a chunk whose digest fits, and which makes no sense";
+  const adopted = replica.place === undefined ? adopt(state, chunk.shape) : nothingNew;
+  if (adopted === undefined) return "another fragment here holds these rows still";
+  copy.range = replica.range;
+  const start = replica.place ?? beginningAt(chunk);
+  replica.wholeLsn = Math.max(replica.wholeLsn, chunk.lsn);
+  copy.lagLsn = replica.wholeLsn - start.lsn;
+  copy.totalRows = chunk.rows;
+  copy.totalBytes = chunk.bytes;
+  const writes = [...adopted.writes, ...writesOf(state, entries.value)];
+  if (chunk.done) {
+    const { cursor: _cursor, ...reached } = start;
+    Object.assign(replica, reached, { copying: false, place: undefined });
+  } else replica.place = { ...start, cursor: chunk.nextCursor.slice() };
   writes.push(bookkeeping(replica));
-  return { kind: "done", effects: [{ kind: "commit", writes, clears }, ...told, ...tellLeft(state)] };
+  const told = chunk.done ? [...adopted.told, ...tellLeft(state)] : adopted.told;
+  return [{ kind: "commit", writes, clears: adopted.clears }, ...told];
+}
+
+/** What the log takes over from, in bytes of its own: the message goes. */
+function beginningAt({ lsn, seq, epoch, hash, shape: { changedLsn, sealed, cut, joined } }: CopyChunk): CopyPlace {
+  const ownCut = cut === undefined ? undefined : { ...cut, at: cut.at.slice(), hash: cut.hash.slice() };
+  return { cursor: emptyBytes, lsn, seq, epoch, hash: hash.slice(), changedLsn, sealed, cut: ownCut, joined };
 }
 
 interface Adopted {
@@ -119,13 +246,15 @@ interface Adopted {
   readonly told: Effects;
 }
 
+const nothingNew: Adopted = { writes: [], clears: [], told: [] };
+
 /**
  * Empties the replica and takes the source's bounds over, and with them what is left here of fragments that were taken over. Undefined: another fragment here
  * lies within them, so the source is behind, or this node's ledger is.
  */
 function adopt(state: ShardState, shape: Shape): Adopted | undefined {
   const { replica, wiring, config } = state;
-  const range = { from: shape.from, to: shape.to };
+  const range = { from: shape.from.slice(), to: shape.to?.slice() };
   const others = overlapping(wiring.store, replica.fragment, replica.shelf, range);
   if (others.some(({ fragment }) => !wiring.board.retired.has(fragment))) return undefined;
   const emptied = empty(state);
@@ -142,13 +271,26 @@ function adopt(state: ShardState, shape: Shape): Adopted | undefined {
   };
 }
 
-/** Bytes before the position in a row key beyond the room byte, and before the LSN in a window key. */
-const shelfPrefix = 4;
-const windowPrefix = 9;
-
-function countRow(state: ShardState, key: Bytes, value: Bytes): void {
-  state.replica.rows++;
-  state.replica.bytes += key.length - 1 + value.length;
+/** Keys of rows are cut from one allocation; values stay views of the message. */
+function writesOf(state: ShardState, entries: readonly StoreEntry[]): StoreWrite[] {
+  const { replica, config } = state;
+  let size = 0;
+  for (const { key } of entries) if (key[0] === rowsRoom) size += rowKeyBytes(key) - 1;
+  const slab = new Uint8Array(size);
+  let at = 0;
+  return entries.map(({ key, value }) => {
+    const rest = key.subarray(1);
+    if (key[0] !== rowsRoom) {
+      recall(state, rest, value);
+      return { key: joinBytes(windowRange(config.fragment).from.subarray(0, windowPrefix), rest), value };
+    }
+    const own = slab.subarray(at, at + rowKeyBytes(rest));
+    at += own.length;
+    writeRowKey(own, replica.shelf, rest);
+    replica.rows++;
+    replica.bytes += rest.length + value.length;
+    return { key: own, value };
+  });
 }
 
 function recall(state: ShardState, key: Bytes, value: Bytes): void {
@@ -157,91 +299,4 @@ function recall(state: ShardState, key: Bytes, value: Bytes): void {
   state.window.add({ lsn: lsnOfWindowKey(key), ...entry });
   state.replica.stampMs = Math.max(state.replica.stampMs, entry.stampMs);
   state.stampedAtMs = state.stepAtMs;
-}
-
-function ownKey(state: ShardState, relative: Bytes): Bytes {
-  const rest = relative.subarray(1);
-  if (relative[0] === rowsRoom) return rowKey(state.replica.shelf, rest);
-  return joinBytes(windowRange(state.config.fragment).from.subarray(0, windowPrefix), rest);
-}
-
-/** The source's side: the slice after `cursor`. Cursor and keys are relative: a room byte, then the position, or the window's LSN. */
-export function onCopyRequest(
-  state: ShardState,
-  request: Extract<PeerRequest, { kind: "copy" }>,
-  from: ReplyTo,
-): Effects {
-  const { replica } = state;
-  if (!isWhole(replica)) return [{ kind: "reply", to: from, body: { fault: notWhole(state) } satisfies PeerAnswer }];
-  const entries: (readonly [Bytes, Bytes])[] = [];
-  const maxBytes = Math.min(Math.max(1024, request.maxBytes), limits.replyBytes / 2);
-  const room = request.cursor[0] ?? rowsRoom;
-  const after = request.cursor.subarray(1);
-  let nextCursor = room === rowsRoom ? rowsAfter(state, after, maxBytes, entries) : undefined;
-  if (nextCursor === undefined)
-    nextCursor = windowAfter(state, room === windowRoom ? after : emptyBytes, maxBytes, entries);
-  const { fragment, lsn, seq, epoch, hash } = replica;
-  const slice: CopySlice = {
-    fragment,
-    entries,
-    nextCursor: nextCursor ?? emptyBytes,
-    done: nextCursor === undefined,
-    lsn,
-    seq,
-    epoch,
-    hash,
-    shape: shapeOf(replica),
-    digest: digest(entries, state.wiring.hash),
-  };
-  return [{ kind: "reply", to: from, body: { slice } satisfies PeerAnswer }];
-}
-
-function rowsAfter(
-  state: ShardState,
-  after: Bytes,
-  maxBytes: number,
-  entries: (readonly [Bytes, Bytes])[],
-): Bytes | undefined {
-  const { replica } = state;
-  const start = after.length === 0 ? replica.range.from : afterBytes(after);
-  const { from, to } = rowRange(replica.shelf, { from: start, to: replica.range.to });
-  return collect(state, from, to, 1 + shelfPrefix, rowsRoom, maxBytes, entries);
-}
-
-function windowAfter(
-  state: ShardState,
-  after: Bytes,
-  maxBytes: number,
-  entries: (readonly [Bytes, Bytes])[],
-): Bytes | undefined {
-  const range = windowRange(state.config.fragment);
-  const from = after.length === 0 ? range.from : afterBytes(joinBytes(range.from.subarray(0, windowPrefix), after));
-  return collect(state, from, range.to, windowPrefix, windowRoom, maxBytes, entries);
-}
-
-/** Cursor to go on from when the slice is full; undefined when the room is done. */
-function collect(
-  state: ShardState,
-  from: Bytes,
-  to: Bytes,
-  prefix: number,
-  room: number,
-  maxBytes: number,
-  entries: (readonly [Bytes, Bytes])[],
-): Bytes | undefined {
-  let bytes = entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
-  for (const { key, value } of state.wiring.store.range(from, to, false)) {
-    const relative = joinBytes(Uint8Array.of(room), key.subarray(prefix));
-    entries.push([relative, value.slice()]);
-    bytes += relative.length + value.length;
-    if (bytes >= maxBytes || entries.length >= sliceRows) return relative;
-  }
-  return undefined;
-}
-
-function digest(entries: readonly (readonly [Bytes, Bytes])[], hash: Hash): Bytes {
-  const flat = joinBytes(...entries.flat());
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, hash.h64(flat));
-  return bytes;
 }

@@ -119,7 +119,10 @@ function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
   }
 }
 
-/** The primary first, then the other replicas in turn; of a move by copy-on-write only what a sparse replica needs. */
+/**
+ * Of a whole copy the backups first, the primary last: it has the most to do. Of a move by copy-on-write only what a sparse replica needs, and from the primary
+ * first: the fewer records are between them, the sooner it leads. What replaces a damaged copy comes from the primary, which is of the majority.
+ */
 function copyFromPeer(state: ShardState, mode: Behind): Effects {
   const source = sourceFor(state, mode.copyTries);
   if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
@@ -136,9 +139,12 @@ function copyFromPeer(state: ShardState, mode: Behind): Effects {
   return effects;
 }
 
-function sourceFor(state: ShardState, tries: number): NodeId | undefined {
-  const { primary, livePeers } = state.assignment;
-  const sources = [...livePeers].sort((a, b) => Number(b === primary) - Number(a === primary));
+function sourceFor({ assignment, damage }: ShardState, tries: number): NodeId | undefined {
+  const { primary, livePeers, sparse } = assignment;
+  const backups = livePeers.filter((node) => node !== primary);
+  const primaries = livePeers.filter((node) => node === primary);
+  const ordinary = sparse === undefined && damage === undefined;
+  const sources = ordinary ? [...backups, ...primaries] : [...primaries, ...backups];
   return sources[tries % Math.max(1, sources.length)];
 }
 

@@ -3,6 +3,7 @@
 
 import type { Timing } from "../../src/config/limits.js";
 import type { DigestTree, Search } from "../../src/fragment/digest.js";
+import type { CopyBounds, Pace } from "../../src/fragment/pace.js";
 import type { FragmentRecord } from "../../src/fragment/record.js";
 import type { Replica } from "../../src/fragment/replica.js";
 import type { Store } from "../../src/fragment/store.js";
@@ -18,7 +19,7 @@ import type { KeyLoad } from "../../src/load/keys.js";
 import type { ReplicaStatus, Verified } from "../../src/protocol/control.js";
 import type { Change, Op, OpResult } from "../../src/protocol/exec.js";
 import type {
-  CopySlice,
+  CopyChunk,
   Damage,
   DigestAnswer,
   PeerRequest,
@@ -29,7 +30,8 @@ import type {
 import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
 import type { Groups } from "../../src/query/aggregate.js";
 import type { Filter } from "../../src/query/query.js";
-import type { Position, TableDef } from "../../src/table/table.js";
+import type { Position, PositionRange, TableDef } from "../../src/table/table.js";
+import type { Lateness } from "./lateness.js";
 
 /** What a node and its shards share on one host: written by one side, read by the other, never awaited. */
 export interface Board {
@@ -62,6 +64,8 @@ export interface ShardConfig {
   readonly parent: ActorId;
   readonly self: ActorId;
   readonly timing: Timing;
+  /** Between which bounds copies to this node go. */
+  readonly copyBounds: CopyBounds;
 }
 
 export interface ShardWiring {
@@ -79,6 +83,8 @@ export interface Assignment {
   readonly livePeers: readonly NodeId[];
   /** All other replicas' nodes. */
   readonly peers: readonly NodeId[];
+  /** When the copy that is made here should be there, wall clock; absent or 0 = no hurry. */
+  readonly copyDeadlineMs?: number;
   /** The replica here is to be a sparse one (copy-on-write): where its rows come from, the best first. */
   readonly sparse?: { readonly sources: readonly NodeId[] } | undefined;
   /** Where the log of a fragment that came from a split goes on from. */
@@ -103,11 +109,36 @@ export interface Tail {
 /** A copy under way at the destination. */
 export interface CopyRun {
   readonly source: NodeId;
+  /** Names this asker's numbering of chunks to the source. */
+  readonly session: string;
+  /** Chunks asked for, by ticket; those to be asked for again; those that came before their turn. */
+  readonly flights: Map<Ticket, number>;
+  readonly again: Set<number>;
+  readonly arrived: Map<number, CopyChunk>;
+  /** Where chunk `nextTake` begins. */
   cursor: Bytes;
-  ticket: Ticket;
+  nextAsk: number;
+  nextTake: number;
+  /** Number of the last chunk, once it has come. */
+  last: number | undefined;
   tries: number;
-  /** Where the source stood at the first slice: from there the log takes over. */
-  start: Pick<CopySlice, "lsn" | "seq" | "epoch" | "hash" | "shape"> | undefined;
+  /** What an earlier copy, which was interrupted, had brought. */
+  readonly bytesBefore: number;
+  /** The source's range, once known. */
+  range: PositionRange | undefined;
+  readonly pace: Pace;
+  /** Records that the source wrote since the first chunk. */
+  lagLsn: number;
+  totalRows: number;
+  totalBytes: number;
+  readonly startedAtMs: number;
+  /** Chunks taken in. */
+  taken: number;
+}
+
+/** A copy that somebody takes from here: where its chunks begin, as far as remembered. */
+export interface Loan {
+  readonly beginnings: Map<number, Bytes>;
 }
 
 /** A sparse replica that is being made: it takes the request window, and the place in the log. */
@@ -266,6 +297,9 @@ export interface ShardState {
   /** The primary said it was at this LSN when asked; fresh once applied. */
   freshTarget: { readonly lsn: number; readonly askedAtMs: number } | undefined;
   readonly pulls: Pulls;
+  /** Copies that others take from here, by session; the one used last stands last. */
+  readonly loans: Map<string, Loan>;
+  readonly lateness: Lateness;
   readonly recent: FragmentRecordAt[];
   recentBytes: number;
   watchers: Watcher[];

@@ -105,6 +105,9 @@ const schema = z.strictObject({
   /** Time between two load samples of a node, in milliseconds once decoded. */
   sampleInterval: sampleInterval.default(10_000),
   loadHistoryDays: whole("loadHistoryDays", 1, 366).default(30),
+  /** How slow and how fast copies of fragments to one node may go, MiB per second. */
+  copyFloor: whole("copyFloor", 1, 10_000).default(2),
+  copyCeiling: whole("copyCeiling", 1, 10_000).default(256),
   /** More users for clients, each limited to the subjects it is granted. */
   users: edgeUsers.default([]),
 });
@@ -143,6 +146,8 @@ function contradiction(options: StartOptions, chosen: Readonly<Record<string, un
   const partitions = options.controlPartitions ?? fixedByFolder.controlPartitions;
   if (groups < partitions)
     return `logGroups is ${groups} with controlPartitions ${partitions}: each control partition needs a log group of its own`;
+  if (options.copyFloor > options.copyCeiling)
+    return `copyFloor is ${options.copyFloor} with copyCeiling ${options.copyCeiling}: the floor must not be above the ceiling`;
   if (options.zones.length > options.nodes)
     return `there are ${options.zones.length} zones for nodes ${options.nodes}: choose at most as many zones as nodes`;
   return undefined;

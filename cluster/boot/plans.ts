@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { defaultTiming } from "../../src/config/limits.js";
+import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import type { HostSpec, Role } from "../host/spec.js";
 import type { HostPlan } from "../hosts/supervisor.js";
 import type { NatsAddress } from "../world/connection.js";
@@ -60,6 +61,11 @@ function specOf(options: StartOptions, { dataDir, core, copies, version }: Groun
     streamReplicas: copies,
     tableReplicas: options.replicas,
     sampleIntervalMs: options.sampleInterval,
+    copyBounds: {
+      floorBytesPerS: options.copyFloor * MiB,
+      ceilingBytesPerS: options.copyCeiling * MiB,
+      chunkBytes: defaultCopyBounds.chunkBytes,
+    },
     loadHistoryDays: options.loadHistoryDays,
     clientGroups: clientGroupsOf(options),
     snapshotEvery: 512,

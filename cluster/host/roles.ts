@@ -1,6 +1,7 @@
 // Roles. Owns which actors and doors make a node, a router, a control host and a forecaster. Each role loads only its own code.
 
 import type { NatsConnection } from "nats";
+import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import type { Store } from "../../src/fragment/store.js";
 import type { ActorId, ReplyTo } from "../../src/kernel/effect.js";
 import type { Hash } from "../../src/kernel/hash.js";
@@ -67,9 +68,10 @@ async function composeNode(
     timing,
     sampleIntervalMs = 0,
     clientGroups = {},
+    copyBounds = defaultCopyBounds,
   } = spec;
   const own = { id, zone, weight, incarnation, storeId, bootCount };
-  const config = { ...own, partitions, logGroups, timing, sampleIntervalMs, clientGroups };
+  const config = { ...own, partitions, logGroups, timing, sampleIntervalMs, clientGroups, copyBounds };
   return {
     actors: [{ id: "node", actor: createNode(config, { store, hash, gauges }) }],
     doors: [

@@ -1,6 +1,7 @@
 // Host spec. Owns what a host is told when it starts: plain data, so that it crosses threads and processes as it is.
 
 import type { Timing } from "../../src/config/limits.js";
+import type { CopyBounds } from "../../src/fragment/pace.js";
 import type { Level } from "../../src/kernel/effect.js";
 import type { ClientGroups } from "../../src/load/group.js";
 import type { NatsAddress } from "../world/connection.js";
@@ -32,6 +33,8 @@ export interface HostSpec {
   readonly sampleIntervalMs?: number;
   /** How long load samples are kept. */
   readonly loadHistoryDays?: number;
+  /** Between which bounds copies of fragments to a node go; absent: the defaults. */
+  readonly copyBounds?: CopyBounds;
   /** Client group by user; a user that is not here is a group of its own. */
   readonly clientGroups?: ClientGroups;
   /** Ledger entries between two snapshots. */

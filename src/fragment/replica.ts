@@ -19,7 +19,7 @@ import { encodeWindowEntry } from "./window.js";
 export interface Replica {
   readonly fragment: FragmentId;
   readonly shelf: number;
-  /** Shrinks with a split, grows with a merge. */
+  /** As of `lsn`, while it is being copied the source's. Shrinks with a split, grows with a merge. */
   range: PositionRange;
   lsn: number;
   /** Stream sequence of the record at `lsn`; 0 = none. */
@@ -27,6 +27,8 @@ export interface Replica {
   epoch: number;
   hash: Bytes;
   copying: boolean;
+  /** How far a copy under way has got; undefined before its first chunk. */
+  place: CopyPlace | undefined;
   /** The copy is whole once `lsn` reaches this. */
   wholeLsn: number;
   /** Stamp of the record at `lsn`: the fragment's time. */
@@ -62,6 +64,22 @@ export interface Join {
   readonly changedLsn: number;
 }
 
+/** Kept with every chunk, so that a copy goes on after a crash of either side, from any whole replica that is not behind `lsn`. */
+export interface CopyPlace {
+  /** Where the next chunk begins. */
+  readonly cursor: Bytes;
+  /** Where the source stood at the first chunk: from there the log takes over. */
+  readonly lsn: number;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly hash: Bytes;
+  /** What it then said of its past splits and merges. */
+  readonly changedLsn: number;
+  readonly sealed: boolean;
+  readonly cut: Cut | undefined;
+  readonly joined: Join | undefined;
+}
+
 export type Verdict = "apply" | "old" | "gap" | "diverged" | "staleEpoch";
 
 export function emptyReplica(fragment: FragmentId, shelf: number, range: PositionRange): Replica {
@@ -74,6 +92,7 @@ export function emptyReplica(fragment: FragmentId, shelf: number, range: Positio
     epoch: 0,
     hash: zeroHash,
     copying: false,
+    place: undefined,
     wholeLsn: 0,
     stampMs: 0,
     rows: 0,
@@ -162,7 +181,7 @@ function rowWrites(shelf: number, { lsn, changes }: FragmentRecord): StoreWrite[
 export const latin1 = new TextDecoder("latin1");
 
 export function bookkeeping(replica: Replica): StoreWrite {
-  const { shelf, lsn, seq, epoch, hash, copying, wholeLsn, stampMs, rows, bytes, missing, baseLsn } = replica;
+  const { shelf, lsn, seq, epoch, hash, copying, place, wholeLsn, stampMs, rows, bytes, missing, baseLsn } = replica;
   const { changedLsn, sealed, cut, joined } = replica;
   return {
     key: bookkeepingKey(replica.fragment),
@@ -179,13 +198,24 @@ export function bookkeeping(replica: Replica): StoreWrite {
       bytes,
       from: replica.range.from,
       to: replica.range.to ?? null,
+      ...(place === undefined ? {} : { place: placeToKeep(place) }),
       ...(missing.length === 0 ? {} : { missing: missing.map((range) => [range.from, range.to ?? null]), baseLsn }),
       changedLsn,
       sealed,
-      ...(cut === undefined ? {} : { cut: [cut.child, cut.at, cut.lsn, cut.hash] }),
-      ...(joined === undefined ? {} : { joined: [joined.right, joined.lsn, joined.rightLsn, joined.changedLsn] }),
+      ...pastOf(cut, joined),
     }),
   };
+}
+
+function pastOf(cut: Cut | undefined, joined: Join | undefined): object {
+  return {
+    ...(cut === undefined ? {} : { cut: [cut.child, cut.at, cut.lsn, cut.hash] }),
+    ...(joined === undefined ? {} : { joined: [joined.right, joined.lsn, joined.rightLsn, joined.changedLsn] }),
+  };
+}
+
+function placeToKeep({ cut, joined, ...place }: CopyPlace): object {
+  return { ...place, ...pastOf(cut, joined) };
 }
 
 /** Reads back what `bookkeeping` wrote; undefined when the bytes are damaged (then the replica is copied anew). */
@@ -209,6 +239,7 @@ export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | u
     epoch: epoch as number,
     hash,
     copying: copying === true,
+    place: readPlace(kept.place),
     wholeLsn: wholeLsn as number,
     stampMs: stampMs as number,
     rows: rows as number,
@@ -221,6 +252,16 @@ export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | u
     cut: cutFrom(kept.cut),
     joined: joinFrom(kept.joined),
   };
+}
+
+/** Undefined also where it is damaged: then the copy begins anew. */
+function readPlace(kept: unknown): CopyPlace | undefined {
+  if (typeof kept !== "object" || kept === null) return undefined;
+  const { cursor, lsn, seq, epoch, hash, changedLsn, sealed, cut, joined } = kept as Record<string, unknown>;
+  if (typeof lsn !== "number" || typeof seq !== "number" || typeof epoch !== "number") return undefined;
+  if (typeof changedLsn !== "number" || typeof sealed !== "boolean") return undefined;
+  if (!(cursor instanceof Uint8Array) || !(hash instanceof Uint8Array)) return undefined;
+  return { cursor, lsn, seq, epoch, hash, changedLsn, sealed, cut: cutFrom(cut), joined: joinFrom(joined) };
 }
 
 function readMissing(kept: unknown): Missing | undefined {

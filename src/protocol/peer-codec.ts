@@ -18,7 +18,14 @@ const request = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("position"), fragment: whole, epoch: whole }),
   z.object({ kind: z.literal("fresh"), fragment: whole }),
   z.object({ kind: z.literal("hot"), table: z.object({ partition: whole, id: whole }).nullable() }),
-  z.object({ kind: z.literal("copy"), fragment: whole, cursor: bytes, maxBytes: whole }),
+  z.object({
+    kind: z.literal("copy"),
+    fragment: whole,
+    session: z.string().max(limits.nameLength * 2),
+    chunk: whole,
+    cursor: bytes.nullable(),
+    maxBytes: whole,
+  }),
   z.object({ kind: z.literal("window"), fragment: whole, after: bytes, maxBytes: whole }),
   z.object({
     kind: z.literal("pull"),
@@ -58,18 +65,23 @@ const position = z.object({
   partial: z.boolean(),
   sparse: z.boolean(),
 });
-const slice = z.object({
+const chunk = z.object({
   fragment: whole,
-  entries: z.array(z.tuple([bytes, bytes])),
+  chunk: whole,
+  block: bytes,
   nextCursor: bytes,
   done: z.boolean(),
+  rows: whole,
+  bytes: whole,
   lsn: whole,
   seq: whole,
   epoch: whole,
   hash: bytes,
   shape,
+  lateMs: z.number().nonnegative(),
   digest: bytes,
 });
+const early = z.object({ fragment: whole, chunk: whole });
 const window = z.object({
   fragment: whole,
   entries: z.array(z.tuple([bytes, bytes])),
@@ -113,7 +125,8 @@ const faultShape = z.custom<Fault>(
 const answer = z.union([
   z.object({ position }),
   z.object({ freshLsn: whole }),
-  z.object({ slice }),
+  z.object({ chunk }),
+  z.object({ early }),
   z.object({ window }),
   z.object({ pulled }),
   z.object({ digest }),

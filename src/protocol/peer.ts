@@ -16,8 +16,18 @@ export type PeerRequest =
   | { readonly kind: "fresh"; readonly fragment: FragmentId }
   /** Which keys are hot in the fragments that this node leads? Asked by routers; of one table (`partition` and id) or of all. */
   | { readonly kind: "hot"; readonly table: { readonly partition: number; readonly id: number } | null }
-  /** The next slice of a fragment, in key order from `cursor` (empty at the start); at most `maxBytes`. */
-  | { readonly kind: "copy"; readonly fragment: FragmentId; readonly cursor: Bytes; readonly maxBytes: number }
+  /**
+   * Chunk `chunk` of a copy of a whole fragment: rows in key order, then the request window. Chunks are numbered within a session, which the asker names;
+   * `cursor` is where this one begins (empty: at the start), null when the asker does not know it yet because the chunks before are still under way.
+   */
+  | {
+      readonly kind: "copy";
+      readonly fragment: FragmentId;
+      readonly session: string;
+      readonly chunk: number;
+      readonly cursor: Bytes | null;
+      readonly maxBytes: number;
+    }
   /** The request window and the place in the log, to attach a sparse replica: entries after the one whose key is `after` (empty at the start). */
   | { readonly kind: "window"; readonly fragment: FragmentId; readonly after: Bytes; readonly maxBytes: number }
   /** What a sparse replica lacks: the rows at `positions`, and those of `range` from its start (or end). Answered by a whole replica at `baseLsn` or beyond. */
@@ -87,21 +97,33 @@ export interface Shape {
   readonly joined: Join | undefined;
 }
 
-export interface CopySlice {
+export interface CopyChunk {
   readonly fragment: FragmentId;
-  /** Entries of the store relative to the replica: rows first, then the request window. */
-  readonly entries: readonly (readonly [Bytes, Bytes])[];
+  readonly chunk: number;
+  /** Entries of the store, relative to the replica: see `src/fragment/chunk.ts`. */
+  readonly block: Bytes;
   readonly nextCursor: Bytes;
   readonly done: boolean;
-  /** Position of the source when it read this slice. The copy is whole once the log is applied up to the largest of them. */
+  /** The source's size. */
+  readonly rows: number;
+  readonly bytes: number;
+  /** Position of the source when it read this chunk. The copy is whole once the log is applied up to the largest of them. */
   readonly lsn: number;
   readonly seq: number;
   readonly epoch: number;
   readonly hash: Bytes;
   /** Bounds of the source, and what it says of its past splits and merges. */
   readonly shape: Shape;
-  /** XXH64 over the entries. */
+  /** How late the source's timers fire. */
+  readonly lateMs: number;
+  /** XXH64 over the block. */
   readonly digest: Bytes;
+}
+
+/** The source does not know where the chunk begins: one before it has not been asked for, or the session was forgotten. */
+export interface EarlyChunk {
+  readonly fragment: FragmentId;
+  readonly chunk: number;
 }
 
 export interface WindowSlice {
@@ -150,7 +172,8 @@ export type PeerAnswer =
   | { readonly digest: DigestAnswer }
   | { readonly position: ReplicaPosition }
   | { readonly freshLsn: number }
-  | { readonly slice: CopySlice }
+  | { readonly chunk: CopyChunk }
+  | { readonly early: EarlyChunk }
   | { readonly window: WindowSlice }
   | { readonly pulled: PulledRows }
   | { readonly hot: readonly HotKeys[] }

@@ -36,6 +36,8 @@ describe("start options", () => {
   });
 
   const wrong: readonly (readonly [Record<string, unknown>, RegExp])[] = [
+    [{ copyFloor: 9, copyCeiling: 8 }, /the floor must not be above the ceiling/],
+    [{ copyCeiling: "fast" }, /copyCeiling must be a whole number/],
     [{ nodes: "0" }, /nodes must be a whole number from 1 to 64/],
     [{ nodes: "three" }, /nodes must be a whole number/],
     [{ nodes: "" }, /nodes/],

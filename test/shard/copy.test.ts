@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { FalseLog, get, Node, put } from "./replica-world.js";
+import { chunkDigest } from "../../src/fragment/chunk.js";
+import { testHash } from "../hash.js";
+import { FalseLog, fragment, get, Node, put } from "./replica-world.js";
 
 const rows = 3000;
 
@@ -14,16 +16,22 @@ function trimmed(): { log: FalseLog; n1: Node; n2: Node; n3: Node } {
   const newest = log.records.at(-1)?.seq ?? 0;
   n3.assign(1, "n1", ["n1"]);
   log.trim(newest);
-  n2.assign(1, "n1", ["n1", "n3"]);
+  n2.assign(1, "n1", ["n1"]);
   assert.equal(n2.state, "copying");
   return { log, n1, n2, n3 };
 }
 
-/** Lets the copy go on until nothing is asked any more. */
+/** Lets the copy go on until nothing is asked any more; gives how many chunks the source was asked for. */
 function finish(destination: Node, source: Node): number {
-  let slices = 0;
-  while (destination.letAnswer(source) > 0) assert.ok(++slices < 100, "the copy does not end");
-  return slices;
+  let chunks = 0;
+  for (let idle = 0; idle < 4; ) {
+    const answered = destination.letAnswer(source);
+    chunks += answered;
+    idle = answered > 0 ? 0 : idle + 1;
+    assert.ok(chunks < 100, "the copy does not end");
+    destination.pass(10);
+  }
+  return chunks;
 }
 
 function assertSame(a: Node, b: Node): void {
@@ -47,9 +55,9 @@ function assertSame(a: Node, b: Node): void {
 }
 
 describe("shard: copying", () => {
-  it("a replica behind the trimmed log copies in slices, then follows", () => {
+  it("a replica behind the trimmed log copies in chunks, then follows", () => {
     const { n1, n2 } = trimmed();
-    assert.ok(finish(n2, n1) >= 2, "several slices");
+    assert.ok(finish(n2, n1) >= 2, "several chunks");
     assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
     assertSame(n2, n1);
   });
@@ -62,11 +70,11 @@ describe("shard: copying", () => {
     assert.equal(n2.outcome(n2.exec(get("k1"))), "NOT_PRIMARY");
     const n4 = new Node("n4", log);
     n4.assign(1, "n1", ["n2"]);
-    assert.equal(finish(n4, n2), 5, "asked as often as a slice is asked for");
+    assert.equal(finish(n4, n2), 1, "refused once, then left alone for a while");
     assert.equal(n4.sees("k1"), "UNAVAILABLE");
   });
 
-  it("what is written meanwhile is there in the end: slices, then the log (C1)", () => {
+  it("what is written meanwhile is there in the end: chunks, then the log (C1)", () => {
     const { n1, n2 } = trimmed();
     n2.letAnswer(n1);
     n1.exec(put("k0", -1), put("k2999", -2));
@@ -81,7 +89,10 @@ describe("shard: copying", () => {
   it("a source that falls silent is tried again, then given up; the copy begins anew", () => {
     const { n1, n2 } = trimmed();
     n2.letAnswer(n1);
-    for (let tries = 0; tries < 5; tries++) n2.timeOut();
+    for (let tries = 0; tries < 5; tries++) {
+      n2.timeOut();
+      n2.pass(20);
+    }
     assert.equal(n2.asks.length, 0);
     n2.pass(1000);
     assert.equal(n2.asks.length, 1, "asks somebody again");
@@ -107,11 +118,110 @@ describe("shard: copying", () => {
     assertSame(n2, n1);
   });
 
+  it("goes on after a crash from the place that it had reached, also from another source (C3)", () => {
+    const { log, n1, n2, n3 } = trimmed();
+    n2.letAnswer(n1);
+    n2.pass(10);
+    n2.restart();
+    n3.assign(1, "n1", ["n1"]);
+    finish(n3, n1);
+    assert.equal(n3.state, "following");
+    n2.assign(1, "n1", ["n1", "n3"]);
+    assert.equal(n2.state, "copying");
+    const [first] = n2.asks;
+    assert.ok(first !== undefined && (first.body as { cursor: Uint8Array }).cursor.length > 1, "not from the start");
+    assert.equal(n2.asks[0]?.subject, "foreshard.node.n3.peer", "a backup before the primary");
+    assert.equal(finish(n2, n3), 2, "of three chunks the first is there");
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    assertSame(n2, n1);
+    assert.ok(log.records.length > 0);
+  });
+
+  it("does not go on from a source that is behind where the copy began (C3)", () => {
+    const { n1, n2, n3 } = trimmed();
+    n3.pass(3000);
+    finish(n3, n1);
+    assert.equal(n3.state, "following");
+    n1.exec(put("k1", -1));
+    assert.equal(n3.lsn, Number(n1.lsn) - 1, "n3 has not heard of it");
+    n2.letAnswer(n1);
+    n2.assign(1, "n1", ["n3"]);
+    let asked = 0;
+    for (let round = 0; round < 10; round++) {
+      n2.timeOut();
+      n2.pass(400);
+      asked += finish(n2, n3);
+    }
+    assert.ok(asked > 0, "the source that is behind was tried");
+    assert.ok(!n2.is("following"), "took rows from before its beginning");
+    n2.assign(1, "n1", ["n1"]);
+    for (let round = 0; round < 10 && !n2.is("following"); round++) {
+      n2.timeOut();
+      n2.pass(400);
+      finish(n2, n1);
+    }
+    assert.deepEqual(n2.sees("k1"), { n: -1 });
+    assertSame(n2, n1);
+  });
+
+  it("begins anew where the source's range has changed in between (C4)", () => {
+    const { n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    n2.pass(10);
+    const [ask] = n2.asks;
+    assert.ok(ask !== undefined);
+    const block = new Uint8Array(0);
+    const narrower = {
+      fragment,
+      chunk: 1,
+      block,
+      nextCursor: new Uint8Array(0),
+      done: true,
+      shape: { from: block, to: Uint8Array.of(9), changedLsn: 0, sealed: false, cut: undefined, joined: undefined },
+    };
+    const where = { rows: 0, bytes: 0, lsn: 9, seq: 9, epoch: 1, hash: new Uint8Array(8), lateMs: 0 };
+    n2.answer(ask, { chunk: { ...narrower, ...where, digest: chunkDigest(block, testHash) } });
+    n2.pass(400);
+    const [anew] = n2.asks;
+    assert.ok(anew !== undefined);
+    const { chunk, cursor } = anew.body as { chunk: number; cursor: Uint8Array };
+    assert.deepEqual([chunk, cursor.length], [0, 0]);
+    finish(n2, n1);
+    n2.pass(400);
+    finish(n2, n1);
+    assertSame(n2, n1);
+  });
+
+  it("takes chunks in in order, whatever order they come in; a session that the source forgot is begun again", () => {
+    const { n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    n2.pass(20);
+    assert.equal(n2.asks.length, 2, "the other two of three chunks are under way together");
+    const late = n2.asks.shift();
+    n1.restart();
+    n1.assign(1, "n1", []);
+    n1.lease(1e9);
+    assert.equal(n2.letAnswer(n1), 1);
+    if (late !== undefined) n2.asks.push(late);
+    finish(n2, n1);
+    assert.equal(n2.state, "following");
+    assertSame(n2, n1);
+  });
+
   it("a slice that was bent on the way is asked for again", () => {
     const { n1, n2 } = trimmed();
     const [ask] = n2.asks;
     assert.ok(ask !== undefined);
-    n2.answer(ask, { slice: { entries: [[Uint8Array.of(0, 1), Uint8Array.of(2)]] } });
+    const bent = {
+      fragment,
+      chunk: 0,
+      block: Uint8Array.of(0, 1, 0, 0, 0, 0, 7),
+      nextCursor: new Uint8Array(0),
+      done: true,
+    };
+    const where = { from: new Uint8Array(0), to: null, rows: 0, bytes: 0, lsn: 4, seq: 4, epoch: 1, lateMs: 0 };
+    n2.answer(ask, { chunk: { ...bent, ...where, hash: new Uint8Array(8), digest: new Uint8Array(8) } });
+    n2.pass(10);
     assert.equal(n2.asks.length, 1);
     finish(n2, n1);
     assertSame(n2, n1);

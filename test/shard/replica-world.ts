@@ -8,6 +8,7 @@ import { createShard } from "../../actors/shard.js";
 import { defaultTiming } from "../../src/config/limits.js";
 import { type DigestWish, digestJob, digestTree } from "../../src/fragment/digest.js";
 import { bookkeepingKey, rowKey } from "../../src/fragment/layout.js";
+import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import { decodeRecord } from "../../src/fragment/record.js";
 import { readBookkeeping } from "../../src/fragment/replica.js";
 import type { Store, StoreEntry } from "../../src/fragment/store.js";
@@ -179,6 +180,7 @@ export class Node implements World {
       parent: "node",
       self: "shard",
       timing: defaultTiming,
+      copyBounds: defaultCopyBounds,
     };
     kernel.spawn(
       "shard",

@@ -12,9 +12,21 @@ const verifyPace = { bytesPerSecond: 1e9, everyMs: 8000 };
 
 export function realCast(hash: Hash): Cast {
   return {
-    node: ({ id, zone, incarnation, storeId, bootCount, store }, { partitions, logGroups, timing }) =>
+    node: ({ id, zone, incarnation, storeId, bootCount, store }, { partitions, logGroups, timing, copyBounds }) =>
       createNode(
-        { id, zone, weight: 1, incarnation, storeId, bootCount, partitions, logGroups, timing, verify: verifyPace },
+        {
+          id,
+          zone,
+          weight: 1,
+          incarnation,
+          storeId,
+          bootCount,
+          partitions,
+          logGroups,
+          timing,
+          copyBounds,
+          verify: verifyPace,
+        },
         { store, hash },
       ),
     router: (id, { partitions, timing, routerRequests }) =>

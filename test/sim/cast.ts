@@ -1,6 +1,7 @@
 // Cast. Owns who plays in a simulated world: how each kind of host makes its actors. The real cast is in `actors.ts`; tests of the world bring toys.
 
 import type { Timing } from "../../src/config/limits.js";
+import type { CopyBounds } from "../../src/fragment/pace.js";
 import type { Store } from "../../src/fragment/store.js";
 import type { Actor } from "../../src/kernel/machine.js";
 import type { Jobs, StoreJobs } from "./compute.js";
@@ -12,6 +13,8 @@ export interface Shape {
   readonly partitions: number;
   readonly logGroups: number;
   readonly timing: Timing;
+  /** Small, so that a copy takes many chunks and is often interrupted. */
+  readonly copyBounds: CopyBounds;
   readonly snapshotEvery: number;
   readonly logRetainBytes: number;
   /** Small, so that the trimmer works in short runs. */

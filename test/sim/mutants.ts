@@ -84,6 +84,16 @@ function nameOf(key: Uint8Array): string {
   return latin1.decode(key.subarray(1));
 }
 
+/** The chunk of a copy that `message` brings. */
+function chunkIn({ kind, outcome }: Message & Fields): Fields | undefined {
+  const body = kind === "answered" ? ((outcome as Fields).body as Fields | undefined) : undefined;
+  return body?.chunk as Fields | undefined;
+}
+
+function withChunk(message: Message & Fields, chunk: Fields): Message {
+  return { ...message, outcome: { ...(message.outcome as Fields), body: { chunk } } } as Message;
+}
+
 let drawn = 0;
 
 export const mutants: readonly Mutant[] = [
@@ -210,6 +220,76 @@ export const mutants: readonly Mutant[] = [
         if (effect.kind !== "commit" || rowWrites(effect.writes).length === 0 || ++commits % 40 !== 0) return effect;
         const [lost] = rowWrites(effect.writes);
         return { ...effect, writes: effect.writes.filter((write) => write !== lost) };
+      })();
+    },
+  },
+  {
+    name: "copyMissesMeanwhile",
+    what: "a copy misses what was written while its chunks were read",
+    needs: ["wipeDisk"],
+    tamper: () => {
+      const untilLsn = new Map<string, number>();
+      return {
+        message: (message, { host, actor }) => {
+          const chunk = chunkIn(message as Message & Fields);
+          const name = `${host} ${actor}`;
+          if (chunk !== undefined) untilLsn.set(name, Math.max(untilLsn.get(name) ?? 0, Number(chunk.lsn)));
+          return message;
+        },
+        effects: (effects, { host, actor }) =>
+          effects.map((effect) => {
+            const replica = effect.kind === "commit" ? replicaIn(effect.writes) : undefined;
+            if (effect.kind !== "commit" || replica === undefined || replica.copying) return effect;
+            if (replica.lsn > (untilLsn.get(`${host} ${actor}`) ?? 0)) return effect;
+            const rows = new Set(rowWrites(effect.writes));
+            // The last chunk itself, which brings the copy to an end, is no record.
+            return replica.lsn === 0 || rows.size > 20
+              ? effect
+              : { ...effect, writes: effect.writes.filter((write) => !rows.has(write)) };
+          }),
+      };
+    },
+  },
+  {
+    name: "resumeFromBehind",
+    what: "a copy goes on from a source that is behind where it began",
+    needs: ["wipeDisk"],
+    tamper: () => {
+      const beganLsn = new Map<string, number>();
+      return {
+        message: (message, { host, actor }) => {
+          const chunk = chunkIn(message as Message & Fields);
+          const began = beganLsn.get(`${host} ${actor}`) ?? 0;
+          return chunk === undefined || Number(chunk.lsn) >= began
+            ? message
+            : withChunk(message as Message & Fields, { ...chunk, lsn: began });
+        },
+        effects: (effects, { host, actor }) => {
+          for (const effect of effects) {
+            const replica = effect.kind === "commit" ? replicaIn(effect.writes) : undefined;
+            if (replica !== undefined) beganLsn.set(`${host} ${actor}`, replica.place?.lsn ?? 0);
+          }
+          return effects;
+        },
+      };
+    },
+  },
+  {
+    name: "placeBeforeRows",
+    what: "a copy notes how far it is before it has the rows of that chunk on disk",
+    needs: ["wipeDisk"],
+    tamper: () => {
+      const kept = new Map<string, StoreWrite[]>();
+      return onEffects("shard/", (effect, { host, actor }) => {
+        const replica = effect.kind === "commit" ? replicaIn(effect.writes) : undefined;
+        if (effect.kind !== "commit" || replica === undefined) return effect;
+        const name = `${host} ${actor}`;
+        const before = kept.get(name) ?? [];
+        kept.delete(name);
+        if (replica.place === undefined) return { ...effect, writes: [...before, ...effect.writes] };
+        const rows = rowWrites(effect.writes);
+        kept.set(name, rows);
+        return { ...effect, writes: [...before, ...effect.writes.filter((write) => !rows.includes(write))] };
       })();
     },
   },

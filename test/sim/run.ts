@@ -201,6 +201,7 @@ function shapeOf({ nodes }: RunOptions, draw: number): Shape {
     partitions: draw < 0.3 ? 2 : 1,
     logGroups: 2,
     timing: defaultTiming,
+    copyBounds: { floorBytesPerS: 8 * 1024, ceilingBytesPerS: 64 * 1024, chunkBytes: 512 },
     snapshotEvery: 12,
     logRetainBytes: 24 * 1024,
     logTailKept: 20,

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { defaultTiming } from "../../src/config/limits.js";
+import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import type { AppendOutcome, Effects } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import type { Actor, Context, Message } from "../../src/kernel/machine.js";
@@ -239,6 +240,7 @@ const shape: Shape = {
   control: 1,
   partitions: 1,
   logGroups: 1,
+  copyBounds: defaultCopyBounds,
   timing: defaultTiming,
   snapshotEvery: 10,
   logRetainBytes: 1000,
