@@ -49,9 +49,9 @@ export function repair(view: ClusterView, counts: Counts, rules: RepairRules): R
     const moving = view.moves.get(view.moving.get(fragment.id) ?? 0);
     const stay = fragment.replicas.filter(({ node }) => stays(view, rules, node) && !leaves(fragment, moving, node));
     const there = fragment.replicas.filter(({ node }) => !rules.lost(node) && !leaves(fragment, moving, node)).length;
-    const missing = Math.min(wanted, there + openNodes(eligible, fragment)) - there;
+    const missing = Math.min(wanted, there + openNodes(eligible, fragment, moving)) - there;
     for (let more = 0; more < missing; more++) {
-      const node = missingReplica(fragment, counts, rules, filling, add);
+      const node = missingReplica(fragment, moving, counts, rules, filling, add);
       if (node === undefined) break;
       add.push({ fragment: fragment.id, node });
       filling.set(node, (filling.get(node) ?? 0) + 1);
@@ -80,8 +80,9 @@ function stays(view: ClusterView, { lost }: RepairRules, node: NodeId): boolean 
   return !lost(node) && view.nodes.get(node)?.draining === false;
 }
 
-function openNodes(eligible: ReadonlySet<NodeId>, fragment: FragmentView): number {
-  return [...eligible].filter((node) => !fragment.replicas.some((replica) => replica.node === node)).length;
+function openNodes(eligible: ReadonlySet<NodeId>, { replicas }: FragmentView, moving: Move | undefined): number {
+  return [...eligible].filter((node) => node !== moving?.from && !replicas.some((replica) => replica.node === node))
+    .length;
 }
 
 /** How many replicas each node is filling now. */
@@ -92,8 +93,10 @@ function fillingOf(view: ClusterView): Map<NodeId, number> {
   return filling;
 }
 
+/** Never on the source of a move: what it has let go, or is about to, would come back before the move is over. */
 function missingReplica(
   fragment: FragmentView,
+  moving: Move | undefined,
   counts: Counts,
   { ring, inFlight }: RepairRules,
   filling: ReadonlyMap<NodeId, number>,
@@ -101,6 +104,7 @@ function missingReplica(
 ): NodeId | undefined {
   const taken = new Set(fragment.replicas.map(({ node }) => node));
   for (const { fragment: id, node } of added) if (id === fragment.id) taken.add(node);
+  if (moving !== undefined) taken.add(moving.from);
   return placeReplica(ring, fragment.id, taken, counts, (node) => (filling.get(node) ?? 0) < inFlight);
 }
 

@@ -110,18 +110,24 @@ function proofFaults(before: ReadonlyMap<number, MoveView>, events: readonly Led
 
 /** A move that is done left a whole copy at its destination, and none at its source. */
 function endFaults(view: ClusterView, events: readonly LedgerEvent[]): string[] {
-  return events.flatMap((event) => {
+  return events.flatMap((event, at) => {
     if (event.kind !== "moveEnded" || event.outcome !== "done") return [];
     const move = view.pastMoves.find(({ id }) => id === event.move);
     const fragment = view.fragments.get(move?.fragment ?? -1);
     if (move === undefined || fragment === undefined) return [];
     const faults: string[] = [];
-    if (move.strategy !== "leader-only" && replicaOn(fragment, move.from) !== undefined)
+    // What is decided behind it in the same record (a repair, the next move) may bring a new copy to the source.
+    const isNew = events.slice(at + 1).some((later) => adds(later, fragment.id, move.from));
+    if (move.strategy !== "leader-only" && !isNew && replicaOn(fragment, move.from) !== undefined)
       faults.push(`move ${move.id} is done, and ${move.from} still has a copy`);
     if (replicaOn(fragment, move.to)?.state !== "ready")
       faults.push(`move ${move.id} is done, and ${move.to} has no whole copy`);
     return faults;
   });
+}
+
+function adds(event: LedgerEvent, fragment: number, node: string): boolean {
+  return event.kind === "replicasAdded" && event.replicas.some((one) => one.fragment === fragment && one.node === node);
 }
 
 function readyOf(view: ClusterView, events: readonly LedgerEvent[]): ReadonlyMap<number, number> {
