@@ -122,6 +122,11 @@ export const clusterOperations: Readonly<Record<string, OperationInfo>> = {
   cancelMove: { description: "end a move before its hand-over", body: "{move}", answer: "{cancelled}" },
   rollbackMove: { description: "take a move back after its hand-over", body: "{move}", answer: "{rollingBack}" },
   moves: { description: "moves under way, or past ones", body: "{history?}", answer: "{moves}" },
+  verify: {
+    description: "whether the copies of a table's fragments are the same, and where not",
+    body: "{table, fragment?, begin?}",
+    answer: "{fragments}",
+  },
   replicas: {
     description: "give a fragment another number of replicas than its table; 0 takes that back",
     body: "{table, fragment, replicas}",
