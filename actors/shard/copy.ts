@@ -235,9 +235,29 @@ function take(state: ShardState, copy: CopyRun, chunk: CopyChunk): Effects | str
 }
 
 /** What the log takes over from, in bytes of its own: the message goes. */
-function beginningAt({ lsn, seq, epoch, hash, shape: { changedLsn, sealed, cut, joined } }: CopyChunk): CopyPlace {
+function beginningAt({
+  lsn,
+  seq,
+  epoch,
+  hash,
+  rows,
+  bytes,
+  shape: { changedLsn, sealed, cut, joined },
+}: CopyChunk): CopyPlace {
   const ownCut = cut === undefined ? undefined : { ...cut, at: cut.at.slice(), hash: cut.hash.slice() };
-  return { cursor: emptyBytes, lsn, seq, epoch, hash: hash.slice(), changedLsn, sealed, cut: ownCut, joined };
+  return {
+    cursor: emptyBytes,
+    lsn,
+    seq,
+    epoch,
+    hash: hash.slice(),
+    rows,
+    bytes,
+    changedLsn,
+    sealed,
+    cut: ownCut,
+    joined,
+  };
 }
 
 interface Adopted {

@@ -73,6 +73,9 @@ export interface CopyPlace {
   readonly seq: number;
   readonly epoch: number;
   readonly hash: Bytes;
+  /** As the source counted them then: later records say what they add to that. */
+  readonly rows: number;
+  readonly bytes: number;
   /** What it then said of its past splits and merges. */
   readonly changedLsn: number;
   readonly sealed: boolean;
@@ -257,11 +260,16 @@ export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | u
 /** Undefined also where it is damaged: then the copy begins anew. */
 function readPlace(kept: unknown): CopyPlace | undefined {
   if (typeof kept !== "object" || kept === null) return undefined;
-  const { cursor, lsn, seq, epoch, hash, changedLsn, sealed, cut, joined } = kept as Record<string, unknown>;
+  const { cursor, lsn, seq, epoch, hash, rows, bytes } = kept as Record<string, unknown>;
+  const { changedLsn, sealed, cut, joined } = kept as Record<string, unknown>;
   if (typeof lsn !== "number" || typeof seq !== "number" || typeof epoch !== "number") return undefined;
+  if (typeof rows !== "number" || typeof bytes !== "number") return undefined;
   if (typeof changedLsn !== "number" || typeof sealed !== "boolean") return undefined;
   if (!(cursor instanceof Uint8Array) || !(hash instanceof Uint8Array)) return undefined;
-  return { cursor, lsn, seq, epoch, hash, changedLsn, sealed, cut: cutFrom(cut), joined: joinFrom(joined) };
+  return {
+    ...{ cursor, lsn, seq, epoch, hash, rows, bytes },
+    ...{ changedLsn, sealed, cut: cutFrom(cut), joined: joinFrom(joined) },
+  };
 }
 
 function readMissing(kept: unknown): Missing | undefined {

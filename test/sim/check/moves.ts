@@ -59,11 +59,13 @@ function kindsOf(witness: Witness, hash: Hash): Kinds {
 /** A copy that a move is about goes only by a step of that move. */
 function removalFaults(before: ReadonlyMap<number, MoveView>, events: readonly LedgerEvent[]): string[] {
   const faults: string[] = [];
-  for (const event of events) {
+  for (const [at, event] of events.entries()) {
     if (event.kind !== "replicasRemoved" || event.cause === "storeReplaced") continue;
     for (const { fragment, node } of event.replicas) {
-      const move = moveOf(before, events, fragment);
-      if (move === undefined || move.strategy === "leader-only") continue;
+      // A move that begins behind it in the same record chose among what was left.
+      const move = moveOf(before, events.slice(0, at), fragment);
+      const isOver = events.slice(0, at).some((other) => other.kind === "moveEnded" && other.move === move?.id);
+      if (move === undefined || isOver || move.strategy === "leader-only") continue;
       const step = events.some((other) =>
         node === move.to
           ? other.kind === "moveEnded" && other.move === move.id && other.outcome !== "done"
