@@ -3,6 +3,7 @@
 // PL3 nothing is moved for balance while lost copies are being rebuilt.
 
 import type { Context } from "../../../src/kernel/machine.js";
+import { isReshaping } from "../../../src/ledger/fold.js";
 import { replicasOn } from "../../../src/ledger/lookup.js";
 import type { Move, MoveCause } from "../../../src/ledger/move.js";
 import type { ClusterView, FragmentView } from "../../../src/ledger/view.js";
@@ -105,7 +106,8 @@ function isRebuilding({ fragments, moving, moves }: ClusterView): boolean {
 }
 
 function isMovable({ view }: Draft, { id, epoch, activatedEpoch, replicas }: FragmentView): boolean {
-  return !view.moving.has(id) && activatedEpoch === epoch && replicas.every(({ state }) => state === "ready");
+  if (view.moving.has(id) || isReshaping(view, id)) return false;
+  return activatedEpoch === epoch && replicas.every(({ state }) => state === "ready");
 }
 
 function bytesOf({ sessions }: LeaderState, { id, primary }: FragmentView): number {
