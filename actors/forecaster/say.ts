@@ -81,8 +81,8 @@ function recentOf({ taken }: Lane, { history }: SeriesState): Float32Array {
 }
 
 function recordNews(series: SeriesState): RecordNews {
-  const { matured, coverage, maxCoverage, pinball, naivePinball, isDrifting, observed, missing, late } = record(series);
-  return { matured, coverage, maxCoverage, pinball, naivePinball, isDrifting, observed, missing, late };
+  const { duplicate: _duplicate, ...news } = record(series);
+  return news;
 }
 
 /** Says what is new to whoever listens, and puts it on our own board. */

@@ -3,7 +3,8 @@
 import { type Profile, windowsOf } from "../../src/forecast/profile.js";
 import type { ClusterView } from "../../src/ledger/view.js";
 
-interface ProfileLine {
+/** As clients see it. */
+export interface ProfileLine {
   readonly name: string;
   readonly group: string;
   readonly tables: readonly { readonly table: string; readonly keys: number }[];

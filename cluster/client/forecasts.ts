@@ -67,18 +67,7 @@ export interface ProfileWish {
   readonly deadlineMs?: number;
 }
 
-export interface ProfileInfo {
-  readonly name: string;
-  readonly group: string;
-  readonly tables: readonly { readonly table: string; readonly keys: number }[];
-  readonly schedule: string;
-  readonly timeZone: string;
-  readonly durationMs: number;
-  readonly rates: Readonly<Record<string, number>>;
-  readonly factor: number | null;
-  readonly expiresMs: number;
-  readonly nextMs: number | null;
-}
+export type { ProfileLine as ProfileInfo } from "../../actors/router/profile-lines.js";
 
 export interface ForecasterInfo {
   readonly id: string;

@@ -12,7 +12,7 @@ import { seededRandom } from "../../src/kernel/random.js";
 import type { LedgerEvent } from "../../src/ledger/event.js";
 import { encodeLedgerRecord } from "../../src/ledger/record.js";
 import type { LoadCell } from "../../src/load/sample.js";
-import { packSample } from "../../src/load/sample.js";
+import { noLoad, packSample } from "../../src/load/sample.js";
 import { streams } from "../../src/protocol/subjects.js";
 import { hashRange } from "../../src/table/key.js";
 
@@ -20,18 +20,6 @@ export const sampleMs = 10_000;
 const epochMs = 1_700_000_000_000 - (1_700_000_000_000 % 300_000);
 const groups = 16;
 const node = "n1";
-const noLoad = {
-  threadCpuMs: 0,
-  processCpuMs: 0,
-  residentBytes: 0,
-  heapBytes: 0,
-  readBytes: 0,
-  writtenBytes: 0,
-  loopDelayMs: 0,
-  loopDelayMaxMs: 0,
-  refused: 0,
-  lostSamples: 0,
-} as const;
 
 export class ForecasterWorld implements World {
   /** Processor time of the turns, and of the longest: what else runs on the machine does not count. */

@@ -1,6 +1,6 @@
 // Range. Owns arithmetic on ranges of positions: `from` inclusive, `to` exclusive, undefined = no end.
 
-import { compareBytes } from "../kernel/bytes.js";
+import { compareBytes, sameBytes } from "../kernel/bytes.js";
 import type { Position, PositionRange } from "../table/table.js";
 
 export function contains(range: PositionRange, position: Position): boolean {
@@ -25,6 +25,27 @@ export function intersect(a: PositionRange, b: PositionRange): PositionRange | u
   const to = earlierEnd(a.to, b.to);
   if (to !== undefined && compareBytes(from, to) >= 0) return undefined;
   return { from, to };
+}
+
+/** What is left of `ranges` inside `bounds`. */
+export function within(ranges: readonly PositionRange[], bounds: PositionRange): readonly PositionRange[] {
+  return ranges.flatMap((range) => intersect(range, bounds) ?? []);
+}
+
+/** What is left of `ranges` outside `gone`. */
+export function withoutRange(ranges: readonly PositionRange[], gone: PositionRange): readonly PositionRange[] {
+  return ranges.flatMap((range) => {
+    const common = intersect(range, gone);
+    if (common === undefined) return [range];
+    const left: PositionRange[] = [];
+    if (compareBytes(range.from, common.from) < 0) left.push({ from: range.from, to: common.from });
+    if (common.to !== undefined && !endsAt(range, common.to)) left.push({ from: common.to, to: range.to });
+    return left;
+  });
+}
+
+function endsAt({ to }: PositionRange, end: Position): boolean {
+  return to !== undefined && sameBytes(to, end);
 }
 
 function earlierEnd(a: Position | undefined, b: Position | undefined): Position | undefined {

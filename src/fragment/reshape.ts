@@ -3,7 +3,7 @@
 // S2 replicas on one shelf never overlap: whoever takes a range over lets go of whoever had it, in the same commit.
 // S3 both halves of a split remember every request of the whole, and a merged fragment those of both (I5): ages are carried over, the times of two fragments differ.
 
-import { type Bytes, compareBytes, sameBytes } from "../kernel/bytes.js";
+import { sameBytes } from "../kernel/bytes.js";
 import type { StoreClear, StoreWrite } from "../kernel/effect.js";
 import type { FragmentId } from "../protocol/subjects.js";
 import type { PositionRange } from "../table/table.js";
@@ -18,7 +18,7 @@ import {
   windowRange,
 } from "./layout.js";
 import type { AbsorbMark, SplitMark } from "./mark.js";
-import { intersect } from "./range.js";
+import { intersect, within, withoutRange } from "./range.js";
 import type { FragmentRecord, RequestMark } from "./record.js";
 import { bookkeeping, emptyReplica, isWhole, type Replica, readBookkeeping } from "./replica.js";
 import type { Store } from "./store.js";
@@ -50,10 +50,6 @@ export function splitReplica(replica: Replica, record: Split, store: Store): Sto
   for (const { key, value } of store.range(from, to, false))
     writes.push({ key: windowKey(child, lsnOfWindowKey(key)), value: value.slice() });
   return writes;
-}
-
-function within(missing: Replica["missing"], range: PositionRange): PositionRange[] {
-  return missing.flatMap((part) => intersect(part, range) ?? []);
 }
 
 /** The right neighbour as this node holds it, if it ends exactly where the mark says; undefined: not yet, or never. */
@@ -174,21 +170,6 @@ function shelfMates(store: Store, fragment: FragmentId, shelf: number): Replica[
 /** Everything that a node forgets with a replica: its rows, but never those that another replica on the shelf owns, and its request ids. */
 export function clearsOf(store: Store, { fragment, shelf }: Replica, range: PositionRange): StoreClear[] {
   const others = overlapping(store, fragment, shelf, range).map((other) => other.range);
-  const own = without(range, others);
+  const own = others.reduce<readonly PositionRange[]>(withoutRange, [range]);
   return [...own.flatMap((part) => [rowRange(shelf, part), markRange(shelf, part)]), windowRange(fragment)];
-}
-
-/** The parts of `range` that none of `others` covers. */
-export function without(range: PositionRange, others: readonly PositionRange[]): PositionRange[] {
-  const sorted = [...others].sort((a, b) => compareBytes(a.from, b.from));
-  const parts: PositionRange[] = [];
-  let from: Bytes = range.from;
-  for (const other of sorted) {
-    if (intersect(other, { from, to: range.to }) === undefined) continue;
-    if (compareBytes(from, other.from) < 0) parts.push({ from, to: other.from });
-    if (other.to === undefined) return parts;
-    if (compareBytes(other.to, from) > 0) from = other.to;
-  }
-  if (range.to === undefined || compareBytes(from, range.to) < 0) parts.push({ from, to: range.to });
-  return parts;
 }

@@ -6,11 +6,10 @@
 // SP3 rows of a pulled range, the end of its marks and its leaving `missing` are one commit.
 // SP4 `missing` is sorted, its ranges are disjoint and not empty, and at most `missingRanges`: it is written with every record.
 
-import { compareBytes, sameBytes } from "../kernel/bytes.js";
 import type { StoreClear, StoreWrite } from "../kernel/effect.js";
 import type { Position, PositionRange } from "../table/table.js";
 import { markKey, markRange, rowKey } from "./layout.js";
-import { contains, intersect } from "./range.js";
+import { contains, intersect, withoutRange } from "./range.js";
 import type { RowChange } from "./record.js";
 
 export type Missing = readonly PositionRange[];
@@ -37,26 +36,6 @@ export function nextMissing(missing: Missing, range: PositionRange, reverse: boo
 /** The whole missing range that holds `part`. */
 export function around(missing: Missing, part: PositionRange): PositionRange {
   return missing.find((range) => intersect(range, part) !== undefined) ?? part;
-}
-
-export function withoutRange(missing: Missing, gone: PositionRange): Missing {
-  return missing.flatMap((range) => {
-    const common = intersect(range, gone);
-    if (common === undefined) return [range];
-    const left: PositionRange[] = [];
-    if (compareBytes(range.from, common.from) < 0) left.push({ from: range.from, to: common.from });
-    if (common.to !== undefined && !endsAt(range, common.to)) left.push({ from: common.to, to: range.to });
-    return left;
-  });
-}
-
-/** What remains missing of a replica whose range became `range`. */
-export function within(missing: Missing, range: PositionRange): Missing {
-  return missing.flatMap((part) => intersect(part, range) ?? []);
-}
-
-function endsAt({ to }: PositionRange, end: Position): boolean {
-  return to !== undefined && sameBytes(to, end);
 }
 
 /** Marks for what a record touches of the missing ranges (SP1). */

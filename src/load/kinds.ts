@@ -4,7 +4,6 @@
 import type { Op, OpResult } from "../protocol/exec.js";
 
 export const loadKinds = ["get", "put", "insert", "update", "delete", "batch", "scan", "aggregate", "watch"] as const;
-export type LoadKind = (typeof loadKinds)[number];
 
 const kindOfOp = { get: 0, scan: 6, aggregate: 7, changes: 8 } as const;
 const kindOfAct = { put: 1, insert: 2, update: 3, delete: 4 } as const;

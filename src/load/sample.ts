@@ -9,6 +9,7 @@ import type { Bytes } from "../kernel/bytes.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 import { pack, unpack } from "../protocol/codec.js";
 import { type FragmentId, isName, type NodeId } from "../protocol/subjects.js";
+import { silentGauges } from "./gauges.js";
 import { isGroup } from "./group.js";
 import { loadKinds } from "./kinds.js";
 
@@ -43,6 +44,9 @@ export interface NodeLoad {
   /** Messages of earlier samples that could not be delivered. */
   readonly lostSamples: number;
 }
+
+/** What a node tells that had nothing to do. */
+export const noLoad: NodeLoad = { ...silentGauges.read(), refused: 0, lostSamples: 0 };
 
 export interface Sample {
   readonly node: NodeId;

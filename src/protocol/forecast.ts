@@ -1,5 +1,6 @@
 // Forecast messages. Owns what forecasters say to each other, to planners and to routers: who is alive, what is forecast, and what is asked of them.
 
+import type { SeriesRecord } from "../forecast/account.js";
 import type { HorizonName } from "../forecast/horizons.js";
 import type { FragmentId } from "./subjects.js";
 
@@ -27,17 +28,7 @@ export interface SeriesNews {
   readonly profiles: readonly { readonly name: string; readonly trust: number }[];
 }
 
-export interface RecordNews {
-  readonly matured: number;
-  readonly coverage: readonly number[];
-  readonly maxCoverage: readonly number[];
-  readonly pinball: number;
-  readonly naivePinball: number;
-  readonly isDrifting: boolean;
-  readonly observed: number;
-  readonly missing: number;
-  readonly late: number;
-}
+export type RecordNews = Omit<SeriesRecord, "duplicate">;
 
 /** How a forecaster does; seen by whoever asks for forecasts. */
 export interface ForecasterState {

@@ -10,7 +10,7 @@ import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
 import { seededRandom } from "../../src/kernel/random.js";
 import type { LedgerEvent } from "../../src/ledger/event.js";
 import { encodeLedgerRecord } from "../../src/ledger/record.js";
-import { packSample, type Sample } from "../../src/load/sample.js";
+import { noLoad, packSample, type Sample } from "../../src/load/sample.js";
 import type { ForecastQuery } from "../../src/protocol/forecast.js";
 import { streams, subjects } from "../../src/protocol/subjects.js";
 import { hashRange } from "../../src/table/key.js";
@@ -20,19 +20,6 @@ export const intervalMs = 1000;
 const jobs = { refitSeries: refitJob, rebuildSeries: rebuildJob } as const;
 const nodes = ["n1", "n2", "n3"] as const;
 const epochMs = 1_700_000_000_000 - (1_700_000_000_000 % 30_000);
-
-export const idle = {
-  threadCpuMs: 0,
-  processCpuMs: 0,
-  residentBytes: 0,
-  heapBytes: 0,
-  readBytes: 0,
-  writtenBytes: 0,
-  loopDelayMs: 0,
-  loopDelayMaxMs: 0,
-  refused: 0,
-  lostSamples: 0,
-} as const;
 
 /** One table of `fragments` fragments, all on three nodes, n1 their primary. */
 export class Ensemble {
@@ -112,7 +99,7 @@ export class Ensemble {
       spanMs: intervalMs,
       part: 0,
       parts: 1,
-      load: idle,
+      load: noLoad,
       cells: Object.entries(counts).map(([key, count]) => {
         const [fragment = "", group = ""] = key.split("/");
         return {

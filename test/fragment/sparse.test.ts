@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { bookkeepingKey, markKey, markRange, rowKey, rowRange } from "../../src/fragment/layout.js";
-import { contains } from "../../src/fragment/range.js";
+import { contains, within, withoutRange } from "../../src/fragment/range.js";
 import { type FragmentRecord, noChanges, zeroHash } from "../../src/fragment/record.js";
 import {
   applyRecord,
@@ -12,16 +12,7 @@ import {
   type Replica,
   readBookkeeping,
 } from "../../src/fragment/replica.js";
-import {
-  around,
-  isMissing,
-  type Missing,
-  mergePulled,
-  nextMissing,
-  type Pulled,
-  within,
-  withoutRange,
-} from "../../src/fragment/sparse.js";
+import { around, isMissing, type Missing, mergePulled, nextMissing, type Pulled } from "../../src/fragment/sparse.js";
 import { compareBytes, toHex } from "../../src/kernel/bytes.js";
 import type { StoreClear, StoreWrite } from "../../src/kernel/effect.js";
 import type { Position, PositionRange } from "../../src/table/table.js";

@@ -2,21 +2,8 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { createBook, partsOfKey, rateIn, seriesKey } from "../../src/load/book.js";
 import { mergeValues, shareOf, splitValues, widthOf } from "../../src/load/inherit.js";
-import type { Sample } from "../../src/load/sample.js";
+import { noLoad, type Sample } from "../../src/load/sample.js";
 import { hashRange } from "../../src/table/key.js";
-
-const load = {
-  threadCpuMs: 0,
-  processCpuMs: 0,
-  residentBytes: 0,
-  heapBytes: 0,
-  readBytes: 0,
-  writtenBytes: 0,
-  loopDelayMs: 0,
-  loopDelayMaxMs: 0,
-  refused: 0,
-  lostSamples: 0,
-};
 
 function sample(interval: number, counts: Readonly<Record<string, number>>, more: Partial<Sample> = {}): Sample {
   return {
@@ -27,7 +14,7 @@ function sample(interval: number, counts: Readonly<Record<string, number>>, more
     spanMs: 1000,
     part: 0,
     parts: 1,
-    load,
+    load: noLoad,
     cells: Object.entries(counts).map(([group, count]) => ({
       fragment: 16,
       table: 1,

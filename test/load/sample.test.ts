@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { loadKinds } from "../../src/load/kinds.js";
-import { decodeSample, encodeSample, packSample, type Sample } from "../../src/load/sample.js";
+import { decodeSample, encodeSample, noLoad, packSample, type Sample } from "../../src/load/sample.js";
 import { pack } from "../../src/protocol/codec.js";
 
 const plain = { noNullPrototype: true } as const;
@@ -62,18 +62,7 @@ const empty: Sample = {
   spanMs: 1000,
   part: 0,
   parts: 1,
-  load: {
-    threadCpuMs: 0,
-    processCpuMs: 0,
-    residentBytes: 0,
-    heapBytes: 0,
-    readBytes: 0,
-    writtenBytes: 0,
-    loopDelayMs: 0,
-    loopDelayMaxMs: 0,
-    refused: 0,
-    lostSamples: 0,
-  },
+  load: noLoad,
   cells: [],
 };
 

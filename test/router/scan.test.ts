@@ -142,6 +142,21 @@ describe("router: watches", () => {
     assert.equal(typeof world.body(id).cursor, "string");
   });
 
+  it("from now: changes that do not fit into the first answer are asked for with the next one", () => {
+    const world = watching();
+    const id = world.ask("foreshard.query.line.watch", { waitMs: 0, limit: 1 });
+    world.serveAll(() => ({ op: "changes", changes: [change(8)], lastLsn: 8, lastSeq: 80 }));
+    assert.equal((world.body(id).changes as unknown[]).length, 1, "one fragment's change is left");
+    world.ask("foreshard.query.line.watch", { cursor: world.body(id).cursor, waitMs: 0 });
+    const marks: number[] = [];
+    world.serveAll((op) => {
+      assert.ok(op.op === "changes");
+      marks.push(op.afterLsn);
+      return { op: "changes", changes: [], lastLsn: 8, lastSeq: 80 };
+    });
+    assert.deepEqual(marks.sort(), [7, 8]);
+  });
+
   it("waits for the first change of any fragment, and goes on after it", () => {
     const world = watching();
     const first = world.ask("foreshard.query.line.watch", { waitMs: 0 });

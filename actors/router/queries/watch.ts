@@ -168,8 +168,15 @@ function onChanges(watch: Watch, asked: number, waitMs: number, outcome: Outcome
     watch.bytes += bytes;
     watch.changes.push(...result.changes);
     watch.marks.set(fragment.id, { fragment: fragment.id, lsn: result.lastLsn, seq: result.lastSeq });
-  }
+  } else pin(watch, fragment.id, result.changes);
   return goOn(watch, waitMs, context);
+}
+
+/** A feed that begins with this poll begins before the changes that are left for the next one: from "now" they would not be seen. */
+function pin({ marks }: Watch, fragment: number, [first]: readonly Change[]): void {
+  const mark = marks.get(fragment);
+  if (first !== undefined && mark !== undefined && mark.lsn < 0)
+    marks.set(fragment, { fragment, lsn: first.lsn - 1, seq: 0 });
 }
 
 /** After each answer: answers, asks again whoever has nothing, or waits for the others. */

@@ -32,6 +32,7 @@ export function checkMoves(witness: Witness, partitions: number, hash: Hash): Ve
       const faults = [
         ...removalFaults(before, events),
         ...proofFaults(before, events, kinds),
+        ...letGoFaults(view, events),
         ...endFaults(view, events),
       ];
       for (const [fragment, ready] of readyBefore)
@@ -110,7 +111,18 @@ function proofFaults(before: ReadonlyMap<number, MoveView>, events: readonly Led
   return faults;
 }
 
-/** A move that is done left a whole copy at its destination, and none at its source. */
+/** The destination has a whole copy when the source goes. (Afterwards it may lose its disk like any other node, and is filled again.) */
+function letGoFaults(view: ClusterView, events: readonly LedgerEvent[]): string[] {
+  return events.flatMap((event) => {
+    if (event.kind !== "moveAdvanced" || event.phase !== "decommissioning") return [];
+    const move = view.moves.get(event.move);
+    const fragment = view.fragments.get(move?.fragment ?? -1);
+    if (move === undefined || fragment === undefined || replicaOn(fragment, move.to)?.state === "ready") return [];
+    return [`move ${move.id} lets its source go, and ${move.to} has no whole copy`];
+  });
+}
+
+/** A move that is done left no copy at its source. */
 function endFaults(view: ClusterView, events: readonly LedgerEvent[]): string[] {
   return events.flatMap((event, at) => {
     if (event.kind !== "moveEnded" || event.outcome !== "done") return [];
@@ -122,7 +134,7 @@ function endFaults(view: ClusterView, events: readonly LedgerEvent[]): string[] 
     const isNew = events.slice(at + 1).some((later) => adds(later, fragment.id, move.from));
     if (move.strategy !== "leader-only" && !isNew && replicaOn(fragment, move.from) !== undefined)
       faults.push(`move ${move.id} is done, and ${move.from} still has a copy`);
-    if (replicaOn(fragment, move.to)?.state !== "ready")
+    if (move.strategy === "leader-only" && replicaOn(fragment, move.to)?.state !== "ready")
       faults.push(`move ${move.id} is done, and ${move.to} has no whole copy`);
     return faults;
   });
