@@ -176,7 +176,7 @@ const handlers: Handlers<ShardState, ShardMessage> = {
   },
   assign: (state, { assignment }, context) => onAssign(state, assignment, context),
   exec: (state, message, context) => onExec(state, message, context),
-  record: (state, { record }) => onRecord(state, record),
+  record: (state, { record }, context) => onRecord(state, record, context),
   logShaken: (state) => onLogShaken(state),
   peer: (state, message, context) => onPeer(state, message, context),
   checkpoint: (state, _message, context) => {
@@ -258,10 +258,18 @@ function writeBytes(op: Extract<Op, { op: "write" }>): number {
   return op.steps.reduce((sum, step) => sum + step.document.length + step.position.length + 32, 64);
 }
 
-/** A primary's own records come back through the tail too; only another's matter to it. */
-function onRecord(state: ShardState, record: Extract<ShardMessage, { kind: "record" }>["record"]): Effects {
-  if (state.mode.kind === "serving" || state.mode.kind === "opening") return [];
-  return onTailRecord(state, record);
+/**
+ * A primary's own records come back through the tail, too: the one in flight is stored then, also where its acknowledgement got lost. The backups apply it now, and
+ * strong reads must not stay behind what they show. Another's record does not matter to a primary before its own append is refused.
+ */
+function onRecord(
+  state: ShardState,
+  record: Extract<ShardMessage, { kind: "record" }>["record"],
+  context: Context,
+): Effects {
+  if (state.mode.kind !== "serving" && state.mode.kind !== "opening") return onTailRecord(state, record);
+  const progress = state.appender.seen(record);
+  return progress?.result === undefined ? [] : [...progress.effects, ...onFlightDone(state, progress.result, context)];
 }
 
 function onLogShaken(state: ShardState): Effects {

@@ -38,6 +38,8 @@ export interface Appender {
   /** Starts an append; throws when one is under way (the caller keeps one in flight). */
   submit(bytes: Bytes, expectedSeq: number): Effects;
   on(message: WorldMessage): AppendProgress | undefined;
+  /** A record that the log itself delivered: if it is the one under way, that settles it, whatever became of the acknowledgement. */
+  seen(record: LogRecord): AppendProgress | undefined;
   /** Drops the append under way: its answers are ignored. Its outcome stays unknown. */
   abandon(): Effects;
 }
@@ -123,6 +125,10 @@ export function createAppender(log: LogSubject, tickets: Tickets, timer: string)
       if (message.kind === "woke" && message.name === timer && current.phase === "pausing")
         return { effects: send(current) };
       return undefined;
+    },
+    seen(record) {
+      if (flight === undefined || !sameBytes(record.bytes, flight.bytes)) return undefined;
+      return { ...done({ kind: "stored", seq: record.seq }), effects: [{ kind: "unwake", name: timer }] };
     },
     abandon() {
       if (flight === undefined) return none;

@@ -33,6 +33,16 @@ describe("the appender", () => {
     assert.deepEqual(done.result, { kind: "stored", seq: 8 });
   });
 
+  it("is done when the log delivers the record under way, and ignores the acknowledgement that comes afterwards", () => {
+    const { appender, ticket } = setUp();
+    const late = ticket();
+    assert.equal(appender.seen(record(6, other).record), undefined);
+    assert.deepEqual(appender.seen(record(8, mine).record)?.result, { kind: "stored", seq: 8 });
+    assert.ok(!appender.busy);
+    assert.equal(appender.on({ kind: "appended", ticket: late, outcome: { kind: "unknown" } }), undefined);
+    assert.equal(appender.seen(record(8, mine).record), undefined);
+  });
+
   it("is overtaken when another record stands there, and regressed when the log is shorter than it was (A2)", () => {
     const first = setUp();
     first.send({ kind: "appended", ticket: first.ticket(), outcome: { kind: "refused", lastSeq: 8 } });

@@ -75,6 +75,18 @@ describe("shard: the way of a write", () => {
     assert.deepEqual(n1.outcome(job), [versionOf(2, 0)]);
   });
 
+  it("an outcome that nobody heard, and the log's own delivery: answered at once, and strong reads show it", () => {
+    const { n1 } = servingAlone();
+    n1.fates.push("unheard");
+    const job = n1.exec(put("a", 1));
+    assert.equal(n1.outcome(job), "waiting");
+    n1.tail();
+    assert.deepEqual(n1.outcome(job), [versionOf(2, 0)]);
+    assert.deepEqual(n1.outcome(n1.exec(get("a"))), { n: 1 });
+    n1.pass(1000);
+    assert.deepEqual(n1.trace, ["append after 1: lsn 2 epoch 1 1 change"], "not sent again");
+  });
+
   it("an append that was lost, again and again: sent until the log has it", () => {
     const { log, n1 } = servingAlone();
     n1.fates.push("lost", "lost", "lost", "lost");
