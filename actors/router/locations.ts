@@ -44,6 +44,10 @@ export interface Locations {
   newest(table: Located): number;
   /** Fragments that are no more because their left neighbours took them over, the last ones. */
   taken(table: Located): readonly Taken[];
+  /** Ledger sequence of the view that knows the table. */
+  seq(table: Located): number;
+  /** Looks for the view of `seq`; undefined when ours is as new. */
+  catchUp(table: Located, seq: number): Effects | undefined;
   /** A ready replica on a node that is up, drawn by chance; the primary when there is no other. */
   readerOf(table: Located, fragment: FragmentView, random: Random): NodeId;
 }
@@ -87,6 +91,8 @@ export function createLocations(source: ViewSource, hash: Hash): Locations {
     },
     newest: (table) => Math.max(-1, ...(viewOf(table)?.fragments.keys() ?? [])),
     taken: (table) => viewOf(table)?.taken ?? [],
+    seq: (table) => viewOf(table)?.seq ?? 0,
+    catchUp: (table, seq) => ((viewOf(table)?.seq ?? 0) >= seq ? undefined : source.hint(table.partition, seq)),
     readerOf(table, fragment, random) {
       const view = viewOf(table);
       const ready = fragment.replicas.filter(

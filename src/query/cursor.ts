@@ -10,7 +10,7 @@ import { pack, unpack } from "../protocol/codec.js";
 import { positionBytesLimit } from "../table/key.js";
 import type { Position, TableDef } from "../table/table.js";
 import { fromBase64Url, toBase64Url } from "./base64.js";
-import type { WatchMark } from "./query.js";
+import type { WatchMark, WatchPlace } from "./query.js";
 
 const checksumBytes = 8;
 const longest = limits.documentBytes;
@@ -31,21 +31,23 @@ export function decodeScanCursor(fingerprint: Bytes, cursor: unknown, hash: Hash
   return next.value instanceof Uint8Array && next.value.length <= positionBytesLimit ? ok(next.value) : broken;
 }
 
-export function encodeWatchCursor(fingerprint: Bytes, marks: readonly WatchMark[], hash: Hash): string {
-  return seal([fingerprint, marks.map(({ fragment, lsn, seq }) => [fragment, lsn, seq])], hash);
+export function encodeWatchCursor(fingerprint: Bytes, { viewSeq, marks }: WatchPlace, hash: Hash): string {
+  return seal([fingerprint, [viewSeq, marks.map(({ fragment, lsn, seq }) => [fragment, lsn, seq])]], hash);
 }
 
-export function decodeWatchCursor(fingerprint: Bytes, cursor: unknown, hash: Hash): Result<readonly WatchMark[]> {
+export function decodeWatchCursor(fingerprint: Bytes, cursor: unknown, hash: Hash): Result<WatchPlace> {
   const given = open(fingerprint, cursor, hash);
   if (!given.ok) return given;
-  if (!Array.isArray(given.value) || given.value.length > limits.fragmentsPerTable) return broken;
+  if (!Array.isArray(given.value) || given.value.length !== 2) return broken;
+  const [viewSeq, list] = given.value as readonly unknown[];
+  if (!isCount(viewSeq) || !Array.isArray(list) || list.length > limits.fragmentsPerTable) return broken;
   const marks: WatchMark[] = [];
-  for (const mark of given.value as readonly unknown[]) {
+  for (const mark of list as readonly unknown[]) {
     if (!Array.isArray(mark) || mark.length !== 3 || !mark.every(isCount)) return broken;
     const [fragment, lsn, seq] = mark as [number, number, number];
     marks.push({ fragment, lsn, seq });
   }
-  return ok(marks);
+  return ok({ viewSeq, marks });
 }
 
 const broken = fail(

@@ -246,7 +246,10 @@ function decodeWatch(body: unknown, door: Door): Result<Query> {
   const filter = filterIn(asked.value.filter);
   if (!filter.ok) return filter;
   const fingerprint = fingerprintOf(door.table, ["watch", wireOf(filter.value)], door.hash);
-  const after = cursor === undefined || cursor === null ? ok([]) : decodeWatchCursor(fingerprint, cursor, door.hash);
+  const after =
+    cursor === undefined || cursor === null
+      ? ok({ viewSeq: 0, marks: [] })
+      : decodeWatchCursor(fingerprint, cursor, door.hash);
   if (!after.ok) return after;
   return ok({
     op: "watch",

@@ -108,7 +108,7 @@ export type Query = { readonly deadlineMs: number } & (
   /** Long poll of the change feed: from the cursor, or from now. */
   | {
       readonly op: "watch";
-      readonly after: readonly WatchMark[];
+      readonly after: WatchPlace;
       readonly waitMs: number;
       readonly limit: number;
       readonly filter: Filter | undefined;
@@ -116,7 +116,14 @@ export type Query = { readonly deadlineMs: number } & (
     }
 );
 
-/** How far a watcher has read one fragment. Opaque to clients: a cursor string holds these. */
+/** Where a watcher stands. Opaque to clients: a cursor string holds it. */
+export interface WatchPlace {
+  /** Ledger sequence of the view by which the marks were made; 0 = it begins now. */
+  readonly viewSeq: number;
+  readonly marks: readonly WatchMark[];
+}
+
+/** How far a watcher has read one fragment. */
 export interface WatchMark {
   readonly fragment: number;
   readonly lsn: number;

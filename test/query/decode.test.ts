@@ -125,10 +125,13 @@ describe("requests", () => {
 
   it("to watch start from now or from a cursor", () => {
     const first = decode("watch", "watch", {});
-    assert.deepEqual([first.after, first.waitMs, first.limit], [[], limits.watchDefaultWaitMs, limits.watchChanges]);
-    const marks = [{ fragment: 16, lsn: 5, seq: 9 }];
-    const cursor = encodeWatchCursor(first.fingerprint, marks, testHash);
-    assert.deepEqual(decode("watch", "watch", { cursor, waitMs: 0, limit: 5 }).after, marks);
+    assert.deepEqual(
+      [first.after.marks, first.waitMs, first.limit],
+      [[], limits.watchDefaultWaitMs, limits.watchChanges],
+    );
+    const place = { viewSeq: 7, marks: [{ fragment: 16, lsn: 5, seq: 9 }] };
+    const cursor = encodeWatchCursor(first.fingerprint, place, testHash);
+    assert.deepEqual(decode("watch", "watch", { cursor, waitMs: 0, limit: 5 }).after, place);
     refused(
       decodeQuery("watch", { cursor, filter: { a: 1 } }, users, testHash),
       "BAD_CURSOR",

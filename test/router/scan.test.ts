@@ -157,6 +157,21 @@ describe("router: watches", () => {
     assert.deepEqual(marks.sort(), [7, 8]);
   });
 
+  it("refuses a cursor that was made by a newer view: fragments that are merged there would be read again", () => {
+    const newer = watching();
+    newer.table({ name: "more" });
+    const id = newer.ask("foreshard.query.line.watch", { waitMs: 0 });
+    newer.serveAll(() => ({ op: "changes", changes: [], lastLsn: 7, lastSeq: 70 }));
+    const { cursor } = newer.body(id);
+    const older = watching();
+    const refused = older.ask("foreshard.query.line.watch", { cursor, waitMs: 0 });
+    assert.equal(older.fault(refused).code, "UNAVAILABLE");
+    older.table({ name: "more" });
+    const again = older.ask("foreshard.query.line.watch", { cursor, waitMs: 0 });
+    older.serveAll(() => ({ op: "changes", changes: [], lastLsn: 7, lastSeq: 70 }));
+    assert.ok("cursor" in older.body(again));
+  });
+
   it("waits for the first change of any fragment, and goes on after it", () => {
     const world = watching();
     const first = world.ask("foreshard.query.line.watch", { waitMs: 0 });

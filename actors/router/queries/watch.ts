@@ -2,6 +2,7 @@
 // W1 every change after the cursor is given once per fragment in the order of its log; nothing orders fragments among each other.
 // W3 the feed of a fragment that was split off begins where its parent's ends, and is read after it; a fragment that was merged into its neighbour has to be
 //    read to its end before the neighbour's feed goes past that point. Who cannot any more is told TRIMMED.
+// W4 marks are brought in line only with a view that is not older than the one by which they were made.
 // W2 a first pass asks without waiting; only when nothing is there do waits go out, each for one fragment, for at most `waitSliceMs`.
 
 import { limits } from "../../../src/config/limits.js";
@@ -38,6 +39,9 @@ interface Watch {
 }
 
 export const startWatch: QueryHandler<"watch"> = (kit, inquiry, table, query, context) => {
+  // By an older view a fragment that was merged away would look like one that was never read.
+  const behind = kit.locations.catchUp(table, query.after.viewSeq);
+  if (behind !== undefined) return [...kit.desk.refuse(inquiry, viewBehind), ...behind];
   const waitMs = query.waitMs;
   // The wait is what the client asked for on top of the time that an answer may take.
   kit.desk.grant(inquiry, Math.max(inquiry.grantedMs, waitMs + kit.config.timing.askTimeoutMs * 2), context);
@@ -46,7 +50,7 @@ export const startWatch: QueryHandler<"watch"> = (kit, inquiry, table, query, co
     inquiry,
     table,
     query,
-    marks: new Map(query.after.map((mark) => [mark.fragment, mark])),
+    marks: new Map(query.after.marks.map((mark) => [mark.fragment, mark])),
     changes: [],
     bytes: 0,
     asked: new Set(),
@@ -93,7 +97,7 @@ function refresh(watch: Watch): Fault | undefined {
     const onto = marks.get(end.left);
     if (onto === undefined || onto.lsn >= end.lsn) marks.delete(fragment);
   }
-  const fresh = query.after.length === 0 && marks.size === 0;
+  const fresh = query.after.marks.length === 0 && marks.size === 0;
   for (const { id, base } of fragmentsOf(watch)) {
     if (marks.has(id)) continue;
     // What it was before it was split off is in its parent's feed.
@@ -190,6 +194,12 @@ function goOn(watch: Watch, waitMs: number, context: Context): Effects {
   return watch.asked.size === 0 ? answer(watch) : none;
 }
 
+const viewBehind = fault(
+  "UNAVAILABLE",
+  "the cursor knows of newer fragments than this router does; try again with the same cursor",
+  { retryAfterMs: 50 },
+);
+
 const noRoom = fault("OVERLOADED", "this router has no room for the changes right now; try again later", {
   retryAfterMs: 50,
 });
@@ -203,8 +213,9 @@ function sliceOf(watch: Watch, context: Context): number {
 function answer(watch: Watch): Effects {
   const { kit, inquiry, table, query } = watch;
   const changes = watch.changes.map((change) => changeOf(table.def, change));
+  const viewSeq = kit.locations.seq(table);
   return kit.desk.answer(inquiry, {
     changes,
-    cursor: encodeWatchCursor(query.fingerprint, [...watch.marks.values()], kit.hash),
+    cursor: encodeWatchCursor(query.fingerprint, { viewSeq, marks: [...watch.marks.values()] }, kit.hash),
   });
 }
