@@ -198,7 +198,9 @@ export class LogServer {
     this.travel(host, name, 0, (state) => {
       const stream = this.streams.get(name);
       if (state === "down" || stream === undefined) return;
-      this.dropHead(stream, Math.min(belowSeq, stream.lastSeq + 1));
+      this.dropHead(stream, belowSeq);
+      // Beyond the end, a purge moves the number that is given next, as in the server.
+      stream.lastSeq = Math.max(stream.lastSeq, belowSeq - 1);
     });
   }
 

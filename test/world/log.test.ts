@@ -106,6 +106,20 @@ describe("world: streams and log", () => {
     assert.equal((await log.append(5, "right", last)).kind, "stored");
   });
 
+  it("a trim beyond the end moves the number that is given next: how a ledger that lost its end goes on above it", async () => {
+    const before = await log.stream();
+    assert.ok(before.kind === "state");
+    const belowSeq = before.state.lastSeq + 1001;
+    log.log.trim(streams.log(0), belowSeq);
+    assert.ok(
+      await until(async () => {
+        const outcome = await log.stream();
+        return outcome.kind === "state" && outcome.state.lastSeq === belowSeq - 1;
+      }, 3000),
+    );
+    assert.deepEqual(await log.append(6, "next", 0), { kind: "stored", seq: belowSeq });
+  });
+
   it("says full at the byte limit", async () => {
     const wanted = { stream: streams.log(1), subject: "foreshard.log.1.1" };
     const big = new Uint8Array(400_000);
