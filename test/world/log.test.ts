@@ -117,7 +117,7 @@ describe("world: streams and log", () => {
         return outcome.kind === "state" && outcome.state.lastSeq === belowSeq - 1;
       }, 3000),
     );
-    assert.deepEqual(await log.append(6, "next", 0), { kind: "stored", seq: belowSeq });
+    assert.deepEqual(await log.append(12, "next", 0), { kind: "stored", seq: belowSeq });
   });
 
   it("says full at the byte limit", async () => {
