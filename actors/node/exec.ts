@@ -7,14 +7,15 @@ import { limits } from "../../src/config/limits.js";
 import type { Effect, Effects, Request } from "../../src/kernel/effect.js";
 import { type Fault, fault, retryOf } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
-import { addTo, type Cell } from "../../src/load/counter.js";
+import { addTo } from "../../src/load/counter.js";
 import { groupOf, unnamedGroup } from "../../src/load/group.js";
 import { answeredBytes, askedBytes, kindOf } from "../../src/load/kinds.js";
+import { endingOf, noteIn } from "../../src/load/tally.js";
 import type { ExecRequest, FragmentOps, Op, OpResult } from "../../src/protocol/exec.js";
 import { decodeExec, encodeExecReply } from "../../src/protocol/exec-codec.js";
-import type { FragmentId } from "../../src/protocol/subjects.js";
+import { type FragmentId, partitionOfFragment } from "../../src/protocol/subjects.js";
 import type { Done } from "../shard/state.js";
-import type { Job, NodeState } from "./state.js";
+import type { Counted, Job, NodeState } from "./state.js";
 
 /** What a client that comes straight to the node may do, from the subject it was let publish on. */
 export interface Access {
@@ -96,9 +97,13 @@ function begin(
   return count === 0 ? [...effects, ...finish(state, id, job)] : effects;
 }
 
-function cellOf({ sampling, shards }: NodeState, { fragment }: FragmentOps, group: string): Cell | undefined {
+function cellOf({ sampling, shards }: NodeState, { fragment }: FragmentOps, group: string): Counted | undefined {
   const slot = shards.get(fragment);
-  return slot === undefined ? undefined : sampling?.counter.cell(fragment, slot.tableId, group);
+  if (slot === undefined || sampling === undefined) return undefined;
+  return {
+    cell: sampling.counter.cell(fragment, slot.tableId, group),
+    tally: sampling.tallies.of(partitionOfFragment(fragment), slot.tableId),
+  };
 }
 
 function dispatchPart(state: NodeState, job: number, part: number, ops: FragmentOps, deadlineAtMs: number): Effects {
@@ -130,19 +135,22 @@ export function onDone(state: NodeState, done: readonly Done[], nowMs?: number):
     const results = job?.results[slot.part];
     if (job === undefined || results === undefined || results[slot.index] !== undefined) continue;
     results[slot.index] = result;
-    const cell = job.cells[slot.part];
-    if (cell !== undefined && nowMs !== undefined)
-      tally(cell, job.ops[slot.part]?.[slot.index], result, nowMs - job.begunAtMs);
+    const counted = job.cells[slot.part];
+    if (counted !== undefined && nowMs !== undefined)
+      count(counted, job.ops[slot.part]?.[slot.index], result, nowMs - job.begunAtMs);
     job.missing--;
     if (job.missing === 0) effects.push(...finish(state, slot.job, job));
   }
   return effects;
 }
 
-/** Demand that was met here, or refused for good; what is to be tried elsewhere or later is counted there and then. */
-function tally(cell: Cell, op: Op | undefined, result: OpResult, serviceMs: number): void {
-  if (op === undefined || (result.op === "fault" && retryOf(result.fault.code) === "yes")) return;
-  addTo(cell, kindOf(op), askedBytes(op) + answeredBytes(result), serviceMs);
+/** As load counts demand that was met here, or refused for good; what is to be tried elsewhere or later is counted there and then. */
+function count({ cell, tally }: Counted, op: Op | undefined, result: OpResult, serviceMs: number): void {
+  if (op === undefined) return;
+  const kind = kindOf(op);
+  const ending = endingOf(result.op === "fault" ? retryOf(result.fault.code) : undefined);
+  noteIn(tally, kind, ending, serviceMs);
+  if (ending !== "again") addTo(cell, kind, askedBytes(op) + answeredBytes(result), serviceMs);
 }
 
 function finish(state: NodeState, id: number, job: Job): Effects {

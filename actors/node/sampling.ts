@@ -10,6 +10,7 @@ import type { Tickets } from "../../src/kernel/tickets.js";
 import { createCounter, type LoadCounter } from "../../src/load/counter.js";
 import { type GaugeReading, type Gauges, silentGauges } from "../../src/load/gauges.js";
 import { encodeSample, type LoadCell, type NodeLoad, type Sample } from "../../src/load/sample.js";
+import { createTallies, type Tallies } from "../../src/load/tally.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
 
 export const sampleTimer = "sample";
@@ -17,6 +18,7 @@ const askTimeoutMs = 2000;
 
 export interface Sampling {
   readonly counter: LoadCounter;
+  readonly tallies: Tallies;
   /** Operations refused at the door. */
   refused(count: number): void;
   start(context: Context): Effects;
@@ -34,6 +36,7 @@ export interface SamplingConfig {
 
 export function createSampling(config: SamplingConfig, tickets: Tickets, gauges: Gauges = silentGauges): Sampling {
   const counter = createCounter();
+  const tallies = createTallies();
   const asked = new Map<Ticket, unknown>();
   const waiting: unknown[] = [];
   let interval = 0;
@@ -69,6 +72,7 @@ export function createSampling(config: SamplingConfig, tickets: Tickets, gauges:
     lost = 0;
     const spanMs = context.nowMs - sinceMs;
     const pages = pagesOf(counter.take());
+    const tallied = tallies.take();
     const { id, incarnation, intervalMs } = config;
     return pages.map((cells, part) => {
       const sample: Sample = {
@@ -81,6 +85,7 @@ export function createSampling(config: SamplingConfig, tickets: Tickets, gauges:
         parts: pages.length,
         load,
         cells,
+        tallies: part === 0 ? tallied : [],
       };
       return send(encodeSample(sample));
     });
@@ -88,6 +93,7 @@ export function createSampling(config: SamplingConfig, tickets: Tickets, gauges:
 
   return {
     counter,
+    tallies,
     refused(count) {
       refusedOps += count;
     },

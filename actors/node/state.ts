@@ -10,6 +10,7 @@ import type { Tail } from "../../src/ledger/tail.js";
 import type { Cell } from "../../src/load/counter.js";
 import type { Gauges } from "../../src/load/gauges.js";
 import type { ClientGroups } from "../../src/load/group.js";
+import type { Tally } from "../../src/load/tally.js";
 import type { Op, OpResult } from "../../src/protocol/exec.js";
 import type { FragmentId, MemberId, NodeId } from "../../src/protocol/subjects.js";
 import type { Assignment, Board, ShardReport } from "../shard/state.js";
@@ -61,6 +62,12 @@ export interface ShardSlot {
   failures: number;
 }
 
+/** Where an operation is counted: as load, and for people who watch. */
+export interface Counted {
+  readonly cell: Cell;
+  readonly tally: Tally;
+}
+
 /** A request whose parts are with the shards. */
 export interface Job {
   readonly from: ReplyTo;
@@ -68,7 +75,7 @@ export interface Job {
   readonly fragments: readonly FragmentId[];
   readonly ops: readonly (readonly Op[])[];
   /** Where the operations of each part are counted; undefined: nowhere. */
-  readonly cells: readonly (Cell | undefined)[];
+  readonly cells: readonly (Counted | undefined)[];
   readonly begunAtMs: number;
   missing: number;
   readonly count: number;

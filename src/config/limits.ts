@@ -72,6 +72,8 @@ export const limits = {
   /** Cells (fragment and group) in one message of a sample, 20 to 130 bytes each; and messages of one sample. */
   sampleCells: 1000,
   sampleParts: 4096,
+  /** Tables and kinds of operation that one sample tells of. */
+  sampleTallies: 4096,
   sampleIntervalMs: 60_000,
   /** Samples that wait to be delivered while the stream cannot be reached. */
   samplesWaiting: 64,

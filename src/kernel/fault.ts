@@ -2,7 +2,7 @@
 // A fault is a value: it crosses threads, processes and the wire. A bug is a throw, which a supervisor sees.
 
 /** How a caller may treat a fault: `no` = mend the request; `yes` = not carried out, try again; `ask` = unknown whether it was carried out (retry with the same request id). */
-type Retry = "no" | "yes" | "ask";
+export type Retry = "no" | "yes" | "ask";
 
 /** Every code, with whether trying again can help. The only list of codes there is. */
 export const faultCodes = {

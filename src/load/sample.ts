@@ -12,6 +12,7 @@ import { type FragmentId, isName, type NodeId } from "../protocol/subjects.js";
 import { silentGauges } from "./gauges.js";
 import { isGroup } from "./group.js";
 import { loadKinds } from "./kinds.js";
+import { readTally, type TableTally, tallyWire } from "./tally.js";
 
 export interface OpLoad {
   /** Index into `loadKinds`. */
@@ -61,6 +62,8 @@ export interface Sample {
   readonly parts: number;
   readonly load: NodeLoad;
   readonly cells: readonly LoadCell[];
+  /** In the first part only. Absent in samples of earlier versions. */
+  readonly tallies?: readonly TableTally[];
 }
 
 const version = 1;
@@ -86,6 +89,7 @@ export function encodeSample(sample: Sample): unknown {
       indexes.get(group) ?? 0,
       ...ops.flatMap(({ kind, count, bytes, serviceMs }) => [kind, count, bytes, Math.round(serviceMs * 1000)]),
     ]),
+    (sample.tallies ?? []).map(tallyWire),
   ];
 }
 
@@ -99,7 +103,8 @@ export function decodeSample(bytes: Bytes): Result<Sample> {
   if (!unpacked.ok) return unpacked;
   const checked = schema.safeParse(unpacked.value);
   if (!checked.success) return fail("UNDECODABLE", `not a load sample: ${z.prettifyError(checked.error)}`);
-  const [, node, incarnation, interval, intervalMs, spanMs, part, parts, numbers, groups, given] = checked.data;
+  const [, node, incarnation, interval, intervalMs, spanMs, part, parts, numbers, groups, given, tallied] =
+    checked.data;
   if (part >= parts) return fail("UNDECODABLE", "not a load sample: its part is beyond its parts");
   const cells: LoadCell[] = [];
   for (const wire of given) {
@@ -107,6 +112,8 @@ export function decodeSample(bytes: Bytes): Result<Sample> {
     if (cell === undefined) return fail("UNDECODABLE", "not a load sample: a cell is of another form");
     cells.push(cell);
   }
+  const tallies = readTallies(tallied);
+  if (tallies === undefined) return fail("UNDECODABLE", "not a load sample: a tally is of another form");
   const at = (name: keyof NodeLoad): number => numbers[loadFields.indexOf(name)] ?? 0;
   const load: NodeLoad = {
     threadCpuMs: at("threadCpuMs"),
@@ -120,7 +127,17 @@ export function decodeSample(bytes: Bytes): Result<Sample> {
     refused: at("refused"),
     lostSamples: at("lostSamples"),
   };
-  return ok({ node, incarnation, interval, intervalMs, spanMs, part, parts, load, cells });
+  return ok({ node, incarnation, interval, intervalMs, spanMs, part, parts, load, cells, tallies });
+}
+
+function readTallies(given: readonly unknown[] | undefined): readonly TableTally[] | undefined {
+  const tallies: TableTally[] = [];
+  for (const wire of given ?? []) {
+    const tally = readTally(wire);
+    if (tally === undefined) return undefined;
+    tallies.push(tally);
+  }
+  return tallies;
 }
 
 const loadFields = [
@@ -151,6 +168,7 @@ const schema = z.tuple([
   z.array(z.string().refine(isGroup)).max(limits.sampleCells),
   // Cells are many: they are checked by hand, in `readCell`.
   z.array(z.unknown()).max(limits.sampleCells),
+  z.array(z.unknown()).max(limits.sampleTallies).optional(),
 ]);
 
 function readCell(wire: unknown, groups: readonly string[]): LoadCell | undefined {

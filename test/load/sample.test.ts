@@ -50,6 +50,7 @@ const sample: fc.Arbitrary<Sample> = fc.record(
     parts: fc.integer({ min: 1, max: 4 }),
     load,
     cells: fc.array(cell, { maxLength: 8 }),
+    tallies: fc.constant([]),
   },
   plain,
 );
