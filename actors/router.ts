@@ -13,7 +13,7 @@ import { countingTickets } from "../src/kernel/tickets.js";
 import type { ClientGroups } from "../src/load/group.js";
 import { type Admin, adminTimer, createAdmin } from "./router/admin.js";
 import { createCoreViews } from "./router/core-views.js";
-import { type Courier, createCourier, flushTimer, retryTimer } from "./router/courier.js";
+import { type Courier, createCourier, flushTimer, gatherTimer, retryTimer } from "./router/courier.js";
 import { createDesk, type Desk, sweepTimer } from "./router/desk.js";
 import { createEdgeViews } from "./router/edge-views.js";
 import { createIntake, graceTimer, type Intake } from "./router/intake.js";
@@ -113,6 +113,8 @@ const handlers: Handlers<RouterState, RouterMessage> = {
     switch (message.name) {
       case flushTimer:
         return state.courier.flush(context);
+      case gatherTimer:
+        return state.courier.gathered(context);
       case retryTimer:
         return state.courier.retry(context);
       case sweepTimer:

@@ -1,5 +1,6 @@
 // Courier. Owns the operations on their way to nodes: gathers them per node, sends, hands results back, and tries again what may be tried again.
-// C1 everything that was handed in during one turn for the same node and lane leaves as one message.
+// C1 everything that was handed in during one turn for the same node and lane leaves as one message. While enough asks are under way to keep the node
+//    busy, what comes is gathered for the next message, until an answer comes or for `gatherMs`: messages grow with the load, a lone request never waits.
 // C2 every errand ends exactly once: with a result, with a fault, or by `cancel` of its trip.
 // C3 a write that may have been carried out is only ever sent again with its own request id, and never reported as refused by time.
 // C4 asks in flight per node and lane, operations per ask, and tries per errand have limits.
@@ -73,6 +74,8 @@ export interface Courier {
   /** Forgets a trip: its answer, if one comes, is dropped. */
   cancel(trip: Trip): void;
   flush(context: Context): Effects;
+  /** The time of gathering is over. */
+  gathered(context: Context): Effects;
   answered(ticket: Ticket, outcome: AskOutcome, context: Context): Effects | undefined;
   retry(context: Context): Effects;
   /** The view changed: what waits for that goes at once, what was not sent yet is addressed anew. */
@@ -85,6 +88,8 @@ interface Queue {
   readonly subject: string;
   open: Trip[];
   asks: number;
+  /** What is open is being gathered. */
+  gathering: boolean;
 }
 
 interface Shipment {
@@ -94,11 +99,21 @@ interface Shipment {
   readonly parts: readonly (readonly Trip[])[];
 }
 
-const lanes: { readonly [L in Lane]: { readonly asks: number; readonly ops: number; readonly bytes: number } } = {
-  quick: { asks: 32, ops: 512, bytes: 512 * 1024 },
+interface LaneLimits {
+  readonly asks: number;
+  readonly ops: number;
+  readonly bytes: number;
+  /** With so many asks under way the next message is gathered until it has so many operations. */
+  readonly gather?: { readonly asks: number; readonly ops: number };
+}
+
+const lanes: { readonly [L in Lane]: LaneLimits } = {
+  quick: { asks: 32, ops: 512, bytes: 512 * 1024, gather: { asks: 2, ops: 64 } },
   slow: { asks: 64, ops: 1, bytes: 256 * 1024 },
   waiting: { asks: 4096, ops: 1, bytes: 256 * 1024 },
 };
+/** What is gathered waits no longer than this for an answer to those before it, which may be slow for reasons of their own. */
+const gatherMs = 2;
 
 const mostTries = 64;
 const mostOverloads = 3;
@@ -106,6 +121,7 @@ const firstPauseMs = 4;
 const longestPauseMs = 150;
 
 export const flushTimer = "router/flush";
+export const gatherTimer = "router/gather";
 export const retryTimer = "router/retry";
 
 export function createCourier(
@@ -120,6 +136,7 @@ export function createCourier(
   const shipments = new Map<Ticket, Shipment>();
   const paused = new Set<Trip>();
   let flushArmed = false;
+  let gatherArmed = false;
   let retryAtMs = Number.POSITIVE_INFINITY;
 
   function queueFor(node: NodeId, errand: Errand): Queue {
@@ -128,7 +145,7 @@ export function createCourier(
     const key = `${errand.lane} ${subject}`;
     let queue = queues.get(key);
     if (queue === undefined) {
-      queue = { node, lane: errand.lane, subject, open: [], asks: 0 };
+      queue = { node, lane: errand.lane, subject, open: [], asks: 0, gathering: false };
       queues.set(key, queue);
     }
     return queue;
@@ -183,10 +200,22 @@ export function createCourier(
     return trip.errand.done(outcome, context);
   }
 
+  /** Sends what waits for one node now, or gathers it for a moment (C1). */
+  function sendOrGather(queue: Queue, context: Context): Effects {
+    const { gather } = lanes[queue.lane];
+    if (gather === undefined || queue.asks < gather.asks || queue.open.length >= gather.ops)
+      return pump(queue, context);
+    queue.gathering = true;
+    if (gatherArmed) return none;
+    gatherArmed = true;
+    return [{ kind: "wake", name: gatherTimer, afterMs: gatherMs }];
+  }
+
   /** Sends what waits for one node, as far as the asks in flight allow. */
   function pump(queue: Queue, context: Context): Effects {
     const effects: Effect[] = [];
     const lane = lanes[queue.lane];
+    queue.gathering = false;
     while (queue.open.length > 0 && queue.asks < lane.asks) {
       const load: Trip[] = [];
       let bytes = 0;
@@ -373,7 +402,13 @@ export function createCourier(
     flush(context) {
       flushArmed = false;
       const effects: Effect[] = [];
-      for (const queue of queues.values()) if (queue.open.length > 0) effects.push(...pump(queue, context));
+      for (const queue of queues.values()) if (queue.open.length > 0) effects.push(...sendOrGather(queue, context));
+      return effects;
+    },
+    gathered(context) {
+      gatherArmed = false;
+      const effects: Effect[] = [];
+      for (const queue of queues.values()) if (queue.gathering) effects.push(...pump(queue, context));
       return effects;
     },
     answered(ticket, outcome, context) {

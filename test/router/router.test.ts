@@ -45,6 +45,41 @@ describe("router: single rows", () => {
     assert.ok(ids.every((id) => world.answered(id)));
   });
 
+  it("gathers what comes while a node is busy: until an answer comes, and no longer than a moment", () => {
+    const world = new ScriptedWorld().begin();
+    world.table({ name: "users", fragments: 1 });
+    const get = (key: string): number => world.ask("foreshard.query.users.get", { key });
+    const lone = [get("a"), get("b")];
+    assert.equal(world.asks.length, 2, "the first two leave at once");
+    const gathered = [get("c"), get("d"), get("e")];
+    assert.equal(world.asks.length, 2);
+    const [first] = world.asks;
+    assert.ok(first !== undefined);
+    world.serve(first, () => found);
+    assert.deepEqual(
+      world.asks.map((ask) => execOf(ask).parts[0]?.ops.length),
+      [1, 3],
+      "an answer lets the gathered ones leave together",
+    );
+    const late = get("f");
+    world.pass(2);
+    assert.equal(world.asks.length, 3, "without an answer they leave after a moment");
+    world.serveAll(() => found);
+    assert.ok([...lone, ...gathered, late].every((id) => world.answered(id)));
+  });
+
+  it("does not gather more than fills a message", () => {
+    const world = new ScriptedWorld().begin();
+    world.table({ name: "users", fragments: 1 });
+    for (const key of ["a", "b"]) world.ask("foreshard.query.users.get", { key });
+    for (let at = 0; at < 64; at++) world.request("foreshard.query.users.get", { key: `k${at}` });
+    world.settle();
+    assert.deepEqual(
+      world.asks.map((ask) => execOf(ask).parts[0]?.ops.length),
+      [1, 1, 64],
+    );
+  });
+
   it("tells the node which client group asks, as the server stamped it and the configuration names it", () => {
     const world = new ScriptedWorld({ clientGroups: { ada: "research" } }).begin();
     world.table({ name: "users", fragments: 1 });
