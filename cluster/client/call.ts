@@ -48,5 +48,7 @@ function fieldsOf(answer: unknown): Fields {
 
 /** Leaves out what the caller left undefined: the cluster refuses fields that it does not know, `undefined` included. */
 export function given(fields: object): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const kept: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) kept[name] = value;
+  return kept;
 }

@@ -262,7 +262,8 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
 // Reading.
 
 function getIn(disk: Disk, layers: readonly Layer[], key: Bytes): Bytes | undefined {
-  const held = lookUp(layers, keyText(key));
+  // Where nothing waits to be written the key is not needed as text.
+  const held = layers.every(isEmpty) ? undefined : lookUp(layers, keyText(key));
   return held === undefined ? disk.get(bufferOf(key)) : held.value;
 }
 
@@ -279,6 +280,10 @@ function rangeIn(disk: Disk, layers: readonly Layer[], from: Bytes, to: Bytes, r
 
 function* withText(entries: Iterable<StoreEntry>): Generator<DiskEntry> {
   for (const { key, value } of entries) yield { text: keyText(key), key, value };
+}
+
+function isEmpty(layer: Layer): boolean {
+  return layer.empty;
 }
 
 function bufferOf(bytes: Bytes): Buffer {
