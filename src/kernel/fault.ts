@@ -24,6 +24,7 @@ export const faultCodes = {
   TOO_MANY_GROUPS: "no",
   FORBIDDEN: "no",
   BAD_PROFILE: "no",
+  BAD_POLICY: "no",
   // The request is fine and the data says no.
   UNKNOWN_TABLE: "no",
   TABLE_EXISTS: "no",

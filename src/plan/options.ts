@@ -1,0 +1,115 @@
+// Options. Owns what could be done with a fragment to relieve a node: hand-overs, moves of its copy, one more copy; and what each would change. Nothing is applied here.
+// OP1 two copies of a fragment never come to one node, nor into one zone if they are in two now.
+
+import type { Strategy } from "../ledger/move.js";
+import { bytesOf, changesBy, mayBear, type Picture, placesOf, primaryOf } from "./picture.js";
+import type { Policy } from "./policy.js";
+import { firstStepAfter, type Price, priceOf, type Timetable, timetable } from "./price.js";
+import { largest, mayExceed, mayExceedWith, riskOf, riskWith } from "./risk.js";
+
+export interface Option {
+  readonly kind: "handOver" | "moveReplica" | "addReplica";
+  readonly fragment: number;
+  readonly from: number;
+  readonly to: number;
+  readonly next: readonly number[];
+  readonly strategy: Strategy;
+  readonly role: boolean;
+}
+
+/** Primary roles that may be handed to nodes that have a copy. */
+export function handOversOf(picture: Picture, fragment: number, from: number): Option[] {
+  if (primaryOf(picture, fragment) !== from) return [];
+  const places = placesOf(picture, fragment);
+  return places.slice(1).flatMap((to) => {
+    if (!mayBear(picture, to)) return [];
+    const next = [to, ...places.filter((node) => node !== to)];
+    return [{ kind: "handOver" as const, fragment, from, to, next, strategy: "leader-only" as const, role: true }];
+  });
+}
+
+/** The copy on `from` goes to `to`, with the role if it has it. */
+export function moveOf(picture: Picture, fragment: number, from: number, to: number): Option | undefined {
+  const places = placesOf(picture, fragment);
+  if (!mayTake(picture, places, from, to)) return undefined;
+  const role = places[0] === from;
+  const next = places.map((node) => (node === from ? to : node));
+  return { kind: "moveReplica", fragment, from, to, next, strategy: "log-shipping", role };
+}
+
+export function copyOf(picture: Picture, fragment: number, from: number, to: number): Option | undefined {
+  const places = placesOf(picture, fragment);
+  if (!mayTake(picture, places, undefined, to)) return undefined;
+  return { kind: "addReplica", fragment, from, to, next: [...places, to], strategy: "log-shipping", role: false };
+}
+
+function mayTake(picture: Picture, places: readonly number[], from: number | undefined, to: number): boolean {
+  const { nodes } = picture;
+  if (!mayBear(picture, to) || places.includes(to)) return false;
+  const zoneOf = (node: number | undefined): string => (node === undefined ? "" : (nodes[node]?.zone ?? ""));
+  const zone = zoneOf(to);
+  if (zone === "" || (from !== undefined && zoneOf(from) === zone)) return true;
+  return !places.some((node) => node !== from && zoneOf(node) === zone);
+}
+
+export interface Weighed {
+  readonly option: Option;
+  readonly price: Price;
+  readonly times: Timetable;
+  readonly gain: number;
+  readonly riskBefore: number;
+  readonly riskAfter: number;
+  readonly riskTo: number;
+  /** The taker stays calm in every step. */
+  readonly fits: boolean;
+}
+
+/** What an option would bring, given the risks of the node that it relieves. */
+export function weigh(picture: Picture, option: Option, before: Float64Array, policy: Policy): Weighed {
+  const { fragment, from, to, next } = option;
+  const bound = policy.risk * policy.calmShare;
+  const price = priceOf(option.strategy, bytesOf(picture, fragment), policy);
+  const first = before.findIndex((risk) => risk > policy.risk);
+  const times = timetable(picture, [from, to], Math.max(0, first), price.lastsMs, policy);
+  const relievedMs = option.strategy === "copy-on-write" ? policy.prices.handOverMs * 2 : price.lastsMs;
+  const done = firstStepAfter(picture.input.grid, times.startMs + relievedMs);
+  let gain = -copyRisk(picture, [from, to], price, done);
+  let after: Float64Array = before;
+  let riskTo = 0;
+  let fits = true;
+  for (const { node, delta } of changesBy(picture, fragment, next)) {
+    if (node === from) {
+      after = riskWith(picture, node, fragment, delta);
+      gain += sumFrom(before, done) - sumFrom(after, done);
+    } else if (delta > 0 && mayExceedWith(picture, node, fragment, delta)) {
+      const more = riskWith(picture, node, fragment, delta);
+      riskTo = Math.max(riskTo, largest(more));
+      if (riskTo > bound) fits = false;
+      gain -= Math.max(0, sumFrom(more, done) - sumFrom(riskOf(picture, node), done));
+    }
+  }
+  return { option, price, times, gain, riskBefore: largest(before), riskAfter: largest(after), riskTo, fits };
+}
+
+/** What the copying itself adds to the risk of both ends while it lasts. */
+function copyRisk(picture: Picture, ends: readonly number[], { capacityShare }: Price, done: number): number {
+  if (capacityShare === 0) return 0;
+  return ends.reduce((sum, node) => {
+    if (!mayExceed(picture, node, 1 - capacityShare)) return sum;
+    const calm = riskOf(picture, node);
+    const copying = riskOf(picture, node, 1 - capacityShare);
+    return sum + sumUntil(copying, done) - sumUntil(calm, done);
+  }, 0);
+}
+
+function sumFrom(values: Float64Array, first: number): number {
+  let sum = 0;
+  for (let at = first; at < values.length; at++) sum += values[at] ?? 0;
+  return sum;
+}
+
+function sumUntil(values: Float64Array, end: number): number {
+  let sum = 0;
+  for (let at = 0; at < Math.min(end, values.length); at++) sum += values[at] ?? 0;
+  return sum;
+}

@@ -1,0 +1,306 @@
+// Picture. Owns what a plan is made on: nodes with capacities, fragments with the places of their copies, and each node's load over the steps: summaries for all, whole
+// matrices of samples for those that are looked at closely. Changing the place of a fragment costs steps × samples for a node that has a matrix, steps for another.
+// PI1 where the sum of the fragments' tail means stays under the capacity, the risk is at most the tail's share (tail means are subadditive): such a node needs no matrix.
+// PI2 summaries and matrices always tell the same places. PI3 moves under way count as landed.
+
+import type { FragmentId, NodeId } from "../protocol/subjects.js";
+import type { Grid, Loads } from "./loads.js";
+
+export interface PlanNode {
+  readonly id: NodeId;
+  /** "" = none. */
+  readonly zone: string;
+  /** In the unit of the loads; 0 or absurd = unknown: it keeps what it has, takes nothing, and is said to have none. */
+  readonly capacity: number;
+  /** May take more: up, neither draining nor leaving, with room on its disk. */
+  readonly isOpen: boolean;
+}
+
+export interface PlanFragment {
+  readonly id: FragmentId;
+  /** Nodes with a ready copy, the primary first. */
+  readonly places: readonly NodeId[];
+  /** Of one copy. */
+  readonly bytes: number;
+  /** Share of its load that any copy may serve; absent: 0. */
+  readonly spreadShare?: number;
+  /** Share of its load that are writes; absent: half of what only the primary serves. */
+  readonly writeShare?: number;
+  /** When it was last moved or split; absent: never. */
+  readonly movedMs?: number;
+  /** Moving, splitting, without a serving primary: it is left alone. */
+  readonly isBusy?: boolean;
+  /** Holds more than one key; absent: yes. */
+  readonly isSplittable?: boolean;
+  /** The fragment behind it in its table, if it has the same places. */
+  readonly next?: FragmentId;
+}
+
+/** A move under way. */
+export interface PromisedMove {
+  readonly fragment: FragmentId;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  /** The primary role goes along. */
+  readonly role: boolean;
+  /** Bytes are copied: it counts against the budget of concurrent moves. */
+  readonly copies: boolean;
+}
+
+export interface PictureInput {
+  readonly nowMs: number;
+  readonly grid: Grid;
+  readonly nodes: readonly PlanNode[];
+  readonly fragments: readonly PlanFragment[];
+  readonly moves: readonly PromisedMove[];
+  /** By the position in `fragments`. */
+  readonly loads: Loads;
+  /** Share of a load that a backup's applying of writes costs. */
+  readonly applyShare: number;
+  /** Samples whose mean is a fragment's tail: see `tailOf`. */
+  readonly tail: number;
+}
+
+export const mostPlaces = 9;
+
+/** Samples above a capacity that make a risk of more than `risk`. */
+export function tailOf(risk: number, samples: number): number {
+  return Math.min(samples, Math.floor(risk * samples) + 1);
+}
+
+export interface Picture {
+  nowMs: number;
+  readonly input: PictureInput;
+  readonly steps: number;
+  readonly samples: number;
+  readonly nodes: readonly PlanNode[];
+  readonly fragments: readonly PlanFragment[];
+  readonly nodeAt: ReadonlyMap<NodeId, number>;
+  readonly fragmentAt: ReadonlyMap<FragmentId, number>;
+  /** [fragment × mostPlaces] nodes by position, the primary first. */
+  readonly places: Int32Array;
+  readonly copies: Uint8Array;
+  /** Left alone: moving, or moved in this round. */
+  readonly busy: Uint8Array;
+  /** Fragments on each node. */
+  readonly held: number[][];
+  /** [node × steps] */
+  readonly mean: Float64Array;
+  readonly upper: Float64Array;
+  /** [node] load of late. */
+  readonly now: Float64Array;
+  readonly matrices: Map<number, Float64Array>;
+  /** Bytes of all copies. */
+  totalBytes: number;
+  /** Scratch: the paths of the fragment drawn last, and its summary. */
+  readonly drawn: { fragment: number; readonly paths: Float32Array };
+  readonly summary: { fragment: number; readonly mean: Float32Array; readonly upper: Float32Array };
+}
+
+export function createPicture(input: PictureInput): Picture {
+  const { nodes, fragments, loads, nowMs } = input;
+  const { steps, samples } = loads;
+  const picture: Picture = {
+    nowMs,
+    input,
+    steps,
+    samples,
+    nodes,
+    fragments,
+    nodeAt: new Map(nodes.map(({ id }, at) => [id, at])),
+    fragmentAt: new Map(fragments.map(({ id }, at) => [id, at])),
+    places: new Int32Array(fragments.length * mostPlaces).fill(-1),
+    copies: new Uint8Array(fragments.length),
+    busy: new Uint8Array(fragments.length),
+    held: nodes.map(() => []),
+    mean: new Float64Array(nodes.length * steps),
+    upper: new Float64Array(nodes.length * steps),
+    now: new Float64Array(nodes.length),
+    matrices: new Map(),
+    totalBytes: 0,
+    drawn: { fragment: -1, paths: new Float32Array(steps * samples) },
+    summary: { fragment: -1, mean: new Float32Array(steps), upper: new Float32Array(steps) },
+  };
+  const landed = landings(input);
+  for (let at = 0; at < fragments.length; at++) settle(picture, at, landed);
+  return picture;
+}
+
+function landings({ moves }: PictureInput): ReadonlyMap<FragmentId, PromisedMove> {
+  return new Map(moves.map((move) => [move.fragment, move]));
+}
+
+function settle(picture: Picture, at: number, landed: ReadonlyMap<FragmentId, PromisedMove>): void {
+  const fragment = picture.fragments[at];
+  if (fragment === undefined) return;
+  const move = landed.get(fragment.id);
+  const places = (move === undefined ? fragment.places : placesAfter(fragment.places, move))
+    .flatMap((id) => picture.nodeAt.get(id) ?? [])
+    .slice(0, mostPlaces);
+  picture.busy[at] = fragment.isBusy === true || move !== undefined || places.length === 0 ? 1 : 0;
+  picture.totalBytes += bytesOf(picture, at) * places.length;
+  put(picture, at, places);
+}
+
+/** Where the copies will be when the move is done. */
+export function placesAfter(places: readonly NodeId[], { from, to, role, copies }: PromisedMove): readonly NodeId[] {
+  const [primary] = places;
+  const kept = places.filter((node) => node !== to && !(copies && node === from));
+  return role || primary === from ? [to, ...kept] : [...kept, to];
+}
+
+/** The bytes of one copy; absurd ones count as none. */
+export function bytesOf({ fragments }: Picture, at: number): number {
+  const bytes = fragments[at]?.bytes ?? 0;
+  return bytes >= 0 && bytes < 2 ** 53 ? bytes : 0;
+}
+
+export function capacityOf({ nodes }: Picture, node: number): number {
+  const capacity = nodes[node]?.capacity ?? 0;
+  return capacity > 0 && capacity < 1e15 ? capacity : 0;
+}
+
+/** May be given load: open, and what it bears is known. */
+export function mayBear(picture: Picture, node: number): boolean {
+  return picture.nodes[node]?.isOpen === true && capacityOf(picture, node) > 0;
+}
+
+export function placesOf({ places, copies }: Picture, at: number): number[] {
+  return Array.from(places.subarray(at * mostPlaces, at * mostPlaces + (copies[at] ?? 0)));
+}
+
+export function primaryOf({ places }: Picture, at: number): number {
+  return places[at * mostPlaces] ?? -1;
+}
+
+/** Share of the fragment's load that falls on its copy at `place` (0 = the primary) of `count`. */
+export function weightOf({ fragments, input }: Picture, at: number, place: number, count: number): number {
+  const { spreadShare = 0, writeShare = 0.5 * (1 - unit(spreadShare)) } = fragments[at] ?? {};
+  const spread = unit(spreadShare) / Math.max(1, count);
+  return place === 0 ? 1 - spread * (count - 1) : spread + unit(writeShare) * input.applyShare;
+}
+
+function unit(share: number): number {
+  return share >= 0 && share <= 1 ? share : 0;
+}
+
+/** The share of it that `node` bears as things are. */
+export function weightOn(picture: Picture, at: number, node: number): number {
+  const places = placesOf(picture, at);
+  const place = places.indexOf(node);
+  return place < 0 ? 0 : weightOf(picture, at, place, places.length);
+}
+
+export interface Change {
+  readonly node: number;
+  /** Share of the fragment's load that comes (or goes). */
+  readonly delta: number;
+}
+
+/** What other places of a fragment would change, node by node. */
+export function changesBy(picture: Picture, at: number, next: readonly number[]): Change[] {
+  const before = placesOf(picture, at);
+  const changes = new Map<number, number>();
+  before.forEach((node, place) => {
+    changes.set(node, -weightOf(picture, at, place, before.length));
+  });
+  next.forEach((node, place) => {
+    changes.set(node, (changes.get(node) ?? 0) + weightOf(picture, at, place, next.length));
+  });
+  return [...changes].filter(([, delta]) => Math.abs(delta) > 1e-12).map(([node, delta]) => ({ node, delta }));
+}
+
+/** The fragment's copies are at `next` from now on. */
+export function place(picture: Picture, at: number, next: readonly number[]): void {
+  const before = placesOf(picture, at);
+  picture.totalBytes += bytesOf(picture, at) * (next.length - before.length);
+  for (const { node, delta } of changesBy(picture, at, next)) bear(picture, at, node, delta);
+  for (const node of before) if (!next.includes(node)) drop(picture.held[node], at);
+  for (const node of next) if (!before.includes(node)) picture.held[node]?.push(at);
+  write(picture, at, next);
+}
+
+function put(picture: Picture, at: number, places: readonly number[]): void {
+  write(picture, at, places);
+  places.forEach((node, place) => {
+    picture.held[node]?.push(at);
+    bear(picture, at, node, weightOf(picture, at, place, places.length));
+  });
+}
+
+function write({ places, copies }: Picture, at: number, next: readonly number[]): void {
+  places.fill(-1, at * mostPlaces, (at + 1) * mostPlaces);
+  places.set(next, at * mostPlaces);
+  copies[at] = next.length;
+}
+
+function drop(held: number[] | undefined, at: number): void {
+  const index = held?.indexOf(at) ?? -1;
+  if (index >= 0) held?.splice(index, 1);
+}
+
+/** The load of a fragment is about to change (its forecast is another now): call before, change the loads, then call `regain`. */
+export function forget(picture: Picture, at: number): void {
+  placesOf(picture, at).forEach((node, place, all) => {
+    bear(picture, at, node, -weightOf(picture, at, place, all.length));
+  });
+  picture.drawn.fragment = -1;
+  picture.summary.fragment = -1;
+}
+
+export function regain(picture: Picture, at: number): void {
+  placesOf(picture, at).forEach((node, place, all) => {
+    bear(picture, at, node, weightOf(picture, at, place, all.length));
+  });
+}
+
+function bear(picture: Picture, at: number, node: number, share: number): void {
+  const { steps, mean, upper, now, matrices, input } = picture;
+  const { mean: ownMean, upper: ownUpper } = summaryOf(picture, at);
+  const row = node * steps;
+  for (let step = 0; step < steps; step++) {
+    mean[row + step] = (mean[row + step] ?? 0) + share * (ownMean[step] ?? 0);
+    upper[row + step] = (upper[row + step] ?? 0) + share * (ownUpper[step] ?? 0);
+  }
+  now[node] = (now[node] ?? 0) + share * input.loads.now(at);
+  const matrix = matrices.get(node);
+  if (matrix !== undefined) addTo(matrix, pathsOf(picture, at), share);
+}
+
+function addTo(matrix: Float64Array, paths: Float32Array, share: number): void {
+  for (let at = 0; at < matrix.length; at++) matrix[at] = (matrix[at] ?? 0) + share * (paths[at] ?? 0);
+}
+
+/** [step × samples]; valid until the next fragment is drawn. */
+export function pathsOf({ drawn, input }: Picture, at: number): Float32Array {
+  if (drawn.fragment !== at) {
+    input.loads.draw(at, drawn.paths);
+    drawn.fragment = at;
+  }
+  return drawn.paths;
+}
+
+/** Valid until the next fragment is asked for. */
+export function summaryOf({ summary, input }: Picture, at: number): { mean: Float32Array; upper: Float32Array } {
+  if (summary.fragment !== at) {
+    input.loads.summarise(at, input.tail, summary.mean, summary.upper);
+    summary.fragment = at;
+  }
+  return summary;
+}
+
+const matricesKept = 4096;
+
+/** [step × samples] of all that the node bears; made when first asked for. */
+export function matrixOf(picture: Picture, node: number): Float64Array {
+  const known = picture.matrices.get(node);
+  if (known !== undefined) return known;
+  const matrix = new Float64Array(picture.steps * picture.samples);
+  for (const at of picture.held[node] ?? []) addTo(matrix, pathsOf(picture, at), weightOn(picture, at, node));
+  for (const [oldest] of picture.matrices) {
+    if (picture.matrices.size < matricesKept) break;
+    picture.matrices.delete(oldest);
+  }
+  picture.matrices.set(node, matrix);
+  return matrix;
+}

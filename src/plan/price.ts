@@ -1,0 +1,66 @@
+// Price. Owns what an action costs (bytes, time, capacity of both ends meanwhile), until when it must be done and when it had best begin.
+// PR1 what is begun in time is finished before the first step at risk. PR2 what cannot be any more is late, and gains only from its end on.
+
+import type { Strategy } from "../ledger/move.js";
+import type { Grid } from "./loads.js";
+import type { Picture } from "./picture.js";
+import type { Policy } from "./policy.js";
+
+export interface Price {
+  readonly bytes: number;
+  readonly lastsMs: number;
+  /** Share of the capacity of both ends that is taken meanwhile. */
+  readonly capacityShare: number;
+}
+
+export function priceOf(strategy: Strategy, bytes: number, { prices }: Policy): Price {
+  if (strategy === "leader-only") return { bytes: 0, lastsMs: prices.handOverMs, capacityShare: 0 };
+  const lastsMs = Math.max(prices.copyAtLeastMs, (bytes / prices.copyBytesPerSecond) * 1000);
+  return { bytes, lastsMs, capacityShare: prices.copyShare };
+}
+
+/** When a step begins, from now. */
+export function beginOf({ endsMs }: Grid, step: number): number {
+  return step === 0 ? 0 : (endsMs[step - 1] ?? 0);
+}
+
+/** The first step of which most comes after `afterMs`. */
+export function firstStepAfter(grid: Grid, afterMs: number): number {
+  const step = grid.endsMs.findIndex((endMs, at) => (beginOf(grid, at) + endMs) / 2 >= afterMs);
+  return step < 0 ? grid.endsMs.length : step;
+}
+
+export interface Timetable {
+  /** From now. */
+  readonly startMs: number;
+  readonly deadlineMs: number;
+  readonly isLate: boolean;
+}
+
+/** A trough must be this much lower than the present to be worth waiting for. */
+const troughShare = 0.9;
+
+/** Begins in the trough before the first step at risk, and at the latest so that it ends in time. */
+export function timetable(
+  picture: Picture,
+  ends: readonly number[],
+  firstAtRisk: number,
+  lastsMs: number,
+  { prices }: Policy,
+): Timetable {
+  const { grid } = picture.input;
+  const deadlineMs = beginOf(grid, firstAtRisk);
+  const latestMs = deadlineMs - lastsMs * prices.haste;
+  if (latestMs < 0) return { startMs: 0, deadlineMs, isLate: deadlineMs < lastsMs };
+  const loadAt = (step: number): number =>
+    ends.reduce((sum, node) => sum + (picture.mean[node * picture.steps + step] ?? 0), 0);
+  const present = ends.reduce((sum, node) => sum + (picture.now[node] ?? 0), 0);
+  let startMs = 0;
+  let least = Math.min(present, loadAt(0)) * troughShare;
+  for (let step = 1; step < picture.steps && beginOf(grid, step) <= latestMs; step++) {
+    if (loadAt(step) >= least) continue;
+    least = loadAt(step);
+    startMs = beginOf(grid, step);
+  }
+  return { startMs, deadlineMs, isLate: false };
+}
