@@ -59,6 +59,11 @@ const command = new Command("start")
   .option("--load-history-days <count>", "how long load samples are kept (default: 30)")
   .option("--zones <names>", "zones to spread the nodes over, e.g. a,b,c")
   .option("--restart <when>", "always or never start again what died (default: always)")
+  .option(
+    "--page <address>",
+    "where the live page and the metrics are: HOST:PORT or off (default: 127.0.0.1:8220, or another port if that is taken)",
+  )
+  .option("--page-actions", "orders may be given on the page, with the token in operator.json of the data folder")
   .option("--ready-file <file>", "write addresses and pids there as JSON once queries are served")
   .option("--log-level <level>", "debug, info, warn or error (default: info)")
   .option("--log-to <where>", "files in the data folder, or stderr (default: files)")
@@ -146,7 +151,7 @@ Foreshard ${packageVersion()} serves queries (ready in ${(cluster.startedInMs / 
   control  ${names(cluster.control())}
   nats     ${cluster.natsUrl}${servers.length > 1 ? `  (${servers.length} servers, streams in ${servers.length} copies)` : ""}
   data     ${cluster.dataDir}
-${warnings(cluster, options)}
+${cluster.pageUrl === undefined ? "" : `  page     ${cluster.pageUrl}  (metrics at /metrics)\n`}${warnings(cluster, options)}
 Try it from another terminal:
 
   npx foreshard${flag} table create users --fragments 8

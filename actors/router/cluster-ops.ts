@@ -119,8 +119,8 @@ function fragmentLine(table: TableDef, fragment: FragmentView): FragmentLine {
   return {
     id: fragment.id,
     table: table.name,
-    from: fragment.from.length === 0 ? null : bound(table, fragment.from),
-    to: fragment.to === undefined ? null : bound(table, fragment.to),
+    from: fragment.from.length === 0 ? null : boundText(table, fragment.from),
+    to: fragment.to === undefined ? null : boundText(table, fragment.to),
     epoch: fragment.epoch,
     primary: fragment.primary,
     serving: fragment.activatedEpoch === fragment.epoch,
@@ -129,7 +129,7 @@ function fragmentLine(table: TableDef, fragment: FragmentView): FragmentLine {
 }
 
 /** A bound as a person reads it: the key where one lies there, else the bytes in hexadecimal (a hash). */
-function bound(table: TableDef, position: Uint8Array): KeyValue | RowKey | string {
+export function boundText(table: TableDef, position: Uint8Array): KeyValue | RowKey | string {
   const key =
     table.partitioning === "range" ? keyOfPosition({ ...table, key: { partition: "any" } }, position) : undefined;
   return key?.ok === true && key.value.length === 1 ? key.value[0] : `0x${toHex(position)}`;

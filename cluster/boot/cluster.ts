@@ -13,6 +13,7 @@ import { openProcess } from "../hosts/process-door.js";
 import { type HostLine, type HostPlan, type HostRole, Supervisor } from "../hosts/supervisor.js";
 import { openThread } from "../hosts/thread-door.js";
 import type { Log } from "../log.js";
+import { openPage } from "../page/page.js";
 import { packageVersion } from "../version.js";
 import { type Connection, openConnection } from "../world/connection.js";
 import { openInbox } from "../world/inbox.js";
@@ -41,6 +42,8 @@ export interface RunningHostLine {
 
 export interface RunningCluster {
   readonly natsUrl: string;
+  /** The live page; metrics are at `/metrics` beside it. Undefined: off. */
+  readonly pageUrl: string | undefined;
   readonly dataDir: string;
   /** How long the start took. */
   readonly startedInMs: number;
@@ -95,10 +98,12 @@ async function bringUp(
   const begunMs = performance.now();
   // Pids change when something is started again; what other programs read must follow.
   let refresh = async (): Promise<void> => undefined;
+  let tellPage = (_notice: string): void => undefined;
   const watch: ClusterWatcher = {
     ...watcher,
     onNotice(notice) {
       watcher.onNotice?.(notice);
+      tellPage(notice);
       void refresh();
     },
   };
@@ -140,6 +145,22 @@ async function bringUp(
   const record = hostRecord(path);
   closers.push(() => record.settled());
   const supervisor = supervisorOf(plans, options, connection.value, log, watch, record);
+  const page = await openPage({
+    page: options.page,
+    orders: options.pageActions,
+    dataDir: path,
+    sampleIntervalMs: options.sampleInterval,
+    core: access.value.core,
+    stats: (limitMs) => supervisor.stats(limitMs),
+    hosts: () => supervisor.hosts(),
+    onNotice: (notice) => watcher.onNotice?.(notice),
+  });
+  // A page that was asked for is part of the start; the usual one is not worth a cluster.
+  if (!page.ok && options.page !== undefined) return page;
+  if (!page.ok) watcher.onNotice?.(`there is no page: ${page.fault.message}`);
+  const shown = page.ok ? page.value : undefined;
+  closers.push(async () => shown?.close());
+  tellPage = (notice) => shown?.notice(notice);
   closers.push(() => supervisor.stop());
   const hosts = await supervisor.start();
   if (!hosts.ok) return hosts;
@@ -151,7 +172,9 @@ async function bringUp(
   const cluster = clusterOf(access.value, supervisor, path, closers, {
     startedInMs: Math.round(performance.now() - begunMs),
     closedTables: served.value,
+    pageUrl: shown?.url,
   });
+  shown?.ready();
   const files = connectionFiles(options, access.value, cluster);
   closers.push(() => files.remove());
   await files.write();
@@ -278,7 +301,7 @@ function clusterOf(
   supervisor: Supervisor,
   dataDir: string,
   closers: Closers,
-  start: Pick<RunningCluster, "startedInMs" | "closedTables">,
+  start: Pick<RunningCluster, "startedInMs" | "closedTables" | "pageUrl">,
 ): RunningCluster {
   const lines = (role: HostRole) => linesOf(supervisor, role).map(({ id, pid }) => ({ id, pid }));
   let stopping: Promise<void> | undefined;

@@ -35,6 +35,7 @@ export function connectionFiles(
       servers: access.client.servers,
       inboxPrefix: access.client.inboxPrefix,
       ...(options.creds === undefined ? {} : { creds: resolve(options.creds) }),
+      ...(cluster.pageUrl === undefined ? {} : { pageUrl: cluster.pageUrl }),
       pid: process.pid,
     });
     if (ready !== undefined) await writeJson(ready, readyContent(cluster));
@@ -60,6 +61,7 @@ function readyContent(cluster: RunningCluster): object {
     control: cluster.control(),
     forecasters: cluster.forecasters(),
     natsServers: cluster.natsServers(),
+    ...(cluster.pageUrl === undefined ? {} : { pageUrl: cluster.pageUrl }),
     dataDir: cluster.dataDir,
   };
 }

@@ -8,6 +8,7 @@ import { limits } from "../../src/config/limits.js";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { otherGroup } from "../../src/load/group.js";
 import { isName } from "../../src/protocol/subjects.js";
+import { pageMistake } from "../page/address.js";
 
 const whole = (what: string, least: number, most: number) => {
   const message = `${what} must be a whole number from ${least} to ${most}`;
@@ -108,6 +109,10 @@ const schema = z.strictObject({
   /** How slow and how fast copies of fragments to one node may go, MiB per second. */
   copyFloor: whole("copyFloor", 1, 10_000).default(2),
   copyCeiling: whole("copyCeiling", 1, 10_000).default(256),
+  /** Where the live page and the metrics are: HOST:PORT or `off`. Absent: 127.0.0.1:8220, or another port if that is taken. */
+  page: text("page").optional(),
+  /** Orders may be given on the page, with the operator's token. */
+  pageActions: z.boolean({ error: "pageActions must be true or false" }).default(false),
   /** More users for clients, each limited to the subjects it is granted. */
   users: edgeUsers.default([]),
 });
@@ -146,6 +151,8 @@ function contradiction(options: StartOptions, chosen: Readonly<Record<string, un
   const partitions = options.controlPartitions ?? fixedByFolder.controlPartitions;
   if (groups < partitions)
     return `logGroups is ${groups} with controlPartitions ${partitions}: each control partition needs a log group of its own`;
+  const page = pageMistake(options.page);
+  if (page !== undefined) return page;
   if (options.copyFloor > options.copyCeiling)
     return `copyFloor is ${options.copyFloor} with copyCeiling ${options.copyCeiling}: the floor must not be above the ceiling`;
   if (options.zones.length > options.nodes)

@@ -12,7 +12,7 @@ import { type Connection, openConnection } from "../world/connection.js";
 import { type OpenGauges, openGauges } from "../world/gauges.js";
 import { loadHash } from "../world/hash.js";
 import type { RequestCounts } from "../world/requests.js";
-import { type NodeStore, openStore } from "../world/store.js";
+import { type NodeStore, openStore, type StoreFigures } from "../world/store.js";
 import type { StreamsWish } from "../world/streams.js";
 import { createWorld, type HostWorld } from "../world/world.js";
 import { openLog } from "./log.js";
@@ -32,6 +32,11 @@ export interface HostStats {
   readonly connected: boolean;
   readonly rssBytes: number;
   readonly heapBytes: number;
+  /** How late the event loop was since it was asked last: the 99th percentile and the worst. Not of a node: its samples tell. */
+  readonly loopDelayMs: number;
+  readonly loopDelayMaxMs: number;
+  /** Of a node. */
+  readonly store?: StoreFigures;
 }
 
 export interface Host {
@@ -202,9 +207,11 @@ function hostOf(spec: HostSpec, open: Open, world: HostWorld, composition: Compo
   };
 }
 
-function statsOf(spec: HostSpec, { connection, store }: Open, world: HostWorld): HostStats {
+function statsOf(spec: HostSpec, { connection, store, gauges }: Open, world: HostWorld): HostStats {
   const { waiting, actors } = world.kernel.load();
   const memory = process.memoryUsage();
+  // A node's own sampling reads these, and begins anew each time.
+  const late = spec.role === "node" ? { loopDelayMs: 0, loopDelayMaxMs: 0 } : gauges.read();
   return {
     id: spec.id,
     role: spec.role,
@@ -218,6 +225,9 @@ function statsOf(spec: HostSpec, { connection, store }: Open, world: HostWorld):
     connected: connection.isUp(),
     rssBytes: memory.rss,
     heapBytes: memory.heapUsed,
+    loopDelayMs: late.loopDelayMs,
+    loopDelayMaxMs: late.loopDelayMaxMs,
+    ...(store === undefined ? {} : { store: store.figures() }),
   };
 }
 

@@ -11,6 +11,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { open } from "lmdb";
+import { z } from "zod";
 import type { Store, StoreEntry } from "../../src/fragment/store.js";
 import type { Bytes } from "../../src/kernel/bytes.js";
 import type { StoreClear, StoreWrite } from "../../src/kernel/effect.js";
@@ -34,12 +35,24 @@ export interface NodeStore {
   snapshot(open: (snapshot: Snapshot | Fault) => void): void;
   /** Bytes accepted and not yet on disk. */
   waitingBytes(): number;
+  figures(): StoreFigures;
   /** True while so much waits that nothing new should be taken in. */
   pressed(): boolean;
   /** Called once, when a transaction failed or what was read is not what was written. */
   onFailure(listener: (fault: Fault) => void): void;
   /** Closes, after writing what waits (within a limit); without `flush` what waits is lost, as in a crash. */
   close(flush: boolean): Promise<void>;
+}
+
+/** Of the LMDB file, for people. */
+export interface StoreFigures {
+  /** Pages that hold something, and the file with its free ones. */
+  readonly usedBytes: number;
+  readonly fileBytes: number;
+  readonly freePages: number;
+  readonly entries: number;
+  /** Slots of read transactions in use. */
+  readonly readers: number;
 }
 
 /** A moment of the store that another thread may open in `dir`. */
@@ -237,6 +250,7 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
       schedule();
     },
     waitingBytes,
+    figures: () => figuresOf(db),
     pressed: () => waitingBytes() > pressedBytes,
     onFailure(listener) {
       listeners.push(listener);
@@ -260,6 +274,28 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
 }
 
 // Reading.
+
+const lmdbStats = z.object({
+  pageSize: z.number(),
+  entryCount: z.number(),
+  lastPageNumber: z.number(),
+  numReaders: z.number(),
+  root: z.object({ treeBranchPageCount: z.number(), treeLeafPageCount: z.number(), overflowPages: z.number() }),
+});
+
+function figuresOf(db: Database): StoreFigures {
+  const found = lmdbStats.safeParse(db.getStats());
+  if (!found.success) return { usedBytes: 0, fileBytes: 0, freePages: 0, entries: 0, readers: 0 };
+  const { pageSize, entryCount, lastPageNumber, numReaders, root } = found.data;
+  const pages = root.treeBranchPageCount + root.treeLeafPageCount + root.overflowPages;
+  return {
+    usedBytes: pages * pageSize,
+    fileBytes: (lastPageNumber + 1) * pageSize,
+    freePages: Math.max(0, lastPageNumber + 1 - pages),
+    entries: entryCount,
+    readers: numReaders,
+  };
+}
 
 function getIn(disk: Disk, layers: readonly Layer[], key: Bytes): Bytes | undefined {
   // Where nothing waits to be written the key is not needed as text.

@@ -54,6 +54,9 @@ export const subjects = {
   /** Node → the leader that answered it last: standbys need not hear it. */
   heartbeatTo: (partition: number, member: MemberId) =>
     `foreshard.control.${index(partition)}.heartbeat.${token(member)}`,
+  /** All of both kinds, for who only listens. */
+  heartbeats: "foreshard.control.*.heartbeat",
+  heartbeatsTo: "foreshard.control.*.heartbeat.*",
   /** Routers and operators → leader of a partition: administration. Only the leader answers. */
   admin: (partition: number) => `foreshard.control.${index(partition)}.admin`,
   /** Supervisor → leaders of all partitions: a host process is certainly gone. */

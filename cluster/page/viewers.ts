@@ -1,0 +1,58 @@
+// Viewers. Owns the open pages: server-sent events, one text for all of them, the newest of each topic for whoever comes later.
+// V1 a topic is put into words once, however many look. V2 a viewer that does not read is let go: its browser comes again. V3 the number of viewers is bounded.
+
+import type { ServerResponse } from "node:http";
+import { openStream } from "./server.js";
+import type { TopicName } from "./topics.js";
+
+export interface Viewers {
+  /** False: there are too many. */
+  add(response: ServerResponse, first: () => Iterable<readonly [TopicName, string]>): boolean;
+  tell(topic: TopicName, text: string): void;
+  count(): number;
+  close(): void;
+}
+
+const mostViewers = 1_500;
+const mostUnreadBytes = 2 * 1024 * 1024;
+const aliveEveryMs = 15_000;
+
+export function createViewers(): Viewers {
+  const open = new Set<ServerResponse>();
+  const alive = setInterval(() => send(": alive\n\n"), aliveEveryMs);
+  alive.unref();
+
+  function send(text: string): void {
+    const bytes = Buffer.from(text);
+    for (const response of open) {
+      if (response.writableLength > mostUnreadBytes) drop(response);
+      else response.write(bytes);
+    }
+  }
+  function drop(response: ServerResponse): void {
+    open.delete(response);
+    response.destroy();
+  }
+
+  return {
+    add(response, first) {
+      if (open.size >= mostViewers) return false;
+      openStream(response, "text/event-stream; charset=utf-8");
+      response.write(`retry: 1000\n\n${[...first()].map(([topic, text]) => eventOf(topic, text)).join("")}`);
+      open.add(response);
+      response.once("close", () => open.delete(response));
+      return true;
+    },
+    tell: (topic, text) => send(eventOf(topic, text)),
+    count: () => open.size,
+    close() {
+      clearInterval(alive);
+      for (const response of [...open]) drop(response);
+    },
+  };
+}
+
+/** JSON has no line breaks of its own. */
+function eventOf(topic: TopicName, text: string): string {
+  return `event: ${topic}\ndata: ${text}\n\n`;
+}
