@@ -36,6 +36,8 @@ export interface PageServer {
   close(): Promise<void>;
 }
 
+export type PageLimits = { readonly [L in keyof typeof pageLimits]: number };
+
 export const pageLimits = {
   headerBytes: 8 * 1024,
   headers: 64,
@@ -45,6 +47,8 @@ export const pageLimits = {
   requestMs: 10_000,
   idleMs: 5_000,
   connections: 2_048,
+  /** How often connections are looked at for their times. */
+  lookMs: 1_000,
 } as const;
 
 const safety: Readonly<Record<string, string>> = {
@@ -63,15 +67,16 @@ export async function openServer(
   address: PageAddress,
   guard: Guard,
   routes: ReadonlyMap<string, Route>,
+  bounds: PageLimits = pageLimits,
 ): Promise<Result<PageServer>> {
   let refused = 0;
   const server = createServer(
     {
-      maxHeaderSize: pageLimits.headerBytes,
-      headersTimeout: pageLimits.headersMs,
-      requestTimeout: pageLimits.requestMs,
-      keepAliveTimeout: pageLimits.idleMs,
-      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: bounds.headerBytes,
+      headersTimeout: bounds.headersMs,
+      requestTimeout: bounds.requestMs,
+      keepAliveTimeout: bounds.idleMs,
+      connectionsCheckingInterval: bounds.lookMs,
     },
     (request, response) => {
       const answered = answer(request, response, guard, routes).catch(
@@ -84,18 +89,24 @@ export async function openServer(
       });
     },
   );
-  server.maxHeadersCount = pageLimits.headers;
-  server.maxConnections = pageLimits.connections;
+  server.maxHeadersCount = bounds.headers;
+  server.maxConnections = bounds.connections;
   server.on("drop", () => refused++);
-  server.on("clientError", (_error, socket) => {
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     refused++;
-    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    const status = clientMistakes[error.code ?? ""] ?? "400 Bad Request";
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     else socket.destroy();
   });
   const listening = await listen(server, address);
   if (!listening.ok) return listening;
   return ok({ port: listening.value, refused: () => refused, close: () => close(server) });
 }
+
+const clientMistakes: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
 
 async function listen(server: Server, { host, port }: PageAddress): Promise<Result<number>> {
   return new Promise((resolve) => {

@@ -211,6 +211,8 @@ export class TrialCluster {
       ["restart", restart],
       ["data-dir", this.dataDir],
       ["port", this.port],
+      // Nobody looks at a trial.
+      ["page", "off"],
       ["ready-file", readyFile],
       ...(this.network === undefined ? [] : advertised(this.network)),
     ];

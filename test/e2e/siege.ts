@@ -42,15 +42,30 @@ export class Siege extends Bench {
   private library: Client | undefined;
   private inside: NatsConnection | undefined;
 
+  private wish: Record<string, unknown> = {};
+
   /** Starts a cluster with a table `kept` that holds the witness. */
   async begin(more: Record<string, unknown> = {}): Promise<void> {
     const dataDir = join(await this.folder(), "data");
-    const options = unwrap(decodeOptions({ dataDir, port: 0, control: 1, logGroups: 2, ...more }));
+    this.wish = { dataDir, port: 0, control: 1, logGroups: 2, page: "off", ...more };
+    await this.start();
+    await this.client.admin.createTable({ name: "kept", fragments: 4 });
+    await this.client.table("kept").put(witness.key, witness.doc);
+  }
+
+  /** Ends it in order and starts it again on the same folder. */
+  async restart(change: Record<string, unknown> = {}): Promise<void> {
+    await this.library?.close();
+    await this.cluster.stop();
+    this.wish = { ...this.wish, ...change };
+    await this.start();
+  }
+
+  private async start(): Promise<void> {
+    const options = unwrap(decodeOptions(this.wish));
     this.running = unwrap(await startCluster(options, { onNotice: (notice) => this.notices.push(notice) }));
     this.wire = await this.user();
     this.library = await connectClient(this.cluster.natsUrl);
-    await this.library.admin.createTable({ name: "kept", fragments: 4 });
-    await this.library.table("kept").put(witness.key, witness.doc);
   }
 
   get cluster(): RunningCluster {
