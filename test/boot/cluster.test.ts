@@ -19,7 +19,7 @@ describe("cluster", () => {
 
   async function start(chosen: Record<string, unknown>, notices: string[] = []): Promise<RunningCluster> {
     const dataDir = join(await bench.folder(), "data");
-    const options = unwrap(decodeOptions({ dataDir, logGroups: 2, ...chosen }));
+    const options = unwrap(decodeOptions({ dataDir, logGroups: 2, page: "off", ...chosen }));
     const cluster = unwrap(await startCluster(options, { onNotice: (notice) => notices.push(notice) }));
     running.push(cluster);
     return cluster;
