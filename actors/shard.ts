@@ -29,14 +29,17 @@ import {
   onFollowRead,
   onFollowTail,
   onFollowTimer,
+  onHeld,
   onTailRecord,
 } from "./shard/follow.js";
+import { noHeld } from "./shard/held.js";
 import { latenessTimer, noLateness, onLatenessTimer } from "./shard/lateness.js";
 import { onCopyRequest } from "./shard/lend.js";
 import { onMendRequest, watchMending } from "./shard/mend.js";
 import {
   onOpenCopy,
   onOpenRead,
+  onOpenRecord,
   onOpenTail,
   onOpenTimer,
   onPeersChanged,
@@ -120,6 +123,7 @@ export function createShard(
     pulls: createPulls(),
     loans: new Map(),
     lateness: noLateness(),
+    held: noHeld(),
     recent: [],
     recentBytes: 0,
     watchers: [],
@@ -188,6 +192,7 @@ const handlers: Handlers<ShardState, ShardMessage> = {
   survey: (state) => onSurvey(state),
   neighbour: (state, _message, context) => onNeighbour(state, context),
   slice: (state, { id }, context) => onSlice(state, id, context),
+  held: (state) => onHeldTurn(state),
   pump: (state, _message, context) => pump(state, context),
   pulled: (state, _message, context) => [...resumeReads(state), ...wakeSlices(state), ...pump(state, context)],
   resume: (state, _message, context) => onResume(state, context),
@@ -260,7 +265,8 @@ function writeBytes(op: Extract<Op, { op: "write" }>): number {
 
 /**
  * A primary's own records come back through the tail, too: the one in flight is stored then, also where its acknowledgement got lost. The backups apply it now, and
- * strong reads must not stay behind what they show. Another's record does not matter to a primary before its own append is refused.
+ * strong reads must not stay behind what they show. Another's record does not matter to a primary that serves before its own append is refused; one that opens
+ * takes it over.
  */
 function onRecord(
   state: ShardState,
@@ -269,7 +275,15 @@ function onRecord(
 ): Effects {
   if (state.mode.kind !== "serving" && state.mode.kind !== "opening") return onTailRecord(state, record);
   const progress = state.appender.seen(record);
-  return progress?.result === undefined ? [] : [...progress.effects, ...onFlightDone(state, progress.result, context)];
+  if (progress?.result !== undefined) return [...progress.effects, ...onFlightDone(state, progress.result, context)];
+  return state.mode.kind === "opening" ? onOpenRecord(state, state.mode, record, context) : [];
+}
+
+/** Held records are a backup's; whoever became primary meanwhile reads the log itself. */
+function onHeldTurn(state: ShardState): Effects {
+  const { mode, held } = state;
+  held.told = false;
+  return mode.kind === "behind" && mode.copy === undefined && mode.attach === undefined ? onHeld(state, mode) : [];
 }
 
 function onLogShaken(state: ShardState): Effects {

@@ -49,6 +49,8 @@ function onNext(state: ShardState, catchUp: CatchUp, log: LogRecord): CatchUpSte
       return goOn(state, catchUp, record, log);
     case "old":
     case "staleEpoch":
+      // The log delivered on its own what was asked for.
+      if (state.replica.lsn >= catchUp.targetLsn) return { kind: "reached", effects: [] };
       return { kind: "more", effects: readNext(state, catchUp, log.seq + 1) };
     case "gap":
     case "diverged":

@@ -9,6 +9,7 @@ import { apply, incident, publishStatus, readRecord } from "./apply.js";
 import { type AttachStep, shouldAttach, startAttach } from "./attach.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
 import { type CopyStep, startCopy } from "./copy.js";
+import { applyHeld, forgetHeld, hold, holdsNext } from "./held.js";
 import { isReady } from "./reshape.js";
 import type { Mode, ShardState } from "./state.js";
 
@@ -81,6 +82,7 @@ function halt(state: ShardState, mode: Behind, record: FragmentRecord): Effects 
 function atTail(state: ShardState): Effects {
   if (!isSettled(state.replica)) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   state.mode = { kind: "following" };
+  forgetHeld(state.held);
   publishStatus(state);
   return [{ kind: "unwake", name: followTimer }];
 }
@@ -106,10 +108,10 @@ export function onFollowRead(state: ShardState, mode: Behind, outcome: ReadOutco
 function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
   switch (step.kind) {
     case "more":
-      return step.effects;
+      return holdsNext(state) ? [...step.effects, ...onHeld(state, mode)] : step.effects;
     case "reached":
       mode.catchUp = undefined;
-      return [...step.effects, ...readTail(state, mode)];
+      return [...step.effects, ...goOn(state, mode)];
     case "later":
       mode.catchUp = undefined;
       return [...step.effects, { kind: "wake", name: followTimer, afterMs: retryMs }];
@@ -155,7 +157,7 @@ export function onFollowCopy(state: ShardState, mode: Behind, step: CopyStep): E
     case "done":
       mode.copy = undefined;
       publishStatus(state);
-      return [...step.effects, ...readTail(state, mode)];
+      return [...step.effects, ...goOn(state, mode)];
     case "failed":
       mode.copy = undefined;
       publishStatus(state);
@@ -168,7 +170,25 @@ export function onFollowAttach(state: ShardState, mode: Behind, step: AttachStep
   mode.attach = undefined;
   publishStatus(state);
   if (step.kind === "failed") return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
-  return [...step.effects, ...readTail(state, mode)];
+  return [...step.effects, ...goOn(state, mode)];
+}
+
+/** What is held first, in steps of its own; then a look at how far the log goes. */
+function goOn(state: ShardState, mode: Behind): Effects {
+  if (!holdsNext(state)) return readTail(state, mode);
+  if (state.held.told) return [];
+  state.held.told = true;
+  return [
+    { kind: "tell", to: state.config.self, message: { kind: "held" } },
+    { kind: "wake", name: followTimer, afterMs: retryMs * 10 },
+  ];
+}
+
+/** The turn of what is held has come: reading the same from the log ends. */
+export function onHeld(state: ShardState, mode: Behind): Effects {
+  mode.catchUp = undefined;
+  const applied = applyHeld(state);
+  return state.held.told ? applied : [...applied, ...readTail(state, mode)];
 }
 
 /** The retry timer: whatever was under way and got no answer is started over. */
@@ -181,9 +201,11 @@ export function onFollowTimer(state: ShardState, mode: Behind): Effects {
 export function onTailRecord(state: ShardState, log: LogRecord): Effects {
   const record = readRecord(state, log);
   if (record === undefined) return state.mode.kind === "following" ? fallBehind(state) : [];
-  const verdict = judge(state.replica, record);
-  if (state.replica.copying) return [];
-  switch (verdict) {
+  if (state.replica.copying) {
+    hold(state, record, log);
+    return [];
+  }
+  switch (judge(state.replica, record)) {
     case "apply":
       if (isReady(state, record) === "yes") return apply(state, record, log.seq);
       return state.mode.kind === "following" ? fallBehind(state) : [];
@@ -191,6 +213,8 @@ export function onTailRecord(state: ShardState, log: LogRecord): Effects {
     case "staleEpoch":
       return [];
     case "gap":
+      hold(state, record, log);
+      return state.mode.kind === "following" ? fallBehind(state) : [];
     case "diverged":
       return state.mode.kind === "following" ? fallBehind(state) : [];
   }

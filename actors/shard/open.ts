@@ -7,17 +7,18 @@
 // O4 a sparse replica opens like any other once it has applied all that is in the log; it is no copy for others, and what it alone holds is waited for until it is whole.
 
 import { encodeRecord, type FragmentRecord, noChanges, type RecordKind, zeroHash } from "../../src/fragment/record.js";
-import { isSettled, isSparse } from "../../src/fragment/replica.js";
+import { isSettled, isSparse, judge } from "../../src/fragment/replica.js";
 import { sameBytes } from "../../src/kernel/bytes.js";
-import type { AskOutcome, Effect, Effects, ReadOutcome, Ticket } from "../../src/kernel/effect.js";
+import type { AskOutcome, Effect, Effects, LogRecord, ReadOutcome, Ticket } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { PeerRequest, ReplicaPosition } from "../../src/protocol/peer.js";
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
 import { refuseAll, wrongFragment } from "./answer.js";
-import { incident, nextStampMs, publishStatus, readRecord } from "./apply.js";
+import { apply, incident, nextStampMs, publishStatus, readRecord } from "./apply.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
 import { type CopyStep, startCopy } from "./copy.js";
+import { isReady } from "./reshape.js";
 import type { Mode, ShardState, Tail } from "./state.js";
 import { endComparison } from "./verify.js";
 
@@ -32,6 +33,7 @@ export function open(state: ShardState): Effects {
     kind: "opening",
     epoch: state.assignment.epoch,
     tail: undefined,
+    delivered: undefined,
     tailTicket: 0,
     asked: new Map(),
     positions: new Map(),
@@ -93,8 +95,10 @@ export function onOpenTail(state: ShardState, mode: Opening, outcome: ReadOutcom
     const record = readRecord(state, outcome.record);
     if (record === undefined)
       return stuck(state, mode, "recordCorrupt", `the last record in ${state.log.stream} is damaged`);
-    mode.tail = { lsn: record.lsn, epoch: record.epoch, seq: outcome.record.seq, hash: record.hash };
+    mode.tail = tailAt(record, outcome.record);
   }
+  const { delivered } = mode;
+  if (delivered !== undefined && delivered.lsn > mode.tail.lsn) mode.tail = delivered;
   return decide(state, mode, context);
 }
 
@@ -131,6 +135,40 @@ export function onOpenTimer(state: ShardState, mode: Opening, context: Context):
 /** The peers that must answer changed. */
 export function onPeersChanged(state: ShardState, mode: Opening, context: Context): Effects {
   return [...askPeers(state, mode), ...decide(state, mode, context)];
+}
+
+/** What the predecessor still wrote comes with the log's tail: it is applied at once, and need not be asked for. */
+export function onOpenRecord(state: ShardState, mode: Opening, log: LogRecord, context: Context): Effects {
+  if (state.flight !== undefined || mode.copy !== undefined) return [];
+  const record = readRecord(state, log);
+  if (record === undefined || !extend(state, mode, record, log)) return [];
+  return [...apply(state, record, log.seq), ...decide(state, mode, context)];
+}
+
+/** The marker came too late: the predecessor wrote once more. Where that record fits, the marker goes behind it; nobody has to be asked again. */
+export function onMarkerOvertaken(
+  state: ShardState,
+  mode: Opening,
+  log: LogRecord,
+  context: Context,
+): Effects | undefined {
+  const record = readRecord(state, log);
+  if (record === undefined || !extend(state, mode, record, log)) return undefined;
+  return [...apply(state, record, log.seq), ...decide(state, mode, context)];
+}
+
+/** Whether `record` is the one that goes on from here, of this or an older epoch; then the log reaches that far. */
+function extend(state: ShardState, mode: Opening, record: FragmentRecord, log: LogRecord): boolean {
+  const { replica } = state;
+  if (replica.copying || record.epoch > mode.epoch || judge(replica, record) !== "apply") return false;
+  if (isReady(state, record) !== "yes") return false;
+  mode.delivered = tailAt(record, log);
+  if (mode.tail !== undefined && record.lsn > mode.tail.lsn) mode.tail = mode.delivered;
+  return true;
+}
+
+function tailAt({ lsn, epoch, hash }: FragmentRecord, { seq }: LogRecord): Tail {
+  return { lsn, epoch, seq, hash };
 }
 
 function decide(state: ShardState, mode: Opening, context: Context): Effects {

@@ -31,6 +31,7 @@ import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
 import type { Groups } from "../../src/query/aggregate.js";
 import type { Filter } from "../../src/query/query.js";
 import type { Position, PositionRange, TableDef } from "../../src/table/table.js";
+import type { Held } from "./held.js";
 import type { Lateness } from "./lateness.js";
 
 /** What a node and its shards share on one host: written by one side, read by the other, never awaited. */
@@ -204,6 +205,8 @@ export type Mode =
       readonly kind: "opening";
       readonly epoch: number;
       tail: Tail | undefined;
+      /** The newest record that the log delivered meanwhile: a tail that was read may be older. */
+      delivered: Tail | undefined;
       tailTicket: Ticket;
       readonly asked: Map<Ticket, NodeId>;
       readonly positions: Map<NodeId, ReplicaPosition>;
@@ -300,6 +303,8 @@ export interface ShardState {
   /** Copies that others take from here, by session; the one used last stands last. */
   readonly loans: Map<string, Loan>;
   readonly lateness: Lateness;
+  /** What the log delivered, and what cannot be applied yet. */
+  readonly held: Held;
   readonly recent: FragmentRecordAt[];
   recentBytes: number;
   watchers: Watcher[];
@@ -424,6 +429,8 @@ export type ShardMessage =
   | { readonly kind: "neighbour" }
   /** Reads that waited may go on. */
   | { readonly kind: "resume" }
+  /** Go on applying what is held. */
+  | { readonly kind: "held" }
   /** The next record may be gathered. */
   | { readonly kind: "pump" }
   /** Rows that were missing are here. */

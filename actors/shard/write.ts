@@ -18,7 +18,7 @@ import { checkPosition } from "../../src/table/key.js";
 import { deadlinePassed, noLease, notPrimary, refuse, refuseAll, report, wrongFragment } from "./answer.js";
 import { apply, incident, nextStampMs, publishStatus, readRecord } from "./apply.js";
 import { fallBehind } from "./follow.js";
-import { open, openTimer, submitMark } from "./open.js";
+import { onMarkerOvertaken, open, openTimer, submitMark } from "./open.js";
 import { lacksAny } from "./pull.js";
 import { mayRead, resumeReads } from "./read.js";
 import { isReady, nextMark, prepare } from "./reshape.js";
@@ -224,6 +224,10 @@ function onOvertaken(
   const { mode } = state;
   const epoch = mode.kind === "serving" || mode.kind === "opening" ? mode.epoch : flight.record.epoch;
   if (other !== undefined && other.epoch > epoch) return stepDown(state, flight);
+  if (mode.kind === "opening") {
+    const behindIt = onMarkerOvertaken(state, mode, result.by, context);
+    if (behindIt !== undefined) return behindIt;
+  }
   // A record that no replica will ever apply (an old append that landed late, behind a rebase; one of an older epoch): the chain goes on after it.
   if (other !== undefined && state.mode.kind === "serving" && isForeign(state, other)) {
     state.replica.seq = result.by.seq;

@@ -36,7 +36,7 @@ async function run({ job, input, store }: Task): Promise<Result<unknown>> {
   hash ??= loadHash();
   try {
     const hashing = await hash;
-    if (store === undefined) return jobNamed(jobs, job)?.(input, hashing) ?? unknownJob(job);
+    if (store === undefined) return (await jobNamed(jobs, job)?.(input, hashing)) ?? unknownJob(job);
     const work = jobNamed(storeJobs, job);
     if (work === undefined) return unknownJob(job);
     return await onStoreAt(store, (rows, stopped) => work(input, hashing, rows, stopped));

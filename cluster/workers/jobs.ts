@@ -5,16 +5,16 @@ import { type DigestWish, digestJob, digestTree } from "../../src/fragment/diges
 import type { Store } from "../../src/fragment/store.js";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import type { Hash } from "../../src/kernel/hash.js";
-import { rebuildJob, refitJob } from "./forecast-jobs.js";
 
-export type Job = (input: unknown, hash: Hash) => Result<unknown>;
+export type Job = (input: unknown, hash: Hash) => Result<unknown> | Promise<Result<unknown>>;
 /** `stopped` says that the host is ending: the job should too. */
 export type StoreJob = (input: unknown, hash: Hash, store: Store, stopped: () => boolean) => Result<unknown>;
 
 export const jobs: Readonly<Record<string, Job>> = {
   digest,
-  refitSeries: refitJob,
-  rebuildSeries: rebuildJob,
+  // A node's thread never needs what forecasts are made with: it is loaded by the first job that does.
+  refitSeries: async (input) => (await import("./forecast-jobs.js")).refitJob(input),
+  rebuildSeries: async (input) => (await import("./forecast-jobs.js")).rebuildJob(input),
 };
 export const storeJobs: Readonly<Record<string, StoreJob>> = { [digestJob]: fragmentDigest };
 

@@ -1,5 +1,6 @@
 // Figures. Owns how measured numbers are summed up and printed: medians, ranges, small tables, JSON.
 
+import { loadavg } from "node:os";
 import Table from "cli-table3";
 
 /** Undefined of nothing. */
@@ -23,6 +24,11 @@ export function spreadText(numbersMs: readonly (number | undefined)[]): string {
 
 export function mebibytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
+}
+
+/** Of the machine, over the last minute. */
+export function loadAverage(): number {
+  return loadavg()[0] ?? Number.NaN;
 }
 
 /** Rows of a table without head lines: what, how much, the mark. */

@@ -14,8 +14,8 @@ export type Digests =
       readonly sourceAlone: boolean;
     };
 
-/** A comparison of a large fragment takes seconds; the primary ignores a second request while it is about one. */
-const askPauseMs = 3000;
+/** A comparison that missed a copy is worth another soon; the primary ignores requests while it is about one. */
+const askPauseMs = 500;
 
 /** Compares `from` and `to`; a source that is not there any more is not compared. */
 export function digestsOf(sight: Sight, sourceCounts: boolean): Digests {
