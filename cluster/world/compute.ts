@@ -28,7 +28,7 @@ export interface ComputeLimits {
 }
 
 export const computeLimits: ComputeLimits = { threads: 2, queue: 256, heapMiB: 256 };
-const idleMs = 10_000;
+const idleMs = 60_000;
 const closeMs = 5_000;
 
 export function createCompute(bounds: ComputeLimits = computeLimits): Compute {
@@ -38,7 +38,7 @@ export function createCompute(bounds: ComputeLimits = computeLimits): Compute {
 
   const open = (): Piscina =>
     new Piscina({
-      filename: new URL("../workers/compute.js", import.meta.url).href,
+      filename: new URL("../workers/thread.js", import.meta.url).href,
       minThreads: 0,
       maxThreads: bounds.threads,
       maxQueue: bounds.queue,
