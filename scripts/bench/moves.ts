@@ -10,6 +10,7 @@ import { type Strategy, strategies } from "../../src/ledger/move.js";
 import { type Farewell, runTrial } from "../live/farewell.js";
 import { loadAverage, median, publish, say } from "../live/figures.js";
 import { TrialCluster } from "../live/trial-cluster.js";
+import { endOf, type Phase, phasesOf } from "./moves/ends.js";
 import { connectAll, type Stretch, Writers } from "./moves/writers.js";
 
 interface Choice {
@@ -22,11 +23,6 @@ interface Choice {
   readonly bytes: number;
   readonly think: number;
   readonly only?: Strategy;
-}
-
-interface Phase {
-  readonly phase: string;
-  readonly ms: number;
 }
 
 interface Round {
@@ -43,7 +39,6 @@ interface Round {
 }
 
 const table = "moving";
-const moveLimitMs = 60_000;
 
 async function moves(choice: Choice, farewell: Farewell): Promise<boolean> {
   const cluster = await TrialCluster.prepare(farewell, {
@@ -121,20 +116,6 @@ async function destination(
   const to = strategy === "leader-only" ? held.find((node) => node !== fragment.primary) : free[0];
   if (to === undefined) throw new Error("there is no node to move to");
   return { table, fragment: fragment.id, to };
-}
-
-async function endOf(operator: Client, move: number): Promise<MoveInfo> {
-  const limitMs = performance.now() + moveLimitMs;
-  while (performance.now() < limitMs) {
-    const past = (await operator.cluster.moves(true)).find((one) => one.move === move);
-    if (past?.outcome !== undefined) return past;
-    await sleep(100);
-  }
-  throw new Error(`move ${move} did not end within ${moveLimitMs / 1000} s`);
-}
-
-function phasesOf({ phases, endedMs = 0 }: MoveInfo): readonly Phase[] {
-  return phases.map(({ phase, atMs }, at) => ({ phase, ms: (phases[at + 1]?.atMs ?? endedMs) - atMs }));
 }
 
 function phaseAt({ phases, endedMs = 0 }: MoveInfo, atMs: number): string {

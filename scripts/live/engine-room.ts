@@ -73,7 +73,7 @@ export async function blockFiles(cluster: TrialCluster, stream: string, server =
   return sized.sort((a, b) => b.bytes - a.bytes).map(({ name }) => join(folder, name));
 }
 
-async function connectCore(cluster: TrialCluster): Promise<NatsConnection> {
+export async function connectCore(cluster: TrialCluster): Promise<NatsConnection> {
   const { user, pass, inboxPrefix } = (await credentialsOf(cluster)).core;
   const servers = cluster.ready.natsServers.map(({ port }) => `${loopback}:${port}`);
   return connect({ servers, user, pass, inboxPrefix, name: "foreshard-trial-operator" });
