@@ -74,6 +74,35 @@ describe("shard: copying", () => {
     assert.equal(n4.sees("k1"), "UNAVAILABLE");
   });
 
+  it("what the log delivers meanwhile is held, and not read again record by record", () => {
+    const { log, n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    const from = (log.records.at(-1)?.seq ?? 0) + 1;
+    for (let n = 0; n < 100; n++) n1.exec(put(`k${n}`, -n));
+    n2.tail(from);
+    n2.trace = [];
+    finish(n2, n1);
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    assert.deepEqual(n2.trace, ["read the last record"]);
+    assert.deepEqual([n2.sees("k1"), n2.sees("k99")], [{ n: -1 }, { n: -99 }]);
+    assertSame(n2, n1);
+  });
+
+  it("reads from the log what came before what is held, and no more", () => {
+    const { log, n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    n1.exec(put("k1", -1));
+    n1.exec(put("k2", -2));
+    const from = (log.records.at(-1)?.seq ?? 0) + 1;
+    for (let n = 3; n < 10; n++) n1.exec(put(`k${n}`, -n));
+    n2.tail(from);
+    n2.trace = [];
+    finish(n2, n1);
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    assert.equal(n2.trace.filter((line) => line.startsWith("read after")).length, 3, n2.trace.join("; "));
+    assert.deepEqual([n2.sees("k1"), n2.sees("k9")], [{ n: -1 }, { n: -9 }]);
+  });
+
   it("what is written meanwhile is there in the end: chunks, then the log (C1)", () => {
     const { n1, n2 } = trimmed();
     n2.letAnswer(n1);

@@ -80,6 +80,33 @@ describe("shard: opening", () => {
     assert.deepEqual(n2.sees("d"), { n: 4 });
   });
 
+  it("takes over at once what the log delivers of its predecessor's last records", () => {
+    const { log, n1, n2 } = orphaned();
+    n2.assign(2, "n2", ["n1"]);
+    n1.exec(put("c", 3));
+    n2.tail(log.records.at(-1)?.seq);
+    n2.letAnswer(n1);
+    assert.deepEqual(n2.trace, ["read the last record", "append after 4: lsn 5 epoch 2 epoch"]);
+    assert.deepEqual([n2.state, n2.sees("c"), n2.incidents], ["serving", { n: 3 }, []]);
+  });
+
+  it("puts its marker behind a record that was quicker, and asks nobody again", () => {
+    const { log, n1, n2 } = orphaned();
+    n2.assign(2, "n2", ["n1"]);
+    n2.fates.push("held");
+    n2.letAnswer(n1);
+    n1.exec(put("c", 3));
+    n2.release();
+    assert.deepEqual(n2.trace, [
+      "read the last record",
+      "append after 3: lsn 4 epoch 2 epoch",
+      "read after 3",
+      "append after 4: lsn 5 epoch 2 epoch",
+    ]);
+    assert.deepEqual([n2.state, n2.asks.length, n2.sees("c")], ["serving", 0, { n: 3 }]);
+    assert.deepEqual(log.story.slice(3), ["lsn 4 epoch 1 1 change", "lsn 5 epoch 2 epoch"]);
+  });
+
   it("looks at the tail once more when a peer is beyond it: the read may have been the older one", () => {
     const { log, n1, n2, n3 } = orphaned();
     const before = log.read("last", 0);
