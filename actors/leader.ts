@@ -22,6 +22,8 @@ import { createLease } from "./leader/lease.js";
 import { moveLines } from "./leader/moves/lines.js";
 import { announceMoves, createMovesMemory } from "./leader/moves.js";
 import { enter, leave, onEntering, onMended } from "./leader/office.js";
+import { planTold } from "./leader/plan/told.js";
+import { createPlannerMemory, hearForecasts } from "./leader/plan.js";
 import { createSessions } from "./leader/sessions.js";
 import { createSnapshotWriter } from "./leader/snapshots.js";
 import type { LeaderMessage, LeaderState } from "./leader/state.js";
@@ -74,6 +76,7 @@ function initialState(config: LeaderConfig, hash: Hash): LeaderState {
     orders: [],
     incidents: [],
     moves: createMovesMemory(),
+    planner: createPlannerMemory(),
     office: { kind: "standby" },
     flight: undefined,
     fenceSeq: 0,
@@ -126,6 +129,8 @@ function onRequest(state: LeaderState, request: Request, context: Context): Effe
       return state.office.kind === "leading" ? onHeartbeat(state, request, context) : none;
     case subjects.admin(partition):
       return state.office.kind === "leading" ? onAdmin(state, request) : none;
+    case subjects.forecasts:
+      return state.office.kind === "leading" ? hearForecasts(state, request.body, context) : none;
     case subjects.hostDied:
       return onHostDied(state, request);
     default:
@@ -145,6 +150,10 @@ function onAdmin(state: LeaderState, { body, from }: Request): Effects {
   if (request.value.kind === "listMoves") {
     const moves = moveLines(state, request.value.history);
     const answer: AdminAnswer = { done: true, viewSeq: state.tail.view.seq, moves };
+    return [{ kind: "reply", to: from, body: answer }];
+  }
+  if (request.value.kind === "showPlan") {
+    const answer: AdminAnswer = { done: true, viewSeq: state.tail.view.seq, plan: planTold(state) };
     return [{ kind: "reply", to: from, body: answer }];
   }
   if (request.value.kind === "verify") {

@@ -10,6 +10,7 @@ import { addForecastCommand } from "./cli/forecast.js";
 import { addImportCommand } from "./cli/import.js";
 import { addMoveCommands } from "./cli/moves.js";
 import { endCalmlyOnClosedPipe } from "./cli/output.js";
+import { addPlanCommands } from "./cli/plan.js";
 import { addProfileCommands } from "./cli/profiles.js";
 import { addReshapeCommands } from "./cli/reshape.js";
 import { addRowCommands } from "./cli/rows.js";
@@ -48,6 +49,7 @@ function program(): Command {
   addVerifyCommand(command);
   addForecastCommand(command);
   addProfileCommands(command);
+  addPlanCommands(command);
   return command;
 }
 

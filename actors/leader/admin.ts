@@ -9,6 +9,7 @@ import { replicasOn, tableNamed } from "../../src/ledger/lookup.js";
 import { eventsBytes } from "../../src/ledger/record.js";
 import { countsOf } from "../../src/placement/load.js";
 import { placeFragments } from "../../src/placement/place.js";
+import { decodePolicy } from "../../src/plan/policy.js";
 import type { LooseAdminRequest } from "../../src/protocol/control-codec.js";
 import { isName, partitionOfTable } from "../../src/protocol/subjects.js";
 import { hashRange, splitRange } from "../../src/table/key.js";
@@ -16,6 +17,7 @@ import type { PositionRange, TableDef } from "../../src/table/table.js";
 import { ownGroups } from "./config.js";
 import type { Draft } from "./draft.js";
 import { orderCancel, orderMove, orderReplicas, orderRollback } from "./moves/orders.js";
+import { policyOf } from "./plan.js";
 import { ringOf } from "./replicas.js";
 import { mergeFragments, splitFragment } from "./reshape.js";
 import type { LeaderState } from "./state.js";
@@ -132,6 +134,13 @@ const evaluators: Evaluators = {
   // Answered from what is known, without a record: see `moves/lines`.
   listMoves: () => nothing,
   verify: () => nothing,
+  showPlan: () => nothing,
+  setPolicy(state, draft, { change, by }, { nowMs, wallMs }) {
+    const policy = decodePolicy(change, policyOf(draft.view));
+    if (!policy.ok) return policy;
+    if (state.planner.nextAtMs > nowMs) state.planner.nextAtMs = nowMs;
+    return ok([{ kind: "policyChanged", policy: policy.value, by, atMs: wallMs }]);
+  },
   splitFragment: (state, draft, request, { wallMs }) => splitFragment(state, draft, request, wallMs),
   mergeFragments: (state, draft, request, { wallMs }) => mergeFragments(state, draft, request, wallMs),
 };

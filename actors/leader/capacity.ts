@@ -1,4 +1,4 @@
-// Capacity. Owns whether a node has room for one more replica, from what its heartbeats say of its disk.
+// Capacity. Owns what a node can take, from what its heartbeats say: whether its disk has room for one more replica, and how many queries per second it can carry.
 
 import { limits } from "../../src/config/limits.js";
 import type { NodeId } from "../../src/protocol/subjects.js";
@@ -8,4 +8,9 @@ import type { LeaderState } from "./state.js";
 export function isFull({ sessions }: LeaderState, node: NodeId, bytes: number): boolean {
   const free = sessions.get(node)?.freeBytes;
   return free !== undefined && free - bytes < limits.diskFloorBytes;
+}
+
+/** Queries per second that the leader's partition may put on a node: partitions plan for themselves, and share it evenly. 0: the node does not tell. */
+export function capacityOf({ sessions, config }: LeaderState, node: NodeId): number {
+  return (sessions.get(node)?.power?.capacityQps ?? 0) / config.partitions;
 }

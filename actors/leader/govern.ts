@@ -15,6 +15,7 @@ import { recordMembers } from "./members.js";
 import { planMoves } from "./moves/plan.js";
 import { advanceMoves } from "./moves.js";
 import { type HeldReply, submit } from "./office.js";
+import { planAhead } from "./plan.js";
 import { balance, movePrimaries } from "./primaries.js";
 import { recordReports, repairReplicas } from "./replicas.js";
 import { recordReshapes } from "./reshape.js";
@@ -41,6 +42,7 @@ export function govern(state: LeaderState, context: Context): Effects {
     recordReshapes(state, draft, context);
     balance(state, draft, context);
     repairReplicas(state, draft, context);
+    planAhead(state, draft, context);
     recordSightings(state, draft, context);
   }
   more = recordIncidents(state, draft) || more;

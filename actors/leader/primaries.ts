@@ -11,6 +11,7 @@ import { balancePrimaries, choosePrimary, type Suitability } from "../../src/pla
 import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
 import type { Draft } from "./draft.js";
 import type { Returns } from "./members.js";
+import { evensOutByCount } from "./plan.js";
 import type { LeaderState } from "./state.js";
 
 /** Changes in one record; the rest follows in the next. (Restarts are never put off: their node may get a lease with this record.) */
@@ -146,9 +147,10 @@ function refill({ sessions }: LeaderState, draft: Draft, { replaced }: Returns):
 }
 
 /** Hands primaries to nodes that have too few, a few per second, once they follow. */
-export function balance(state: LeaderState, draft: Draft, { nowMs }: Context): void {
+export function balance(state: LeaderState, draft: Draft, { nowMs, wallMs }: Context): void {
   if (nowMs < state.balanceAtMs) return;
   state.balanceAtMs = nowMs + balancePauseMs;
+  if (!evensOutByCount(state, draft.view, wallMs)) return;
   const able = suitabilityOf(state, draft.view.nodes, new Set()).able;
   const settled = (node: NodeId): boolean => {
     const session = state.sessions.get(node);

@@ -22,6 +22,7 @@ export interface Session {
   /** How far the node has followed the ledger. */
   viewSeq: number;
   freeBytes: number | undefined;
+  power: Heartbeat["power"];
 }
 
 /** A process that the ledger does not have as up: it waits to be recorded. */
@@ -74,6 +75,7 @@ export function createSessions({ nodeLeaseMs, leaseMarginMs }: Timing): Sessions
       session.leaving = heartbeat.leaving;
       session.viewSeq = heartbeat.viewSeq;
       session.freeBytes = heartbeat.freeBytes;
+      session.power = heartbeat.power;
       if (heartbeat.all) {
         session.statuses.clear();
         session.whole = true;
@@ -110,6 +112,7 @@ function newSession(incarnation: string, nowMs: number): Session {
     verify: new Set(),
     viewSeq: 0,
     freeBytes: undefined,
+    power: undefined,
   };
 }
 

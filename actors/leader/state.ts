@@ -12,6 +12,7 @@ import type { Ring } from "../../src/ring/ring.js";
 import type { LeaderConfig } from "./config.js";
 import type { Lease } from "./lease.js";
 import type { MovesMemory } from "./moves.js";
+import type { PlannerMemory } from "./plan.js";
 import type { Sessions } from "./sessions.js";
 import type { SnapshotWriter } from "./snapshots.js";
 import type { Trimmer } from "./trim.js";
@@ -62,6 +63,7 @@ export interface LeaderState {
   readonly orders: Order[];
   readonly incidents: Incident[];
   readonly moves: MovesMemory;
+  readonly planner: PlannerMemory;
   office: Office;
   flight: Flight | undefined;
   /** The ledger subject's last sequence: what the next append expects. */

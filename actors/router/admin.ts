@@ -39,6 +39,8 @@ export interface Admin {
   putProfile(inquiry: Inquiry, body: Fields, context: Context): Effects;
   removeProfile(inquiry: Inquiry, body: Fields, context: Context): Effects;
   /** Both answer when it is done, or cannot be. */
+  plan(inquiry: Inquiry, context: Context): Effects;
+  setPolicy(inquiry: Inquiry, body: Fields, context: Context): Effects;
   split(inquiry: Inquiry, body: Fields, context: Context): Effects;
   merge(inquiry: Inquiry, body: Fields, context: Context): Effects;
   hot(inquiry: Inquiry, body: Fields): Effects;
@@ -306,6 +308,16 @@ export function createAdmin(
       const name = nameIn(body, "name");
       if (!name.ok) return desk.refuse(inquiry, name.fault);
       return toFirst(inquiry, { kind: "removeProfile", name: name.value }, { removed: name.value }, context);
+    },
+    plan(inquiry, context) {
+      return everywhere(inquiry, { kind: "showPlan" }, context, (answers) => ({
+        plans: answers.flatMap(({ plan }) => plan ?? []),
+      }));
+    },
+    setPolicy(inquiry, body, context) {
+      const { deadlineMs: _, policy } = body;
+      const request: AdminRequest = { kind: "setPolicy", change: policy, by: inquiry.group };
+      return everywhere(inquiry, request, context, () => ({ changed: true }));
     },
     split(inquiry, body, context) {
       const request = splitRequest(body, inquiry.group);

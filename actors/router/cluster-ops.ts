@@ -48,6 +48,8 @@ export const clusterOps: Readonly<Record<string, ClusterOp>> = {
   merge: (_kit, admin, inquiry, body, context) => admin.merge(inquiry, body, context),
   moves: (_kit, admin, inquiry, body, context) => admin.moves(inquiry, body, context),
   verify: (_kit, admin, inquiry, body, context) => admin.verify(inquiry, body, context),
+  plan: (_kit, admin, inquiry, _body, context) => admin.plan(inquiry, context),
+  setPolicy: (_kit, admin, inquiry, body, context) => admin.setPolicy(inquiry, body, context),
   replicas: (_kit, admin, inquiry, body, context) => admin.setReplicas(inquiry, body, context),
   profiles: (kit, _admin, inquiry, _body, { wallMs }) =>
     kit.desk.answer(inquiry, { profiles: profileLines(kit.locations.views(), wallMs) }),

@@ -2,6 +2,7 @@
 
 import { type Call, type Fields, given } from "./call.js";
 import type { ForecastAnswer, ForecastWish, ProfileInfo, ProfileWish } from "./forecasts.js";
+import type { PlanAnswer } from "./plans.js";
 import type { Deadline, Key } from "./table.js";
 
 export type KeyTypeName = "string" | "number" | "date" | "bytes" | "tuple" | "any";
@@ -95,6 +96,8 @@ export interface MoveInfo {
   readonly outcome?: "done" | "cancelled" | "rolledBack" | "failed";
   readonly endedMs?: number;
   readonly end?: string;
+  /** Of one that the planner began: what would have been without it. */
+  readonly verdict?: string;
 }
 export interface MoveWish extends Deadline {
   readonly table: string;
@@ -176,6 +179,12 @@ export class Cluster {
   async moves(history = false): Promise<readonly MoveInfo[]> {
     const { moves } = await this.ask("moves", { history });
     return moves as readonly MoveInfo[];
+  }
+
+  /** What the planner would do now and why, by control partition. */
+  async plan(): Promise<readonly PlanAnswer[]> {
+    const { plans } = await this.ask("plan");
+    return plans as readonly PlanAnswer[];
   }
 
   /** Keys that are asked for most, by fragment; of one table, or of all. */
@@ -273,6 +282,10 @@ export class Admin {
   /** After the hand-over, until the second verification has passed. */
   async rollbackMove(move: number): Promise<void> {
     await this.ask("rollbackMove", { move });
+  }
+  /** Changes how the planner may act; fields that are not given stay as they are. */
+  async setPolicy(policy: object): Promise<void> {
+    await this.ask("setPolicy", { policy });
   }
   /** 0 = as the table says. */
   async setReplicas(table: string, fragment: number, replicas: number): Promise<void> {

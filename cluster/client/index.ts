@@ -40,6 +40,7 @@ export type {
   ProfileWish,
   SeriesForecastInfo,
 } from "./forecasts.js";
+export type { PlanAction, PlanAnswer } from "./plans.js";
 export type {
   AggregateAnswer,
   AggregateAsk,

@@ -127,6 +127,17 @@ export const clusterOperations: Readonly<Record<string, OperationInfo>> = {
     body: "{table, fragment?, begin?}",
     answer: "{fragments}",
   },
+  plan: {
+    description:
+      "what the planner would do now and why, what it rejected, risks before and after, advice, and its policy",
+    body: "{}",
+    answer: "{plans: [{partition, policy, actions, rejected, findings, risks, advice} | {partition, policy, silence}]}",
+  },
+  setPolicy: {
+    description: "change how the planner may act; fields that are not given stay as they are",
+    body: "{policy}",
+    answer: "{changed}",
+  },
   replicas: {
     description: "give a fragment another number of replicas than its table; 0 takes that back",
     body: "{table, fragment, replicas}",

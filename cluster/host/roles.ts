@@ -118,6 +118,7 @@ async function composeControl(spec: HostSpec, { hash }: RolePorts): Promise<Comp
       { subject: subjects.heartbeatTo(partition, id), actor: leaderActorId(partition), maxBytes: innerBytes },
       { subject: subjects.admin(partition), actor: leaderActorId(partition) },
       { subject: subjects.hostDied, actor: leaderActorId(partition), oneWay: true },
+      { subject: subjects.forecasts, actor: leaderActorId(partition), oneWay: true, maxBytes: innerBytes },
     ]),
   };
 }

@@ -3,6 +3,7 @@
 
 import type { Profile } from "../forecast/profile.js";
 import type { Bytes } from "../kernel/bytes.js";
+import type { Policy } from "../plan/policy.js";
 import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
 import type { TableDef } from "../table/table.js";
 import type { Move, MoveOutcome, MovePhase } from "./move.js";
@@ -87,6 +88,10 @@ export type LedgerEvent =
       readonly atMs: number;
       readonly why: string;
     }
+  /** How the planner may act, from now on. */
+  | { readonly kind: "policyChanged"; readonly policy: Policy; readonly by: string; readonly atMs: number }
+  /** Of a move that the planner began: what would have been without it, once that is known. */
+  | { readonly kind: "moveJudged"; readonly move: number; readonly atMs: number; readonly verdict: string }
   /** A profile declared, or declared anew under its name. Kept in the ledger of the first control partition. */
   | { readonly kind: "profilePut"; readonly profile: Profile }
   | { readonly kind: "profileRemoved"; readonly name: string }

@@ -29,6 +29,7 @@ export function emptyView(partition: number): ClusterView {
     order: new Map(),
     logStreams: new Map(),
     incidents: [],
+    policy: undefined,
     profiles: new Map(),
     nextMove: 1,
     moves: new Map(),
@@ -194,6 +195,14 @@ const appliers: Appliers = {
     const known = view.moves.get(move);
     if (known !== undefined) endMove(view, known, outcome, atMs, why);
   },
+  policyChanged(view, { policy, by, atMs }) {
+    view.policy = { policy, by, atMs };
+  },
+  moveJudged(view, { move, verdict }) {
+    const at = view.pastMoves.findIndex(({ id }) => id === move);
+    const past = view.pastMoves[at];
+    if (past !== undefined && past.verdict === "") view.pastMoves[at] = { ...past, verdict };
+  },
   profilePut(view, { profile }) {
     if (view.profiles.has(profile.name) || view.profiles.size < limits.profiles)
       view.profiles.set(profile.name, profile);
@@ -358,7 +367,7 @@ function endMove(view: ClusterView, move: MoveView, outcome: MoveOutcome, endedM
   const { phase: _phase, ...kept } = move;
   view.moves.delete(move.id);
   view.moving.delete(move.fragment);
-  view.pastMoves.push({ ...kept, outcome, endedMs, end });
+  view.pastMoves.push({ ...kept, outcome, endedMs, end, verdict: "" });
   if (view.pastMoves.length > pastMovesKept) view.pastMoves.splice(0, view.pastMoves.length - pastMovesKept);
 }
 

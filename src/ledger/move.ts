@@ -71,6 +71,8 @@ export interface PastMove extends Move {
   readonly endedMs: number;
   /** Why it ended so. */
   readonly end: string;
+  /** Of one that the planner began: what would have been without it; "" = not known. */
+  readonly verdict: string;
 }
 
 /** Phases of one move that are remembered: a move that goes back and forth more often is ended. */

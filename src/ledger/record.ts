@@ -6,6 +6,7 @@ import { limits } from "../config/limits.js";
 import type { Profile } from "../forecast/profile.js";
 import type { Bytes } from "../kernel/bytes.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
+import { storedPolicySchema } from "../plan/policy.js";
 import { pack, unpack } from "../protocol/codec.js";
 import { isName } from "../protocol/subjects.js";
 import type { LedgerEvent, LedgerRecord, NewFragment } from "./event.js";
@@ -152,6 +153,8 @@ const event = z.discriminatedUnion("kind", [
     atMs: z.number(),
     why: sentence,
   }),
+  z.object({ kind: z.literal("policyChanged"), policy: storedPolicySchema, by: word, atMs: z.number() }),
+  z.object({ kind: z.literal("moveJudged"), move: count, atMs: z.number(), verdict: sentence }),
   z.object({ kind: z.literal("profilePut"), profile: profileSchema }),
   z.object({ kind: z.literal("profileRemoved"), name }),
   z.object({

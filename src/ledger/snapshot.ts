@@ -6,6 +6,7 @@ import { limits } from "../config/limits.js";
 import { type Bytes, joinBytes } from "../kernel/bytes.js";
 import { fail, ok, type Result } from "../kernel/fault.js";
 import type { Hash } from "../kernel/hash.js";
+import { storedPolicySchema } from "../plan/policy.js";
 import { pack, unpack } from "../protocol/codec.js";
 import { emptyView, hold } from "./fold.js";
 import { type Move, type MoveView, moveOutcomes, movePhases, type PastMove, type PhaseEntry } from "./move.js";
@@ -19,7 +20,7 @@ import {
   tableWire,
 } from "./record.js";
 import type { Merge, PastReshape, Split, Taken } from "./reshape.js";
-import type { ClusterView, FragmentView } from "./view.js";
+import type { ClusterView, FragmentView, PolicyView } from "./view.js";
 
 const count = z.int().min(0);
 
@@ -84,6 +85,8 @@ const pastMoveSchema = moveSchema.extend({
   outcome: z.enum(moveOutcomes),
   endedMs: z.number(),
   end: z.string(),
+  // Not in snapshots of earlier versions.
+  verdict: z.string().default(""),
 });
 
 const splitSchema = z
@@ -145,6 +148,10 @@ const viewSchema = z.object({
   incidents: z.array(incidentSchema),
   // Snapshots of an earlier version have none.
   profiles: z.array(profileSchema).default([]),
+  policy: z
+    .object({ policy: storedPolicySchema, by: z.string(), atMs: z.number() })
+    .nullish()
+    .transform((given) => given ?? undefined),
   nextMove: count.default(1),
   moves: z.array(movingSchema).default([]),
   pastMoves: z.array(pastMoveSchema).default([]),
@@ -181,6 +188,7 @@ export function encodeSnapshot(view: ClusterView): Bytes {
       fragments,
       note,
     })),
+    policy: view.policy === undefined ? null : policyWire(view.policy),
     nextMove: view.nextMove,
     moves: sorted(view.moves).map(([, move]) => moveWire(move)),
     pastMoves: view.pastMoves.map(pastMoveWire),
@@ -302,9 +310,14 @@ function moveWire(move: Move & { readonly phases: readonly PhaseEntry[] }): obje
   return { id, fragment, strategy, from, to, role, cause, by, why, startedMs, deadlineMs, phases };
 }
 
+/** A policy's fields are in the order of its schema, which decoding gives them: equal policies have equal bytes. */
+function policyWire({ policy, by, atMs }: PolicyView): object {
+  return { policy, by, atMs };
+}
+
 function pastMoveWire(move: PastMove): object {
-  const { outcome, endedMs, end } = move;
-  return { ...moveWire(move), outcome, endedMs, end };
+  const { outcome, endedMs, end, verdict } = move;
+  return { ...moveWire(move), outcome, endedMs, end, verdict };
 }
 
 /** One record of the snapshot stream. The parts of one snapshot follow each other without a gap. */

@@ -3,6 +3,7 @@
 
 import type { Profile } from "../forecast/profile.js";
 import type { Bytes } from "../kernel/bytes.js";
+import type { Policy } from "../plan/policy.js";
 import type { FragmentId, MemberId, NodeId } from "../protocol/subjects.js";
 import type { TableDef } from "../table/table.js";
 import type { Incident } from "./event.js";
@@ -49,6 +50,12 @@ export interface FragmentView {
   readonly reshaped: boolean;
 }
 
+export interface PolicyView {
+  readonly policy: Policy;
+  readonly by: string;
+  readonly atMs: number;
+}
+
 export interface ClusterView {
   readonly partition: number;
   /** Sequence of the last folded ledger record. */
@@ -69,6 +76,8 @@ export interface ClusterView {
   /** `created` of each log stream as last recorded. */
   readonly logStreams: Map<number, string>;
   readonly incidents: Incident[];
+  /** How the planner may act; undefined: as it is by default. */
+  policy: PolicyView | undefined;
   /** Declared demand, by name. */
   readonly profiles: Map<string, Profile>;
   nextMove: number;

@@ -59,7 +59,7 @@ const consolidation = z.strictObject({
   leastNodes: whole(1, 10_000).default(2),
 });
 
-const schema = z.strictObject({
+const policySchema = z.strictObject({
   mode: z.enum(policyModes).default("predictive"),
   /** P(load > capacity) that is borne, per node and step. */
   risk: share(0.001, 0.5).default(0.05),
@@ -79,7 +79,7 @@ const schema = z.strictObject({
   /** A series is forecast only while at least this share of its 95 % quantiles held of late, and at most that much worse than seasonal naive. */
   leastCoverage95: share(0, 1).default(0.85),
   mostPinballRatio: z.number().min(0.1).max(100).default(1.2),
-  leastMatured: whole(0, 1_000_000).default(48),
+  leastMatured: whole(0, 1_000_000).default(240),
   splits: z.boolean().default(true),
   merges: z.boolean().default(false),
   readReplicas: z.boolean().default(true),
@@ -92,15 +92,20 @@ const schema = z.strictObject({
   reactive: reactive.prefault({}),
 });
 
-export type Policy = z.output<typeof schema>;
+export type Policy = z.output<typeof policySchema>;
 
-export const defaultPolicy: Policy = schema.parse({});
+export const defaultPolicy: Policy = policySchema.parse({});
+
+/** As it stands in the ledger: one of another version that makes no sense here counts as the default, on every member alike. */
+export const storedPolicySchema = z
+  .record(z.string(), z.unknown())
+  .transform((stored): Policy => policySchema.safeParse(stored).data ?? defaultPolicy);
 
 /** A whole policy from what is given of it, on top of `base`. */
 export function decodePolicy(given: unknown, base: Policy = defaultPolicy): Result<Policy> {
   if (typeof given !== "object" || given === null || Array.isArray(given))
     return fail("BAD_POLICY", `a policy is an object such as {"mode": "reactive"}; its fields are ${names(base)}`);
-  const checked = schema.safeParse(merge(base, given));
+  const checked = policySchema.safeParse(merge(base, given));
   if (!checked.success) return fail("BAD_POLICY", mistakes(checked.error, base));
   const contradiction = contradictionIn(checked.data);
   return contradiction === undefined ? ok(checked.data) : fail("BAD_POLICY", contradiction);

@@ -76,6 +76,7 @@ const heartbeat = z.object({
   incidents: z.array(incident).max(1000),
   leaving: z.boolean(),
   freeBytes: amount.optional(),
+  power: z.object({ qps: amount, capacityQps: amount, basis: z.string().max(32) }).optional(),
 }) satisfies z.ZodType<Heartbeat>;
 
 const heartbeatAnswer = z.object({
@@ -139,6 +140,8 @@ const admin = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("removeProfile"), name: z.string() }),
   z.object({ kind: z.literal("cancelMove"), move: count, by: word }),
   z.object({ kind: z.literal("rollbackMove"), move: count, by: word }),
+  z.object({ kind: z.literal("setPolicy"), change: z.unknown(), by: word }),
+  z.object({ kind: z.literal("showPlan") }),
   z.object({ kind: z.literal("listMoves"), history: z.boolean() }),
   z.object({ kind: z.literal("verify"), table: z.string(), fragment: count.nullable(), begin: z.boolean() }),
   z.object({ kind: z.literal("setReplicas"), table: z.string(), fragment: count, count }),
@@ -186,6 +189,7 @@ const moveLine = z.object({
   outcome: z.enum(moveOutcomes).optional(),
   endedMs: z.number().optional(),
   end: z.string().optional(),
+  verdict: z.string().optional(),
 }) satisfies z.ZodType<MoveLine>;
 const verifyLine = z.object({
   fragment: count,
@@ -200,6 +204,7 @@ const done = z.object({
   move: count.optional(),
   moves: z.array(moveLine).optional(),
   verify: z.array(verifyLine).optional(),
+  plan: z.record(z.string(), z.unknown()).optional(),
 });
 const adminAnswer = z.union([done, z.object({ fault: faultSchema })]);
 

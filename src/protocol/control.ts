@@ -81,6 +81,8 @@ export interface Heartbeat {
   readonly leaving: boolean;
   /** Room on the disk of its store; undefined when the node cannot tell. */
   readonly freeBytes?: number | undefined;
+  /** What it carries and can carry, queries per second of its present mix; undefined when the node cannot tell. */
+  readonly power?: { readonly qps: number; readonly capacityQps: number; readonly basis: string } | undefined;
 }
 
 export interface HeartbeatAnswer {
@@ -152,6 +154,10 @@ export type AdminRequest =
       /** 0 = as the table says. */
       readonly count: number;
     }
+  /** Every leader plans its own partition by it. `change`: fields of a policy, on top of the present one. */
+  | { readonly kind: "setPolicy"; readonly change: unknown; readonly by: string }
+  /** What would be done now, and why: from the last round of planning. */
+  | { readonly kind: "showPlan" }
   /** `at`: a key, or the first part of one; absent: the primary chooses by load. */
   | {
       readonly kind: "splitFragment";
@@ -186,8 +192,13 @@ export type AdminAnswer =
       readonly move?: number | undefined;
       readonly moves?: readonly MoveLine[] | undefined;
       readonly verify?: readonly VerifyLine[] | undefined;
+      /** As people are told of it: see docs/PROTOCOL.md. */
+      readonly plan?: PlanTold | undefined;
     }
   | { readonly fault: Fault };
+
+/** The planning of one control partition, for people and their programs; what is inside is fixed by `actors/leader/plan/told.ts`. */
+export type PlanTold = Readonly<Record<string, unknown>>;
 
 /** One move as people are told of it. */
 export interface MoveLine {
@@ -212,4 +223,6 @@ export interface MoveLine {
   readonly outcome?: MoveOutcome | undefined;
   readonly endedMs?: number | undefined;
   readonly end?: string | undefined;
+  /** What would have been without it. */
+  readonly verdict?: string | undefined;
 }

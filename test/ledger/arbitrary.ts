@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import type { IncidentKind, LedgerEvent, LedgerRecord } from "../../src/ledger/event.js";
 import { moveCauses, moveOutcomes, movePhases, strategies } from "../../src/ledger/move.js";
+import { decodePolicy, defaultPolicy } from "../../src/plan/policy.js";
 
 /** A record as a literal would make it. */
 function plain<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
@@ -111,7 +112,16 @@ export const reshapeEvent: fc.Arbitrary<LedgerEvent> = fc.oneof(
   }),
 );
 
+const policyEvent: fc.Arbitrary<LedgerEvent> = fc
+  .tuple(fc.constantFrom("static", "reactive", "shadow", "predictive"), fc.double({ min: 0.01, max: 0.4, noNaN: true }))
+  .map(([mode, risk]): LedgerEvent => {
+    const policy = decodePolicy({ mode, risk });
+    return { kind: "policyChanged", policy: policy.ok ? policy.value : defaultPolicy, by: "test", atMs: 1 };
+  });
+
 const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
+  policyEvent,
+  plain({ kind: fc.constant("moveJudged" as const), move: fc.nat(6), atMs: fc.nat(), verdict: fc.string() }),
   plain({
     kind: fc.constant("clusterCreated" as const),
     logGroups: fc.constantFrom(4, 16),

@@ -23,7 +23,7 @@ function line(state: LeaderState, move: MoveView): MoveLine {
   };
 }
 
-function pastLine(state: LeaderState, { phases, outcome, endedMs, end, ...move }: PastMove): MoveLine {
+function pastLine(state: LeaderState, { phases, outcome, endedMs, end, verdict, ...move }: PastMove): MoveLine {
   return {
     ...plain(state, move),
     phase: phases.at(-1)?.phase ?? "copying",
@@ -32,6 +32,7 @@ function pastLine(state: LeaderState, { phases, outcome, endedMs, end, ...move }
     outcome,
     endedMs,
     end,
+    ...(verdict === "" ? {} : { verdict }),
   };
 }
 

@@ -13,6 +13,7 @@ import { rebalance } from "../../../src/placement/rebalance.js";
 import type { NodeId } from "../../../src/protocol/subjects.js";
 import { isFull } from "../capacity.js";
 import type { Draft } from "../draft.js";
+import { policyOf } from "../plan.js";
 import { ringOf } from "../replicas.js";
 import type { LeaderState } from "../state.js";
 import { startOf } from "./orders.js";
@@ -71,7 +72,7 @@ function emptyNodes(state: LeaderState, draft: Draft, context: Context, budget: 
 }
 
 function fillNodes(state: LeaderState, draft: Draft, context: Context, budget: Budget, counts: Counts): void {
-  if (budget.left() <= 0 || isRebuilding(draft.view)) return;
+  if (budget.left() <= 0 || isRebuilding(draft.view) || policyOf(draft.view).consolidation.act) return;
   const settled = (node: NodeId): boolean => {
     const session = state.sessions.get(node);
     return session?.whole === true && context.nowMs - session.sinceMs >= settledMs;
