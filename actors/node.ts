@@ -9,10 +9,12 @@ import { type Actor, type Context, dispatch, type Handlers } from "../src/kernel
 import { countingTickets } from "../src/kernel/tickets.js";
 import type { LedgerEvent } from "../src/ledger/event.js";
 import { createTail } from "../src/ledger/tail.js";
+import { createPowerMeter } from "../src/load/power.js";
 import type { PeerAnswer } from "../src/protocol/peer.js";
 import { decodePeerRequest } from "../src/protocol/peer-codec.js";
 import { fragmentOfSubject, streams, subjects } from "../src/protocol/subjects.js";
 import { type Access, onDone, onExec } from "./node/exec.js";
+import { createGate, gateTimer, openGate } from "./node/gate.js";
 import { armUrgent, beat, beatTimer, onBeatAnswer, takeLease, urgentBeat, urgentTimer } from "./node/heartbeat.js";
 import { answerHot } from "./node/hot.js";
 import { onReshaped, onShardFailed, reconcile, respawn } from "./node/reconcile.js";
@@ -30,7 +32,8 @@ const self = "node";
 /** The node actor; to be spawned as `node` and sent `start`. */
 export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMessage> {
   const tickets = countingTickets();
-  const { id, incarnation, sampleIntervalMs: intervalMs = 0 } = config;
+  const { id, incarnation, sampleIntervalMs: intervalMs = 0, ceiling } = config;
+  const power = createPowerMeter(ceiling);
   const state: NodeState = {
     config,
     wiring,
@@ -55,7 +58,10 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
     beatAtMs: Number.NEGATIVE_INFINITY,
     scrub: { done: new Set(), current: undefined, currentTicks: 0, roundTicks: 0 },
     verifying: createVerifyRound(),
-    sampling: intervalMs > 0 ? createSampling({ id, incarnation, intervalMs }, tickets, wiring.gauges) : undefined,
+    sampling:
+      intervalMs > 0 ? createSampling({ id, incarnation, intervalMs }, tickets, wiring.gauges, power) : undefined,
+    power,
+    gate: ceiling === undefined ? undefined : createGate(ceiling, power),
     leaving: false,
     leaveUntilMs: 0,
   };
@@ -172,6 +178,7 @@ function onPeer(state: NodeState, request: Request, context: Context): Effects {
 function onWoke(state: NodeState, message: Extract<NodeMessage, { kind: "woke" }>, context: Context): Effects {
   if (message.name === beatTimer) return [...beat(state, context), ...leaveIfDrained(state)];
   if (message.name === urgentTimer) return urgentBeat(state, context);
+  if (message.name === gateTimer && state.gate !== undefined) return openGate(state, state.gate, context);
   if (message.name === scrubTimer) return scrubTick(state);
   if (message.name === verifyTimer) return verifyTick(state);
   if (message.name === sampleTimer) return state.sampling?.tick(context) ?? [];

@@ -237,7 +237,8 @@ function onNeighbour(state: ShardState, context: Context): Effects {
 function onExec(state: ShardState, message: Extract<ShardMessage, { kind: "exec" }>, context: Context): Effects {
   const effects: Effect[] = [];
   const mine = state.assignment.primary === state.config.node;
-  message.ops.forEach((op, index) => {
+  message.ops.forEach((op, at) => {
+    const index = message.places?.[at] ?? at;
     if (mine) noteAccess(state, op, context.nowMs);
     const slot: Slot = { job: message.job, part: message.part, index };
     effects.push(...take(state, op, slot, message.deadlineAtMs, context));

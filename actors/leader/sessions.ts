@@ -4,6 +4,7 @@
 // S2 nothing here is needed for safety after a crash: all of it comes again with the heartbeats.
 
 import type { Timing } from "../../src/config/limits.js";
+import type { NodePower } from "../../src/load/power.js";
 import type { Heartbeat, HostDied, ReplicaStatus } from "../../src/protocol/control.js";
 import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
 
@@ -22,7 +23,8 @@ export interface Session {
   /** How far the node has followed the ledger. */
   viewSeq: number;
   freeBytes: number | undefined;
-  power: Heartbeat["power"];
+  /** What the node said of its load and capacity. */
+  power: NodePower | undefined;
 }
 
 /** A process that the ledger does not have as up: it waits to be recorded. */

@@ -1,7 +1,8 @@
 // Executing. Owns the batches that routers and clients send: checked at the door, split by fragment, gathered, answered once.
 // E1 every batch is answered: shards answer each operation within its deadline, and a shard that ends has its parts answered for it.
 // E2 what is under way is bounded by count and bytes; a batch beyond it is refused whole (I2).
-// E3 the client group of an operation is what the server stamped, or what a router of the cluster says that the server stamped.
+// E3 where the node has a ceiling, each operation passes the gate first (`gate.ts`).
+// E4 the client group of an operation is what the server stamped, or what a router of the cluster says that the server stamped.
 
 import { limits } from "../../src/config/limits.js";
 import type { Effect, Effects, Request } from "../../src/kernel/effect.js";
@@ -15,6 +16,7 @@ import type { ExecRequest, FragmentOps, Op, OpResult } from "../../src/protocol/
 import { decodeExec, encodeExecReply } from "../../src/protocol/exec-codec.js";
 import { type FragmentId, partitionOfFragment } from "../../src/protocol/subjects.js";
 import type { Done } from "../shard/state.js";
+import { admitJob } from "./gate.js";
 import type { Counted, Job, NodeState } from "./state.js";
 
 /** What a client that comes straight to the node may do, from the subject it was let publish on. */
@@ -76,14 +78,15 @@ function begin(
   context: Context,
 ): Effects {
   const id = state.nextJob++;
+  const groups = exec.parts.map((part) => asker ?? exec.groups?.[part.group ?? -1] ?? unnamedGroup);
   const count = countOf(exec);
   const bytes = exec.parts.reduce((sum, part) => sum + part.ops.reduce((size, op) => size + askedBytes(op), 0), 0);
   const job: Job = {
     from: request.from,
     results: exec.parts.map((part) => new Array<OpResult | undefined>(part.ops.length).fill(undefined)),
-    fragments: exec.parts.map((part) => part.fragment),
-    ops: exec.parts.map((part) => part.ops),
-    cells: exec.parts.map((part) => cellOf(state, part, asker ?? exec.groups?.[part.group ?? -1] ?? unnamedGroup)),
+    parts: exec.parts,
+    deadlineAtMs: context.nowMs + Math.min(Math.max(0, exec.timeLeftMs), limits.deadlineMs),
+    cells: exec.parts.map((part, at) => cellOf(state, part, groups[at] ?? unnamedGroup)),
     begunAtMs: context.nowMs,
     missing: count,
     count,
@@ -92,9 +95,9 @@ function begin(
   state.jobs.set(id, job);
   state.opsUnderWay += count;
   state.bytesUnderWay += bytes;
-  const deadlineAtMs = context.nowMs + Math.min(Math.max(0, exec.timeLeftMs), limits.deadlineMs);
-  const effects = exec.parts.flatMap((part, index) => dispatchPart(state, id, index, part, deadlineAtMs));
-  return count === 0 ? [...effects, ...finish(state, id, job)] : effects;
+  if (count === 0) return finish(state, id, job);
+  if (state.gate !== undefined) return admitJob(state, state.gate, id, job, groups, context);
+  return exec.parts.flatMap((part, index) => dispatchPart(state, id, index, part, job.deadlineAtMs));
 }
 
 function cellOf({ sampling, shards }: NodeState, { fragment }: FragmentOps, group: string): Counted | undefined {
@@ -106,7 +109,15 @@ function cellOf({ sampling, shards }: NodeState, { fragment }: FragmentOps, grou
   };
 }
 
-function dispatchPart(state: NodeState, job: number, part: number, ops: FragmentOps, deadlineAtMs: number): Effects {
+/** `places`: only these operations of the part; absent: all. */
+export function dispatchPart(
+  state: NodeState,
+  job: number,
+  part: number,
+  ops: FragmentOps,
+  deadlineAtMs: number,
+  places?: readonly number[],
+): Effects {
   const slot = state.shards.get(ops.fragment);
   if (slot === undefined) {
     const why = fault(
@@ -115,16 +126,18 @@ function dispatchPart(state: NodeState, job: number, part: number, ops: Fragment
     );
     return onDone(
       state,
-      ops.ops.map((_, index) => ({ slot: { job, part, index }, result: { op: "fault", fault: why } })),
+      (places ?? ops.ops.map((_, index) => index)).map((index) => ({
+        slot: { job, part, index },
+        result: { op: "fault", fault: why },
+      })),
     );
   }
-  return [
-    {
-      kind: "tell",
-      to: slot.actor,
-      message: { kind: "exec", job, part, epoch: ops.epoch, ops: ops.ops, deadlineAtMs },
-    },
-  ];
+  const message = { kind: "exec", job, part, epoch: ops.epoch, deadlineAtMs } as const;
+  if (places !== undefined) {
+    const chosen = places.flatMap((place) => ops.ops[place] ?? []);
+    return [{ kind: "tell", to: slot.actor, message: { ...message, ops: chosen, places } }];
+  }
+  return [{ kind: "tell", to: slot.actor, message: { ...message, ops: ops.ops } }];
 }
 
 /** Results from a shard. `nowMs`: absent when nothing of it is to be counted. */
@@ -137,7 +150,7 @@ export function onDone(state: NodeState, done: readonly Done[], nowMs?: number):
     results[slot.index] = result;
     const counted = job.cells[slot.part];
     if (counted !== undefined && nowMs !== undefined)
-      count(counted, job.ops[slot.part]?.[slot.index], result, nowMs - job.begunAtMs);
+      count(counted, job.parts[slot.part]?.ops[slot.index], result, nowMs - job.begunAtMs);
     job.missing--;
     if (job.missing === 0) effects.push(...finish(state, slot.job, job));
   }
@@ -170,8 +183,8 @@ function internal(): OpResult {
 export function failPartsOf(state: NodeState, fragment: FragmentId, why: Fault): Effects {
   const effects: Effect[] = [];
   for (const [id, job] of [...state.jobs]) {
-    job.fragments.forEach((held, part) => {
-      if (held !== fragment) return;
+    job.parts.forEach((held, part) => {
+      if (held.fragment !== fragment) return;
       const open = (job.results[part] ?? []).flatMap((result, index) => (result === undefined ? [index] : []));
       effects.push(
         ...onDone(

@@ -69,6 +69,7 @@ function beatTo(state: NodeState, partition: number, context: Context, mostUnder
     incidents,
     leaving: state.leaving,
     freeBytes: state.wiring.store.freeBytes?.(),
+    power: state.power.power,
   };
   const ticket = state.tickets.next();
   state.beats.set(ticket, { partition, askedAtMs: context.nowMs, fragments, incidents });

@@ -9,6 +9,8 @@ import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import { createCounter, type LoadCounter } from "../../src/load/counter.js";
 import { type GaugeReading, type Gauges, silentGauges } from "../../src/load/gauges.js";
+import { loadKinds } from "../../src/load/kinds.js";
+import type { PowerMeter } from "../../src/load/power.js";
 import { encodeSample, type LoadCell, type NodeLoad, type Sample } from "../../src/load/sample.js";
 import { createTallies, type Tallies } from "../../src/load/tally.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
@@ -34,7 +36,12 @@ export interface SamplingConfig {
   readonly intervalMs: number;
 }
 
-export function createSampling(config: SamplingConfig, tickets: Tickets, gauges: Gauges = silentGauges): Sampling {
+export function createSampling(
+  config: SamplingConfig,
+  tickets: Tickets,
+  gauges: Gauges = silentGauges,
+  power?: PowerMeter,
+): Sampling {
   const counter = createCounter();
   const tallies = createTallies();
   const asked = new Map<Ticket, unknown>();
@@ -71,7 +78,9 @@ export function createSampling(config: SamplingConfig, tickets: Tickets, gauges:
     refusedOps = 0;
     lost = 0;
     const spanMs = context.nowMs - sinceMs;
-    const pages = pagesOf(counter.take());
+    const cells = counter.take();
+    power?.note({ spanMs, cpuMs: load.threadCpuMs, counts: countsOf(cells) });
+    const pages = pagesOf(cells);
     const tallied = tallies.take();
     const { id, incarnation, intervalMs } = config;
     return pages.map((cells, part) => {
@@ -118,6 +127,13 @@ export function createSampling(config: SamplingConfig, tickets: Tickets, gauges:
       return none;
     },
   };
+}
+
+/** Operations by kind. */
+function countsOf(cells: readonly LoadCell[]): Float64Array {
+  const counts = new Float64Array(loadKinds.length);
+  for (const { ops } of cells) for (const { kind, count } of ops) counts[kind] = (counts[kind] ?? 0) + count;
+  return counts;
 }
 
 /** At least one page: an empty sample says that nothing was asked. */

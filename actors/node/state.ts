@@ -10,10 +10,12 @@ import type { Tail } from "../../src/ledger/tail.js";
 import type { Cell } from "../../src/load/counter.js";
 import type { Gauges } from "../../src/load/gauges.js";
 import type { ClientGroups } from "../../src/load/group.js";
+import type { Ceiling, PowerMeter } from "../../src/load/power.js";
 import type { Tally } from "../../src/load/tally.js";
-import type { Op, OpResult } from "../../src/protocol/exec.js";
+import type { FragmentOps, OpResult } from "../../src/protocol/exec.js";
 import type { FragmentId, MemberId, NodeId } from "../../src/protocol/subjects.js";
 import type { Assignment, Board, ShardReport } from "../shard/state.js";
+import type { Gate } from "./gate.js";
 import type { Sampling } from "./sampling.js";
 
 export interface NodeConfig {
@@ -35,6 +37,8 @@ export interface NodeConfig {
   /** Absent: each user is a group. */
   readonly clientGroups?: ClientGroups;
   readonly verify?: VerifyPace;
+  /** How much it may be asked of; absent: as much as it can bear. */
+  readonly ceiling?: Ceiling;
 }
 
 /** How fast copies are compared when nobody asks for it. */
@@ -72,8 +76,9 @@ export interface Counted {
 export interface Job {
   readonly from: ReplyTo;
   readonly results: (OpResult | undefined)[][];
-  readonly fragments: readonly FragmentId[];
-  readonly ops: readonly (readonly Op[])[];
+  readonly parts: readonly FragmentOps[];
+  /** Monotonic: operations that are not carried out by then are not begun. */
+  readonly deadlineAtMs: number;
   /** Where the operations of each part are counted; undefined: nowhere. */
   readonly cells: readonly (Counted | undefined)[];
   readonly begunAtMs: number;
@@ -148,6 +153,9 @@ export interface NodeState {
   readonly scrub: ScrubRound;
   readonly verifying: VerifyRound;
   readonly sampling: Sampling | undefined;
+  readonly power: PowerMeter;
+  /** Undefined where there is no ceiling: everybody is let in. */
+  readonly gate: Gate | undefined;
   leaving: boolean;
   leaveUntilMs: number;
 }

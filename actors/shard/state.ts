@@ -410,6 +410,8 @@ export type ShardMessage =
       readonly part: number;
       readonly epoch: number;
       readonly ops: readonly Op[];
+      /** Places of the operations in their part; absent: in order from 0. */
+      readonly places?: readonly number[];
       readonly deadlineAtMs: number;
     }
   /** From the group's tail. */

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { limits } from "../../src/config/limits.js";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { otherGroup } from "../../src/load/group.js";
+import type { Ceiling } from "../../src/load/power.js";
 import { isName } from "../../src/protocol/subjects.js";
 import { pageMistake } from "../page/address.js";
 
@@ -43,6 +44,30 @@ const sampleInterval = z
 function millisecondsIn(words: string): number {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(words.trim()) ?? [];
   return amount === undefined ? Number.NaN : Math.round(Number(amount) * (unit === "s" ? 1000 : 1));
+}
+
+const capacityRule =
+  "capacity must be queries per second (such as 500) or a share of one core (such as 50%), for all nodes or with commas for each";
+/** `500`, `50%`, or several with commas between them. */
+const capacity = z
+  .union(
+    [
+      z.array(z.union([z.number(), z.string()])),
+      z.number().transform((one): (number | string)[] => [one]),
+      z.string().transform((list): (number | string)[] => list.split(",")),
+    ],
+    { error: capacityRule },
+  )
+  .transform((list) => list.map(ceilingIn))
+  .refine((list): list is Ceiling[] => list.length > 0 && list.every((one) => one !== undefined), {
+    message: capacityRule,
+  });
+
+function ceilingIn(word: number | string): Ceiling | undefined {
+  const [, amount, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(String(word).trim()) ?? [];
+  const value = Number(amount ?? Number.NaN);
+  if (percent === "%") return value >= 1 && value <= 100 ? { kind: "cpu", share: value / 100 } : undefined;
+  return value >= 1 && value <= 10_000_000 ? { kind: "queries", perSecond: value } : undefined;
 }
 
 const addresses = (what: string) =>
@@ -113,6 +138,8 @@ const schema = z.strictObject({
   page: text("page").optional(),
   /** Orders may be given on the page, with the operator's token. */
   pageActions: z.boolean({ error: "pageActions must be true or false" }).default(false),
+  /** What each node may be asked of: one for all, or one for each node. Empty: as much as it can bear. */
+  capacity: capacity.default([]),
   /** More users for clients, each limited to the subjects it is granted. */
   users: edgeUsers.default([]),
 });
@@ -155,6 +182,8 @@ function contradiction(options: StartOptions, chosen: Readonly<Record<string, un
   if (page !== undefined) return page;
   if (options.copyFloor > options.copyCeiling)
     return `copyFloor is ${options.copyFloor} with copyCeiling ${options.copyCeiling}: the floor must not be above the ceiling`;
+  if (options.capacity.length > 1 && options.capacity.length !== options.nodes)
+    return `there are ${options.capacity.length} capacities for nodes ${options.nodes}: give one for all, or one for each node`;
   if (options.zones.length > options.nodes)
     return `there are ${options.zones.length} zones for nodes ${options.nodes}: choose at most as many zones as nodes`;
   return undefined;

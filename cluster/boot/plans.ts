@@ -33,8 +33,9 @@ export function plansOf(options: StartOptions, ground: Ground): HostPlan[] {
   return roles.flatMap((role) =>
     Array.from({ length: counts[role] }, (_, index): HostPlan => {
       const id = `${initials[role]}${index + 1}`;
+      const ceiling = role === "node" ? ceilingOf(options, index) : {};
       const zone = options.zones[index % Math.max(1, options.zones.length)] ?? defaultZone;
-      return { id, role, spec: (incarnation) => specOf(options, ground, { role, id, zone, incarnation }) };
+      return { id, role, spec: (incarnation) => specOf(options, ground, { role, id, zone, incarnation, ...ceiling }) };
     }),
   );
 }
@@ -47,7 +48,13 @@ function clientGroupsOf({ users }: StartOptions): Record<string, string> {
   return Object.fromEntries(users.flatMap(({ user, group }) => (group === undefined ? [] : [[user, group]])));
 }
 
-type Named = Pick<HostSpec, "role" | "id" | "zone" | "incarnation">;
+/** One ceiling for all nodes, or one for each. */
+function ceilingOf({ capacity }: StartOptions, index: number): Pick<HostSpec, "ceiling"> {
+  const ceiling = capacity.length === 1 ? capacity[0] : capacity[index];
+  return ceiling === undefined ? {} : { ceiling };
+}
+
+type Named = Pick<HostSpec, "role" | "id" | "zone" | "incarnation" | "ceiling">;
 
 function specOf(options: StartOptions, { dataDir, core, copies, version }: Ground, named: Named): HostSpec {
   return {

@@ -69,9 +69,11 @@ async function composeNode(
     sampleIntervalMs = 0,
     clientGroups = {},
     copyBounds = defaultCopyBounds,
+    ceiling,
   } = spec;
   const own = { id, zone, weight, incarnation, storeId, bootCount };
-  const config = { ...own, partitions, logGroups, timing, sampleIntervalMs, clientGroups, copyBounds };
+  const common = { ...own, partitions, logGroups, timing, sampleIntervalMs, clientGroups, copyBounds };
+  const config = ceiling === undefined ? common : { ...common, ceiling };
   return {
     actors: [{ id: "node", actor: createNode(config, { store, hash, gauges }) }],
     doors: [

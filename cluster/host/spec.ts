@@ -4,6 +4,7 @@ import type { Timing } from "../../src/config/limits.js";
 import type { CopyBounds } from "../../src/fragment/pace.js";
 import type { Level } from "../../src/kernel/effect.js";
 import type { ClientGroups } from "../../src/load/group.js";
+import type { Ceiling } from "../../src/load/power.js";
 import type { NatsAddress } from "../world/connection.js";
 
 export type Role = "node" | "router" | "control" | "forecaster";
@@ -35,6 +36,8 @@ export interface HostSpec {
   readonly loadHistoryDays?: number;
   /** Between which bounds copies of fragments to a node go; absent: the defaults. */
   readonly copyBounds?: CopyBounds;
+  /** How much a node may be asked of; absent: as much as it can bear. */
+  readonly ceiling?: Ceiling;
   /** Client group by user; a user that is not here is a group of its own. */
   readonly clientGroups?: ClientGroups;
   /** Ledger entries between two snapshots. */

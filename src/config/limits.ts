@@ -56,6 +56,8 @@ export const limits = {
   /** Operations a node holds at once before it answers OVERLOADED; bytes likewise. */
   nodeOps: 20_000,
   nodeBytes: 64 * 1024 * 1024,
+  /** Operations that wait at a node with a ceiling, all client groups together. */
+  nodeOpsWaiting: 2_000,
   routerRequests: 4096,
   routerBytes: 64 * 1024 * 1024,
   mailbox: 16_384,

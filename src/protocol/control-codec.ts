@@ -76,7 +76,13 @@ const heartbeat = z.object({
   incidents: z.array(incident).max(1000),
   leaving: z.boolean(),
   freeBytes: amount.optional(),
-  power: z.object({ qps: amount, capacityQps: amount, basis: z.string().max(32) }).optional(),
+  power: z
+    .object({
+      qps: amount,
+      capacityQps: z.number().positive().max(Number.MAX_SAFE_INTEGER),
+      basis: z.enum(["configured", "learned", "assumed"]),
+    })
+    .optional(),
 }) satisfies z.ZodType<Heartbeat>;
 
 const heartbeatAnswer = z.object({

@@ -5,6 +5,7 @@ import type { Cut, Join } from "../fragment/replica.js";
 import type { Fault } from "../kernel/fault.js";
 import type { Incident } from "../ledger/event.js";
 import type { MoveOutcome, MovePhase, Strategy } from "../ledger/move.js";
+import type { NodePower } from "../load/power.js";
 import type { KeySchema, KeyValue, Partitioning, RowKey } from "../table/table.js";
 import type { FragmentId, NodeId } from "./subjects.js";
 
@@ -81,8 +82,8 @@ export interface Heartbeat {
   readonly leaving: boolean;
   /** Room on the disk of its store; undefined when the node cannot tell. */
   readonly freeBytes?: number | undefined;
-  /** What it carries and can carry, queries per second of its present mix; undefined when the node cannot tell. */
-  readonly power?: { readonly qps: number; readonly capacityQps: number; readonly basis: string } | undefined;
+  /** What it carries and could carry; undefined of earlier versions. */
+  readonly power?: NodePower | undefined;
 }
 
 export interface HeartbeatAnswer {
