@@ -46,7 +46,7 @@ interface Queue<T> {
 }
 
 export const defaultWaitMs = 40;
-export const defaultBurstMs = 25;
+export const defaultBurstMs = 100;
 const leastRetryMs = 5;
 const mostRetryMs = 1000;
 const none: readonly never[] = [];
