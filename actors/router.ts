@@ -70,7 +70,7 @@ export function createRouter(config: RouterConfig, { hash }: RouterPorts): Actor
     step(message, context) {
       const effects = dispatch(handlers, state, message, context);
       if (state.stopping && desk.waiting() === 0) return [...effects, ...leave];
-      const sweep = desk.arm();
+      const sweep = desk.arm(context);
       return sweep.length === 0 ? effects : [...effects, ...sweep];
     },
   };

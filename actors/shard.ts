@@ -16,6 +16,7 @@ import type { Op } from "../src/protocol/exec.js";
 import type { PeerAnswer } from "../src/protocol/peer.js";
 import { streams, subjects } from "../src/protocol/subjects.js";
 import type { PositionRange } from "../src/table/table.js";
+import { reportedTogether } from "./shard/answer.js";
 import { incident, loadWindow, onDurable, publishStatus } from "./shard/apply.js";
 import { onAttachAnswer } from "./shard/attach.js";
 import { expireWatchers, onWatcherRead, takeWatcher } from "./shard/changes.js";
@@ -163,7 +164,7 @@ function step(state: ShardState, message: ShardMessage, context: Context): Effec
   const effects = dispatch(handlers, state, message, context);
   watchMending(state);
   const after = [...proveFreshness(state), ...pullOn(state), ...armExpiry(state), ...tellUrgent(state)];
-  return after.length === 0 ? effects : [...effects, ...after];
+  return reportedTogether(state, after.length === 0 ? effects : [...effects, ...after]);
 }
 
 function tellUrgent({ wiring, config }: ShardState): Effects {

@@ -1,5 +1,5 @@
 // Desk. Owns the requests that a router has accepted and not answered yet: admission, deadlines, and the one answer to each.
-// D1 every admitted request is answered exactly once, at the latest a sweep after its deadline.
+// D1 every admitted request is answered exactly once, at the latest at its deadline: one timer stands at the earliest of them.
 // D2 requests and bytes held have limits; past them the answer is OVERLOADED.
 // D3 a write that may have been carried out ends as UNKNOWN_OUTCOME, never as a plain time-out.
 
@@ -38,19 +38,20 @@ export interface Desk {
   sweep(context: Context): Effects;
   /** The router is ending. */
   refuseAll(): Effects;
-  /** Arms the sweep while there is something to sweep. */
-  arm(): Effects;
+  /** Arms the sweep at the earliest deadline, where it does not stand there already. */
+  arm(context: Context): Effects;
   waiting(): number;
 }
 
 export const sweepTimer = "router/sweep";
-const sweepMs = 20;
 const emptyRequestBytes = 256;
 
 export function createDesk(courier: Courier, requestsHeld: number = limits.routerRequests): Desk {
   const open = new Set<Inquiry>();
   let bytes = 0;
-  let armed = false;
+  /** No deadline of an open request is before this; it may be that of one that is answered already. */
+  let earliestMs = Number.POSITIVE_INFINITY;
+  let armedMs = Number.POSITIVE_INFINITY;
 
   function overloaded(what: string): { ok: false; fault: Fault } {
     return {
@@ -86,11 +87,13 @@ export function createDesk(courier: Courier, requestsHeld: number = limits.route
       };
       bytes += inquiry.bytes;
       open.add(inquiry);
+      earliestMs = Math.min(earliestMs, inquiry.deadlineMs);
       return ok(inquiry);
     },
     grant(inquiry, grantedMs, context) {
       inquiry.grantedMs = grantedMs;
       inquiry.deadlineMs = context.nowMs + grantedMs;
+      earliestMs = Math.min(earliestMs, inquiry.deadlineMs);
     },
     hold(inquiry, more) {
       if (inquiry.finished || bytes + more > limits.routerBytes) return false;
@@ -101,17 +104,20 @@ export function createDesk(courier: Courier, requestsHeld: number = limits.route
     answer: close,
     refuse: (inquiry, why) => close(inquiry, { fault: why }),
     sweep(context) {
-      armed = false;
       const effects: Effect[] = [];
-      for (const inquiry of [...open])
+      armedMs = Number.POSITIVE_INFINITY;
+      earliestMs = Number.POSITIVE_INFINITY;
+      for (const inquiry of [...open]) {
         if (context.nowMs >= inquiry.deadlineMs) effects.push(...close(inquiry, { fault: expiry(inquiry) }));
+        else earliestMs = Math.min(earliestMs, inquiry.deadlineMs);
+      }
       return effects;
     },
     refuseAll: () => [...open].flatMap((inquiry) => close(inquiry, { fault: ending(inquiry) })),
-    arm() {
-      if (armed || open.size === 0) return none;
-      armed = true;
-      return [{ kind: "wake", name: sweepTimer, afterMs: sweepMs }];
+    arm(context) {
+      if (earliestMs >= armedMs || open.size === 0) return none;
+      armedMs = earliestMs;
+      return [{ kind: "wake", name: sweepTimer, afterMs: Math.max(0, earliestMs - context.nowMs) }];
     },
     waiting: () => open.size,
   };

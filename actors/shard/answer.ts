@@ -10,6 +10,26 @@ export function report(state: ShardState, done: readonly Done[]): Effect {
   return { kind: "tell", to: state.config.parent, message };
 }
 
+/** Everything that one step reports reaches the node as one message. */
+export function reportedTogether(state: ShardState, effects: Effects): Effects {
+  let reports = 0;
+  for (const effect of effects) if (isReport(effect)) reports++;
+  if (reports < 2) return effects;
+  const done: Done[] = [];
+  const others: Effect[] = [];
+  for (const effect of effects) {
+    if (isReport(effect)) done.push(...effect.message.done);
+    else others.push(effect);
+  }
+  return [...others, report(state, done)];
+}
+
+type Report = Extract<Effect, { kind: "tell" }> & { readonly message: Extract<ShardReport, { kind: "execDone" }> };
+
+function isReport(effect: Effect): effect is Report {
+  return effect.kind === "tell" && "kind" in effect.message && effect.message.kind === "execDone";
+}
+
 export function answer(state: ShardState, slot: Slot, result: OpResult): Effect {
   return report(state, [{ slot, result }]);
 }

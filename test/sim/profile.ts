@@ -171,7 +171,7 @@ function weather(random: Random): Omit<Profile, "everyS"> {
     compute: { slowestMs: 1 + some(0.5, 300), never: some(0.2, 0.05) },
     tellsDeath: random.next() < 0.5 ? 0 : random.next(),
     restartMaxMs: 300 + random.next() * (random.next() < 0.3 ? 15_000 : 2_000),
-    thinkMs: 20 + random.next() * 120,
+    thinkMs: 60 + random.next() * 240,
     hotKeys: random.next() < 0.4,
   };
 }
