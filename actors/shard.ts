@@ -121,7 +121,7 @@ export function createShard(
     freshAtMs: Number.NEGATIVE_INFINITY,
     freshAsk: undefined,
     freshTarget: undefined,
-    pulls: createPulls(),
+    pulls: createPulls(config.copyBounds),
     loans: new Map(),
     lateness: noLateness(),
     held: noHeld(),
@@ -133,6 +133,7 @@ export function createShard(
     digest: undefined,
     comparison: undefined,
     verified: undefined,
+    noRoom: false,
     damage: undefined,
     scrub: undefined,
     scrubbed: new Set(),
@@ -379,7 +380,7 @@ function onAnswered(
     return onFollowCopy(state, mode, onCopyAnswer(state, mode.copy, ticket, outcome, context));
   if (mode.kind === "behind" && mode.attach?.ticket === ticket)
     return onFollowAttach(state, mode, onAttachAnswer(state, mode.attach, outcome));
-  return onPullAnswer(state, ticket, outcome) ?? [];
+  return onPullAnswer(state, ticket, outcome, context) ?? [];
 }
 
 function onWoke(state: ShardState, name: string, context: Context): Effects {

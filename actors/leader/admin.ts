@@ -89,10 +89,10 @@ const evaluators: Evaluators = {
     if (table === undefined) return fail("UNKNOWN_TABLE", `there is no table ${quoted(name)}`);
     return ok([{ kind: "tableDropped", table: table.id }]);
   },
-  drainNode(_state, draft, { node, draining }) {
+  drainNode(_state, draft, { node, draining, by = "" }) {
     const known = draft.view.nodes.get(node);
     if (known === undefined) return unknownNode(node);
-    return known.draining === draining ? nothing : ok([{ kind: "nodeDraining", node, draining }]);
+    return known.draining === draining ? nothing : ok([{ kind: "nodeDraining", node, draining, by }]);
   },
   removeNode(_state, draft, { node }) {
     const known = draft.view.nodes.get(node);

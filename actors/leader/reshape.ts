@@ -21,6 +21,8 @@ import type { LeaderState } from "./state.js";
 type Of<K extends LooseAdminRequest["kind"]> = Extract<LooseAdminRequest, { kind: K }>;
 const underWayAtMost = 64;
 const hashBytes = 4;
+/** As long as a client that lost an answer asks again. */
+const sameSplitMs = 5_000;
 
 export function splitFragment(
   state: LeaderState,
@@ -35,6 +37,9 @@ export function splitFragment(
   const table = view.tables.get(fragment.table);
   if (table === undefined) return fail("UNKNOWN_TABLE", `there is no table ${name}`);
   const running = view.splits.get(id);
+  // Asked again without a key right after it was done: the first answer may have got lost, and nobody means halves of halves.
+  if (running === undefined && (given === undefined || given === null) && hasJustSplit(view, id, by, startedMs))
+    return ok([]);
   const why = busy(view, fragment) ?? tooMany(view, table);
   if (running === undefined && why !== undefined) return { ok: false, fault: why };
   const at = given === undefined || given === null ? ok(undefined) : cutAt(state, table, given);
@@ -82,9 +87,21 @@ export function mergeFragments(
       "NOT_POSSIBLE",
       `fragments ${left} and ${right} are not neighbours; a merge needs two whose ranges touch`,
     );
-  const why = busy(view, one) ?? busy(view, other) ?? unlike(one, other) ?? unwell(state, one) ?? unwell(state, other);
+  const why =
+    busy(view, one) ?? busy(view, other) ?? unlike(table, one, other) ?? unwell(state, one) ?? unwell(state, other);
   if (why !== undefined) return { ok: false, fault: why };
   return ok([{ kind: "mergeStarted", left, right, by, startedMs }]);
+}
+
+function hasJustSplit({ pastReshapes }: ClusterView, id: number, by: string, nowMs: number): boolean {
+  return pastReshapes.some(
+    (past) =>
+      past.kind === "split" &&
+      past.fragment === id &&
+      past.outcome === "done" &&
+      past.by === by &&
+      nowMs - past.endedMs < sameSplitMs,
+  );
 }
 
 function busy(view: ClusterView, { id }: FragmentView): Fault | undefined {
@@ -124,16 +141,24 @@ function sameCut(a: Position | undefined, b: Position | undefined): boolean {
 }
 
 /** RL3: the rows of a merge stay where they are. */
-function unlike(one: FragmentView, other: FragmentView): Fault | undefined {
+function unlike(table: string, one: FragmentView, other: FragmentView): Fault | undefined {
   const nodesOf = ({ replicas }: FragmentView): string[] => replicas.map(({ node }) => node).sort();
   const [a, b] = [nodesOf(one), nodesOf(other)];
-  if (a.join() !== b.join())
-    return fault(
-      "NOT_POSSIBLE",
-      `fragment ${one.id} is on ${a.join(", ")} and fragment ${other.id} on ${b.join(", ")}; move them to the same nodes first`,
-      { left: a, right: b },
-    );
-  return undefined;
+  if (a.join() === b.join()) return undefined;
+  const first = bringTogether(table, other.id, a, b);
+  return fault(
+    "NOT_POSSIBLE",
+    `fragment ${one.id} is on ${a.join(", ")} and fragment ${other.id} on ${b.join(", ")}; bring them together first: ${first}`,
+    { left: a, right: b },
+  );
+}
+
+/** The commands after which the right one is where the left one is. */
+function bringTogether(table: string, right: number, wanted: readonly string[], held: readonly string[]): string {
+  if (wanted.length !== held.length) return `foreshard replicas ${table}/${right} ${wanted.length}`;
+  const to = wanted.filter((node) => !held.includes(node));
+  const from = held.filter((node) => !wanted.includes(node));
+  return to.map((node, at) => `foreshard move ${table}/${right} --from ${from[at]} --to ${node}`).join("; ");
 }
 
 function unwell({ sessions }: LeaderState, { id, epoch, activatedEpoch, replicas }: FragmentView): Fault | undefined {

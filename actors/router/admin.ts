@@ -255,7 +255,7 @@ export function createAdmin(
     drainNode(inquiry, body, draining, context) {
       const node = nodeIn(body);
       if (!node.ok) return desk.refuse(inquiry, node.fault);
-      return everywhere(inquiry, { kind: "drainNode", node: node.value, draining }, context);
+      return everywhere(inquiry, { kind: "drainNode", node: node.value, draining, by: inquiry.group }, context);
     },
     removeNode(inquiry, body, context) {
       const node = nodeIn(body);

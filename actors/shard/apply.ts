@@ -205,6 +205,7 @@ function statusName(state: ShardState): ReplicaStatus["state"] {
     case "opening":
       return mode.stuck ? "faulted" : "opening";
     case "behind":
+      if (state.noRoom && state.replica.copying) return "faulted";
       return mode.copy === undefined && mode.attach === undefined ? "behind" : "copying";
     case "following":
       return isSparse(state.replica) ? "attached" : "following";

@@ -51,7 +51,7 @@ function onNext(state: ShardState, catchUp: CatchUp, log: LogRecord): CatchUpSte
     case "staleEpoch":
       // The log delivered on its own what was asked for.
       if (state.replica.lsn >= catchUp.targetLsn) return { kind: "reached", effects: [] };
-      return { kind: "more", effects: readNext(state, catchUp, log.seq + 1) };
+      return { kind: "more", effects: readNext(state, catchUp, Math.max(log.seq, state.replica.seq) + 1) };
     case "gap":
     case "diverged":
       return fromStartOrGap(state, catchUp);

@@ -7,6 +7,7 @@
 //    the first chunk was read: what such a source lacks would never be applied here.
 // C4 all chunks are of one range: where a split or merge changed the source's range, the copy begins anew.
 
+import { limits } from "../../src/config/limits.js";
 import { chunkDigest, readChunk, rowsRoom } from "../../src/fragment/chunk.js";
 import {
   bookkeepingKey,
@@ -143,6 +144,7 @@ export function onCopyAnswer(
   }
   if (!("chunk" in answer.value)) return again(state, copy, number, "an answer of another kind");
   const { chunk } = answer.value;
+  if (isShortOfRoom(state)) return giveUp(state);
   if (chunk.chunk !== number || !sameBytes(chunk.digest, chunkDigest(chunk.block, state.wiring.hash)))
     return again(state, copy, number, "a chunk whose digest does not fit");
   return arrive(state, copy, chunk, context);
@@ -153,6 +155,17 @@ function again(state: ShardState, copy: CopyRun, chunk: number, why: string): Co
   if (copy.tries >= triesPerChunk) return failed(why);
   copy.again.add(chunk);
   return { kind: "more", effects: askMore(state, copy) };
+}
+
+/** The disk is filling up, by this copy or by something else: the copy goes before the node has to. */
+export function isShortOfRoom({ wiring }: ShardState): boolean {
+  return (wiring.store.freeBytes?.() ?? Number.POSITIVE_INFINITY) < limits.copyFloorBytes;
+}
+
+function giveUp(state: ShardState): CopyStep {
+  state.noRoom = true;
+  const why = "the disk is nearly full";
+  return { kind: "failed", effects: [...beginAnew(state), { kind: "unwake", name: copyTimer }], why };
 }
 
 function failed(why: string): CopyStep {

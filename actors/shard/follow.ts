@@ -8,7 +8,7 @@ import type { NodeId } from "../../src/protocol/subjects.js";
 import { apply, incident, publishStatus, readRecord } from "./apply.js";
 import { type AttachStep, shouldAttach, startAttach } from "./attach.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
-import { type CopyStep, startCopy } from "./copy.js";
+import { type CopyStep, isShortOfRoom, startCopy } from "./copy.js";
 import { applyHeld, forgetHeld, hold, holdsNext } from "./held.js";
 import { isReady } from "./reshape.js";
 import type { Mode, ShardState } from "./state.js";
@@ -126,6 +126,8 @@ function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
  * first: the fewer records are between them, the sooner it leads. What replaces a damaged copy comes from the primary, which is of the majority.
  */
 function copyFromPeer(state: ShardState, mode: Behind): Effects {
+  if (state.noRoom && isShortOfRoom(state)) return [{ kind: "wake", name: followTimer, afterMs: retryMs * 10 }];
+  state.noRoom = false;
   const source = sourceFor(state, mode.copyTries);
   if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   mode.copyTries++;
@@ -161,7 +163,7 @@ export function onFollowCopy(state: ShardState, mode: Behind, step: CopyStep): E
     case "failed":
       mode.copy = undefined;
       publishStatus(state);
-      return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+      return [...step.effects, { kind: "wake", name: followTimer, afterMs: retryMs }];
   }
 }
 

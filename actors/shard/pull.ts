@@ -5,26 +5,28 @@
 
 import { limits } from "../../src/config/limits.js";
 import { markKey } from "../../src/fragment/layout.js";
+import { adjustPace, type CopyBounds, createPace, spend, waitMs } from "../../src/fragment/pace.js";
 import { intersect } from "../../src/fragment/range.js";
 import { bookkeeping, isSettled, isSparse, latin1 } from "../../src/fragment/replica.js";
 import { around, isMissing, mergePulled, missingRanges, nextMissing, type Pulled } from "../../src/fragment/sparse.js";
 import { compareBytes, sameBytes } from "../../src/kernel/bytes.js";
 import type { AskOutcome, Effect, Effects, Ticket } from "../../src/kernel/effect.js";
 import { type Fault, fault } from "../../src/kernel/fault.js";
+import type { Context } from "../../src/kernel/machine.js";
 import type { PeerRequest, PulledRows, PullRange } from "../../src/protocol/peer.js";
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
 import type { Position, PositionRange } from "../../src/table/table.js";
 import { refuse, refuseAll } from "./answer.js";
 import { publishStatus } from "./apply.js";
+import { armLateness, latenessOf } from "./lateness.js";
 import { pullDigest, rangeOf } from "./source.js";
 import type { PullRun, Pulls, ShardState, SliceJob, WriteJob } from "./state.js";
 
 export const pullTimer = "pull";
 export const pullRetryTimer = "pull/retry";
-const chunkBytes = 256 * 1024;
-/** Of the background, while nothing is known of the headroom of both nodes. */
-const bytesPerMs = 64 * 1024;
+/** Of rows that somebody waits for; the background has the size and the pace of copies. */
+const demandBytes = 256 * 1024;
 const retryMs = 50;
 const patienceMs = 1000;
 /** The role is likely to come first: it is what the source wants to be rid of. */
@@ -32,8 +34,9 @@ const backupDelayMs = 500;
 const demandAtOnce = 2;
 const scansAtOnce = 4;
 
-export function createPulls(): Pulls {
+export function createPulls(bounds: CopyBounds): Pulls {
   return {
+    pace: createPace(bounds, 0),
     ...{ runs: new Map(), slices: new Set(), wanted: false, turn: 0, failingSinceMs: undefined, why: "" },
     ...{ backgroundArmed: false, retryArmed: false, rows: 0, bytes: 0, startedAtMs: 0 },
   };
@@ -176,10 +179,10 @@ function send(state: ShardState, what: Omit<PullRun, "source">): Effects {
     baseLsn: replica.baseLsn,
     positions: what.positions,
     range: what.range ?? null,
-    maxBytes: chunkBytes,
+    maxBytes: what.background ? config.copyBounds.chunkBytes : demandBytes,
   };
   const timeoutMs = config.timing.askTimeoutMs / 2;
-  return [{ kind: "ask", subject: subjects.peer(source), body, timeoutMs, ticket }];
+  return [{ kind: "ask", subject: subjects.peer(source), body, timeoutMs, ticket }, ...armLateness(state)];
 }
 
 function sourceOf({ assignment, pulls }: ShardState): NodeId | undefined {
@@ -189,7 +192,12 @@ function sourceOf({ assignment, pulls }: ShardState): NodeId | undefined {
 }
 
 /** Undefined when the ticket is none of a pull's. */
-export function onPullAnswer(state: ShardState, ticket: Ticket, outcome: AskOutcome): Effects | undefined {
+export function onPullAnswer(
+  state: ShardState,
+  ticket: Ticket,
+  outcome: AskOutcome,
+  context: Context,
+): Effects | undefined {
   const run = state.pulls.runs.get(ticket);
   if (run === undefined) return undefined;
   state.pulls.runs.delete(ticket);
@@ -201,7 +209,7 @@ export function onPullAnswer(state: ShardState, ticket: Ticket, outcome: AskOutc
   const { pulled } = answer.value;
   const mistake = mistakeIn(state, run, pulled);
   if (mistake !== undefined) return failed(state, run.background, `${run.source} ${mistake}`);
-  return merge(state, run, pulled);
+  return merge(state, run, pulled, context);
 }
 
 function mistakeIn(state: ShardState, run: PullRun, pulled: PulledRows): string | undefined {
@@ -227,7 +235,7 @@ function hasOtherHistory({ replica, recent, flight, mode }: ShardState, { lsn, h
   return known !== undefined && !sameBytes(known.record.hash, hash);
 }
 
-function merge(state: ShardState, run: PullRun, pulled: PulledRows): Effects {
+function merge(state: ShardState, run: PullRun, pulled: PulledRows, context: Context): Effects {
   const { replica, wiring, pulls, config } = state;
   const single = pulled.found.map(([position, value]): Pulled => [position, value ?? undefined]);
   const covered = coveredBy(run, pulled);
@@ -247,13 +255,24 @@ function merge(state: ShardState, run: PullRun, pulled: PulledRows): Effects {
   const commit: Effect = { kind: "commit", writes: [...merged.writes, bookkeeping(replica)], clears: merged.clears };
   // What waited looks again in the next step: a commit shows from then on (S1).
   const tell: Effect = { kind: "tell", to: config.self, message: { kind: "pulled" } };
-  return [commit, ...(run.background ? pace(state, merged.bytes) : []), tell];
+  return [commit, ...(run.background ? goOn(state, pulled, context) : []), tell];
 }
 
-function pace(state: ShardState, bytes: number): Effects {
-  if (!isSparse(state.replica)) return [];
-  state.pulls.backgroundArmed = true;
-  return [{ kind: "wake", name: pullTimer, afterMs: Math.max(1, Math.ceil(bytes / bytesPerMs)) }];
+/** The next chunk of the background when the pace lets it. */
+function goOn(state: ShardState, { rows, lateMs }: PulledRows, { wallMs }: Context): Effects {
+  const { pulls, replica, stepAtMs, assignment } = state;
+  if (!isSparse(replica)) return [];
+  const { pace } = pulls;
+  const deadlineMs = assignment.copyDeadlineMs ?? 0;
+  const leftS = Math.max(0.1, (deadlineMs - wallMs) / 1000);
+  pace.neededBytesPerS = deadlineMs === 0 ? 0 : Math.max(0, replica.bytes - pulls.bytes) / leftS;
+  adjustPace(pace, Math.max(lateMs, latenessOf(state)), stepAtMs);
+  spend(
+    pace,
+    rows.reduce((sum, [position, value]) => sum + position.length + value.length, 0),
+  );
+  pulls.backgroundArmed = true;
+  return [{ kind: "wake", name: pullTimer, afterMs: Math.max(1, Math.ceil(waitMs(pace, stepAtMs))) }];
 }
 
 /** Another source next time; who waits is told once that has gone on for long enough (PU3). */

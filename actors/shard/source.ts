@@ -13,11 +13,12 @@ import type { Hash } from "../../src/kernel/hash.js";
 import type { PeerAnswer, PeerRequest, PulledRows, PullRange, WindowSlice } from "../../src/protocol/peer.js";
 import type { PositionRange } from "../../src/table/table.js";
 import { notWhole, wrongFragment } from "./answer.js";
+import { armLateness, latenessOf } from "./lateness.js";
 import { shapeOf } from "./reshape.js";
 import type { ShardState } from "./state.js";
 
 const entriesAtOnce = 2048;
-const leastBytes = 1024;
+const leastBytes = 256;
 const mostBytes = limits.replyBytes / 2;
 /** Room byte and fragment before the LSN in a window key. */
 const windowPrefix = 9;
@@ -81,9 +82,10 @@ export function onPullRequest(
     found,
     rows,
     covered: read === undefined ? null : { from: read.covered.from, to: read.covered.to ?? null },
+    lateMs: latenessOf(state),
     digest: pullDigest(state.wiring.hash, found, rows),
   };
-  return reply(from, { pulled });
+  return [...reply(from, { pulled }), ...armLateness(state)];
 }
 
 function findRows(

@@ -168,6 +168,8 @@ export interface Pulls {
   readonly slices: Set<number>;
   /** Somebody began to wait in this step. */
   wanted: boolean;
+  /** Of the background. */
+  readonly pace: Pace;
   /** Which of the sources is asked. */
   turn: number;
   /** Since when no source has answered; undefined when the last one did. */
@@ -316,6 +318,8 @@ export interface ShardState {
   comparison: Comparison | undefined;
   /** Of a primary: what the last comparison found. */
   verified: Verified | undefined;
+  /** The disk ran short while this copy was filled: it waits for room. */
+  noRoom: boolean;
   /** This copy is known to differ from the majority. */
   damage: Mending | undefined;
   scrub: ScrubRun | undefined;

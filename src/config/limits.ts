@@ -65,6 +65,8 @@ export const limits = {
   movesUnderWay: 256,
   /** A move takes no disk so far that less than this stays free. */
   diskFloorBytes: 256 * 1024 * 1024,
+  /** A copy that is being filled is given up when less than this is left: it has to be cleared, and the node has to go on. */
+  copyFloorBytes: 64 * 1024 * 1024,
   logGroups: 16,
   controlPartitions: 16,
   /** Client groups that the samples of a fragment tell apart; the rest is pooled. */

@@ -39,7 +39,7 @@ export type LedgerEvent =
   /** It answers heartbeats; `incarnation` names the process. */
   | { readonly kind: "nodeUp"; readonly node: NodeId; readonly incarnation: string; readonly bootCount: number }
   | { readonly kind: "nodeDown"; readonly node: NodeId; readonly incarnation: string; readonly atMs: number }
-  | { readonly kind: "nodeDraining"; readonly node: NodeId; readonly draining: boolean }
+  | { readonly kind: "nodeDraining"; readonly node: NodeId; readonly draining: boolean; readonly by: string }
   | { readonly kind: "nodeRemoved"; readonly node: NodeId }
   | { readonly kind: "tableCreated"; readonly table: TableDef; readonly fragments: readonly NewFragment[] }
   | { readonly kind: "tableDropped"; readonly table: number }

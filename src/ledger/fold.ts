@@ -90,6 +90,7 @@ const appliers: Appliers = {
       incarnation: "",
       state: "down",
       draining: false,
+      drainedBy: "",
       downSinceMs: 0,
     });
   },
@@ -103,9 +104,9 @@ const appliers: Appliers = {
     known.state = "down";
     known.downSinceMs = atMs;
   },
-  nodeDraining(view, { node, draining }) {
+  nodeDraining(view, { node, draining, by }) {
     const known = view.nodes.get(node);
-    if (known !== undefined) known.draining = draining;
+    if (known !== undefined) Object.assign(known, { draining, drainedBy: draining ? by : "" });
   },
   nodeRemoved(view, { node }) {
     view.nodes.delete(node);

@@ -118,7 +118,7 @@ const event = z.discriminatedUnion("kind", [
   }),
   z.object({ kind: z.literal("nodeUp"), node: name, incarnation: word, bootCount: count }),
   z.object({ kind: z.literal("nodeDown"), node: name, incarnation: word, atMs: z.number() }),
-  z.object({ kind: z.literal("nodeDraining"), node: name, draining: z.boolean() }),
+  z.object({ kind: z.literal("nodeDraining"), node: name, draining: z.boolean(), by: z.string().default("") }),
   z.object({ kind: z.literal("nodeRemoved"), node: name }),
   z.object({ kind: z.literal("tableCreated"), table: tableSchema, fragments: z.array(fragment).min(1) }),
   z.object({ kind: z.literal("tableDropped"), table: count }),

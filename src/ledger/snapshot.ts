@@ -138,6 +138,7 @@ const viewSchema = z.object({
       incarnation: z.string(),
       state: z.enum(["up", "down"]),
       draining: z.boolean(),
+      drainedBy: z.string().default(""),
       downSinceMs: z.number(),
     }),
   ),
@@ -285,8 +286,8 @@ function sorted<K extends string | number, V>(map: ReadonlyMap<K, V>): Entry<K, 
 }
 
 function nodeWire([, node]: Entry<string, ClusterView["nodes"] extends Map<string, infer N> ? N : never>): unknown {
-  const { id, zone, weight, storeId, bootCount, incarnation, state, draining, downSinceMs } = node;
-  return { id, zone, weight, storeId, bootCount, incarnation, state, draining, downSinceMs };
+  const { id, zone, weight, storeId, bootCount, incarnation, state, draining, drainedBy, downSinceMs } = node;
+  return { id, zone, weight, storeId, bootCount, incarnation, state, draining, drainedBy, downSinceMs };
 }
 
 function fragmentWire(fragment: FragmentView): unknown {

@@ -20,6 +20,8 @@ export interface NodeView {
   incarnation: string;
   state: "up" | "down";
   draining: boolean;
+  /** Who asked that it be drained. */
+  drainedBy: string;
   /** Wall clock of the leader when it went down, 0 while up. For people and for the rebuild delay across leaders. */
   downSinceMs: number;
 }

@@ -128,7 +128,7 @@ const admin = z.discriminatedUnion("kind", [
     replicas: count.nullish().transform((given) => given ?? 0),
   }),
   z.object({ kind: z.literal("dropTable"), name: z.string() }),
-  z.object({ kind: z.literal("drainNode"), node: z.string(), draining: z.boolean() }),
+  z.object({ kind: z.literal("drainNode"), node: z.string(), draining: z.boolean(), by: word.default("") }),
   z.object({ kind: z.literal("removeNode"), node: z.string() }),
   z.object({
     kind: z.literal("moveFragment"),

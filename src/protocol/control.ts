@@ -122,7 +122,7 @@ export type AdminRequest =
       readonly replicas: number;
     }
   | { readonly kind: "dropTable"; readonly name: string }
-  | { readonly kind: "drainNode"; readonly node: NodeId; readonly draining: boolean }
+  | { readonly kind: "drainNode"; readonly node: NodeId; readonly draining: boolean; readonly by?: string }
   | { readonly kind: "removeNode"; readonly node: NodeId }
   | {
       readonly kind: "moveFragment";

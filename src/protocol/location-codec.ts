@@ -137,6 +137,7 @@ function nodeFrom([id, zone, weight, up, draining]: readonly unknown[]): NodeVie
     incarnation: "",
     state: up === true ? "up" : "down",
     draining: draining === true,
+    drainedBy: "",
     downSinceMs: 0,
   };
 }

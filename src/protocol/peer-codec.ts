@@ -103,6 +103,8 @@ const pulled = z.object({
   found: z.array(z.tuple([bytes, bytes.nullable()])),
   rows: z.array(z.tuple([bytes, bytes])),
   covered: z.object({ from: bytes, to: bytes.nullable() }).nullable(),
+  // Nodes of an earlier version do not tell.
+  lateMs: z.number().nonnegative().default(0),
   digest: bytes,
 });
 const digest = z.object({

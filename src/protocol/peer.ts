@@ -153,6 +153,8 @@ export interface PulledRows {
   /** All rows of `covered`, the part of the range that was read. */
   readonly rows: readonly (readonly [Bytes, Bytes])[];
   readonly covered: { readonly from: Bytes; readonly to: Bytes | null } | null;
+  /** How late the source's timers fire: what it is burdened with. */
+  readonly lateMs: number;
   /** XXH64 over keys and values. */
   readonly digest: Bytes;
 }

@@ -144,7 +144,7 @@ const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
     bootCount: fc.nat(3),
   }),
   plain({ kind: fc.constant("nodeDown" as const), node, incarnation: fc.constantFrom("i1", "i2"), atMs: fc.nat() }),
-  plain({ kind: fc.constant("nodeDraining" as const), node, draining: fc.boolean() }),
+  plain({ kind: fc.constant("nodeDraining" as const), node, draining: fc.boolean(), by: fc.string({ maxLength: 20 }) }),
   plain({ kind: fc.constant("nodeRemoved" as const), node }),
   fc.tuple(fc.integer({ min: 1, max: 3 }), fc.nat(3), fc.array(node, { minLength: 1, maxLength: 3 })).map(
     ([id, first, nodes]): LedgerEvent => ({

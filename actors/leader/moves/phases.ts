@@ -3,6 +3,7 @@
 //     the move, a lost source leaves it to go on with what the log and the other replicas hold.
 // PH3 nothing is removed before the newest primary serves: it may still have to ask a predecessor to be silent (I7).
 
+import { limits } from "../../../src/config/limits.js";
 import type { LedgerEvent } from "../../../src/ledger/event.js";
 import type { MovePhase } from "../../../src/ledger/move.js";
 import { isAttached, onAttaching, onPulling, roleLostEarly } from "./copy-on-write.js";
@@ -151,9 +152,18 @@ export function destinationBroken(sight: Sight): Verdict | undefined {
   if (!hasReplica(sight, move.to)) return fail(sight, `${move.to} has no replica any more`);
   if (draft.view.nodes.get(move.to)?.draining === true && move.strategy !== "leader-only")
     return fail(sight, `${move.to} is being drained`);
-  if (statusOf(sight, move.to)?.state === "faulted")
-    return fail(sight, `the replica on ${move.to} is faulted; see incidents`);
+  if (statusOf(sight, move.to)?.state === "faulted") return fail(sight, faultedWords(sight));
   return undefined;
+}
+
+function faultedWords({ state, move }: Sight): string {
+  const free = state.sessions.get(move.to)?.freeBytes ?? Number.POSITIVE_INFINITY;
+  if (free >= limits.diskFloorBytes) return `the replica on ${move.to} is faulted; see incidents`;
+  return `the disk of ${move.to} filled up, ${mib(free)} MiB are free: make room there, or choose another node`;
+}
+
+function mib(bytes: number): number {
+  return Math.floor(bytes / 1024 / 1024);
 }
 
 /** The source stays, the destination's replica goes; while it is primary it stays until the role is elsewhere. */

@@ -56,7 +56,7 @@ function createBudget(view: ClusterView, partitions: number): Budget {
 /** Draining nodes hand on what they hold, as long as there is a place for it; what has none is let go by `repair`. */
 function emptyNodes(state: LeaderState, draft: Draft, context: Context, budget: Budget, counts: Counts): void {
   const draining = [...draft.view.nodes.values()].filter((node) => node.draining && node.state === "up");
-  for (const { id: from } of draining.sort((a, b) => (a.id < b.id ? -1 : 1))) {
+  for (const { id: from, drainedBy: by } of draining.sort((a, b) => (a.id < b.id ? -1 : 1))) {
     for (const fragment of replicasOn(draft.view, from)) {
       if (budget.left() <= 0 || !budget.has(from)) break;
       if (!isMovable(draft, fragment)) continue;
@@ -64,7 +64,7 @@ function emptyNodes(state: LeaderState, draft: Draft, context: Context, budget: 
       const mayTake = (node: NodeId): boolean => budget.has(node) && !isFull(state, node, bytesOf(state, fragment));
       const to = placeReplica(ringOf(state, draft), fragment.id, taken, counts, mayTake);
       if (to === undefined) continue;
-      begin(state, draft, context, budget, { fragment, from, to, cause: "drain", why: `${from} is being drained` });
+      begin(state, draft, context, budget, { fragment, from, to, cause: "drain", by, why: `${from} is being drained` });
       countOn(counts, from).replicas--;
       countOn(counts, to).replicas++;
     }
@@ -88,7 +88,7 @@ function fillNodes(state: LeaderState, draft: Draft, context: Context, budget: B
     if (budget.left() <= 0 || !budget.has(from) || !budget.has(to)) continue;
     if (isFull(state, to, bytesOf(state, fragment))) continue;
     const why = `${to} holds ${held} of a fair share of ${Math.round(share)}`;
-    begin(state, draft, context, budget, { fragment, from, to, cause: "join", why });
+    begin(state, draft, context, budget, { fragment, from, to, cause: "join", by: state.config.member, why });
   }
 }
 
@@ -120,11 +120,13 @@ interface Wish {
   readonly from: NodeId;
   readonly to: NodeId;
   readonly cause: MoveCause;
+  /** The operator who drains, or this leader. */
+  readonly by: string;
   readonly why: string;
 }
 
 function begin(state: LeaderState, draft: Draft, context: Context, budget: Budget, wish: Wish): void {
-  const { fragment, from, to, cause, why } = wish;
+  const { fragment, from, to, cause, by, why } = wish;
   budget.spend(from, to);
   const move: Move = {
     id: draft.view.nextMove,
@@ -134,7 +136,7 @@ function begin(state: LeaderState, draft: Draft, context: Context, budget: Budge
     to,
     role: fragment.primary === from,
     cause,
-    by: "",
+    by,
     why,
     startedMs: context.wallMs,
     deadlineMs: 0,
