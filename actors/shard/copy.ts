@@ -6,6 +6,8 @@
 // C3 rows and the place that they reach are one commit: a copy that was interrupted goes on from there, and only from a source that is not behind where
 //    the first chunk was read: what such a source lacks would never be applied here.
 // C4 all chunks are of one range: where a split or merge changed the source's range, the copy begins anew.
+// C5 each chunk begins where the one before it ends. A source that is asked for a chunk twice may end it elsewhere the second time, and begins the next one there:
+//    such a chunk is asked for again, from where it has to begin.
 
 import { limits } from "../../src/config/limits.js";
 import { chunkDigest, readChunk, rowsRoom } from "../../src/fragment/chunk.js";
@@ -181,6 +183,10 @@ function arrive(state: ShardState, copy: CopyRun, chunk: CopyChunk, context: Con
   copy.pace.neededBytesPerS = neededBytesPerS(state, chunk, context);
   const effects: Effect[] = [];
   for (let next = copy.arrived.get(copy.nextTake); next !== undefined; next = copy.arrived.get(copy.nextTake)) {
+    if (!sameBytes(next.cursor, copy.cursor)) {
+      askAgain(copy, copy.nextTake);
+      break;
+    }
     const mistake = mistakeIn(state, copy, next);
     if (mistake !== undefined) return { kind: "failed", effects: [...effects, ...mistake.effects], why: mistake.why };
     const taken = take(state, copy, next);
@@ -194,6 +200,13 @@ function arrive(state: ShardState, copy: CopyRun, chunk: CopyChunk, context: Con
   }
   publishStatus(state);
   return { kind: "more", effects: [...effects, ...askMore(state, copy)] };
+}
+
+/** A chunk that does not begin where it has to (C5). */
+function askAgain(copy: CopyRun, chunk: number): void {
+  copy.arrived.delete(chunk);
+  copy.again.add(chunk);
+  if (copy.last === chunk) copy.last = undefined;
 }
 
 /** What the deadline asks for, of what is still to come. */

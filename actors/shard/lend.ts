@@ -41,7 +41,8 @@ export function onCopyRequest(state: ShardState, request: CopyRequest, from: Rep
   }
   const { fragment, rows, bytes, lsn, seq, epoch, hash } = replica;
   const chunk: CopyChunk = {
-    ...{ fragment, chunk: request.chunk, block, nextCursor: nextCursor ?? emptyBytes, done: nextCursor === undefined },
+    ...{ fragment, chunk: request.chunk, block, cursor, nextCursor: nextCursor ?? emptyBytes },
+    ...{ done: nextCursor === undefined },
     ...{ rows: Math.max(0, rows), bytes: Math.max(0, bytes), shape: shapeOf(replica) },
     ...{ lsn, seq, epoch, hash, lateMs: latenessOf(state), digest: chunkDigest(block, state.wiring.hash) },
   };

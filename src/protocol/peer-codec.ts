@@ -69,6 +69,7 @@ const chunk = z.object({
   fragment: whole,
   chunk: whole,
   block: bytes,
+  cursor: bytes,
   nextCursor: bytes,
   done: z.boolean(),
   rows: whole,

@@ -102,6 +102,8 @@ export interface CopyChunk {
   readonly chunk: number;
   /** Entries of the store, relative to the replica: see `src/fragment/chunk.ts`. */
   readonly block: Bytes;
+  /** Where it begins; empty: where the replica does. */
+  readonly cursor: Bytes;
   readonly nextCursor: Bytes;
   readonly done: boolean;
   /** The source's size. */

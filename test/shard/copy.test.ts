@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chunkDigest } from "../../src/fragment/chunk.js";
 import { testHash } from "../hash.js";
-import { FalseLog, fragment, get, Node, put } from "./replica-world.js";
+import { FalseLog, fragment, get, Node, put, write } from "./replica-world.js";
 
 const rows = 3000;
 
@@ -204,6 +204,7 @@ describe("shard: copying", () => {
       fragment,
       chunk: 1,
       block,
+      cursor: (ask.body as { cursor: Uint8Array }).cursor,
       nextCursor: new Uint8Array(0),
       done: true,
       shape: { from: block, to: Uint8Array.of(9), changedLsn: 0, sealed: false, cut: undefined, joined: undefined },
@@ -237,6 +238,24 @@ describe("shard: copying", () => {
     assertSame(n2, n1);
   });
 
+  it("loses no row when the source read a chunk twice and ended it elsewhere the second time (C5)", () => {
+    const { n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    n2.pass(20);
+    const [second] = n2.asks;
+    assert.ok(second !== undefined && (second.body as { chunk: number }).chunk === 1);
+    const answer = n1.answerTo(second);
+    // The request comes once more, and rows have gone meanwhile: the chunk reaches further.
+    for (let n = 0; n < 1000; n++) n1.exec(write("delete", `k${n}`, {}, `gone${n}`));
+    n1.answerTo(second);
+    n2.answer(second, answer);
+    n2.tail();
+    finish(n2, n1);
+    n2.pass(5000);
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    for (let n = 0; n < rows; n++) assert.deepEqual(n2.sees(`k${n}`), n1.sees(`k${n}`), `k${n}`);
+  });
+
   it("a slice that was bent on the way is asked for again", () => {
     const { n1, n2 } = trimmed();
     const [ask] = n2.asks;
@@ -245,6 +264,7 @@ describe("shard: copying", () => {
       fragment,
       chunk: 0,
       block: Uint8Array.of(0, 1, 0, 0, 0, 0, 7),
+      cursor: new Uint8Array(0),
       nextCursor: new Uint8Array(0),
       done: true,
     };

@@ -20,8 +20,8 @@ export const calmCompute: ComputeWeather = { slowestMs: 5, never: 0 };
 
 export class ComputePool {
   weather: ComputeWeather = calmCompute;
-  /** A planted mistake: jobs read the store when they are done, not when they were asked for. */
-  readsLate = false;
+  /** A planted mistake: jobs read the store when they are done, not when they were asked for, and take it for what they were asked for. */
+  readsLate: ((work: (input: unknown, store: Store) => Computed, input: unknown, store: Store) => Computed) | undefined;
 
   constructor(
     private readonly clock: Clock,
@@ -34,10 +34,13 @@ export class ComputePool {
   runOn(job: string, input: unknown, store: Store, answer: (outcome: Computed) => void): void {
     const { never, slowestMs } = this.weather;
     if (never > 0 && this.random.next() < never) return;
-    const work = this.storeJobs[job];
-    const missing: Computed = { ok: false, fault: fault("INTERNAL", `no such job on a store: ${job}`) };
-    const outcome = this.readsLate ? undefined : (work?.(input, store) ?? missing);
-    this.clock.after(this.random.next() * slowestMs, () => answer(outcome ?? work?.(input, store) ?? missing));
+    const missing = (): Computed => ({ ok: false, fault: fault("INTERNAL", `no such job on a store: ${job}`) });
+    const work = this.storeJobs[job] ?? missing;
+    const { readsLate } = this;
+    const outcome = readsLate === undefined ? work(input, store) : undefined;
+    this.clock.after(this.random.next() * slowestMs, () =>
+      answer(outcome ?? readsLate?.(work, input, store) ?? missing()),
+    );
   }
 
   run(job: string, input: unknown, answer: (outcome: Computed) => void): void {

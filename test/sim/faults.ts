@@ -10,6 +10,7 @@ import { decodeLedgerRecord } from "../../src/ledger/record.js";
 import type { ClusterView } from "../../src/ledger/view.js";
 import { fragmentOfSubject, streams, subjects } from "../../src/protocol/subjects.js";
 import type { Plan, WorkloadTable } from "../../src/verify/workload.js";
+import { damageLeft } from "./check/damage.js";
 import { calmHost } from "./host.js";
 import { logServer } from "./log.js";
 import { MoveCrashes } from "./move-crashes.js";
@@ -81,8 +82,12 @@ export class Faults {
     private readonly tables: readonly WorkloadTable[],
     private readonly views: () => readonly ClusterView[],
   ) {
-    this.moveCrashes = new MoveCrashes(world, random.fork("moveCrashes"), profile.everyS.has("moveCrash"));
-    this.moving = new Moving(world, this.moveCrashes);
+    this.moveCrashes = new MoveCrashes(world, random.fork("moveCrashes"), {
+      strikes: profile.everyS.has("moveCrash"),
+      aim: profile.aim,
+      wipe: (seat) => profile.everyS.has("wipeDisk") && this.wipe(seat),
+    });
+    this.moving = new Moving(world, this.moveCrashes, random.fork("moving"), profile);
   }
 
   start(): void {
@@ -422,6 +427,8 @@ export class Faults {
   /** An operator's whims: a fragment moves, often not to the end; or gets more or fewer copies for a while. */
   private move(random: Random): boolean {
     const whim = random.next();
+    const aimed = this.profile.aim?.strategy;
+    if (aimed !== undefined && aimed !== "copy-on-write" && random.next() < 0.7) return this.moveBy(aimed, random);
     if (whim < 0.15) {
       const count = 2 + random.below(3);
       const fragment = this.moving.recount(count, 1000 + random.next() * 6000, random);
@@ -439,9 +446,20 @@ export class Faults {
     return true;
   }
 
+  /** To the end, if nothing happens to it. */
+  private moveBy(strategy: "log-shipping" | "leader-only", random: Random): boolean {
+    const ordered =
+      strategy === "leader-only" ? this.moving.nudge(strategy, random) : this.moving.order(strategy, 20_000, random);
+    if (ordered === undefined) return false;
+    const { fragment, from, to } = ordered;
+    this.note("move", `fragment ${fragment} from ${from} to ${to}, ${strategy}`);
+    return true;
+  }
+
   /** A fragment moves to a node that leads before it has the rows; often one of the two dies soon after, in whatever phase that is. */
   private moveEarly(random: Random): boolean {
-    const ordered = this.moving.order("copy-on-write", 300 + random.next() * 8000, random);
+    const isAimed = this.profile.aim?.strategy === "copy-on-write";
+    const ordered = this.moving.order("copy-on-write", isAimed ? 20_000 : 300 + random.next() * 8000, random);
     if (ordered === undefined) return false;
     const { fragment, from, to, holders } = ordered;
     this.note("copyOnWrite", `fragment ${fragment} from ${from} to ${to}`);
@@ -449,7 +467,7 @@ export class Faults {
     const victim = [from, to, undefined][random.below(3)];
     const seat = this.world.seats.find(({ name }) => name === victim);
     const afterMs = random.next() * (random.next() < 0.5 ? 60 : 1000);
-    if (seat !== undefined && this.profile.everyS.has("crashNode"))
+    if (seat !== undefined && !isAimed && this.profile.everyS.has("crashNode"))
       this.world.clock.after(afterMs, () => {
         if (!this.stopped) this.world.crash(seat, "while a fragment moves");
       });
@@ -518,10 +536,13 @@ export class Faults {
     });
   }
 
+  /** One damaged value at a time: two copies that are damaged at once is more than was promised. */
   private flipBit(random: Random): boolean {
+    if (damageLeft(this.world) > 0 || !this.mayLoseDisk()) return false;
     const seat = this.anyOf(this.world.seatsOf("node"), random);
     const key = seat.store?.flipBit(random.next(), random.below(1 << 20));
-    if (key === undefined) return false;
+    // A node that reads it loses its disk.
+    if (key === undefined || !this.loseDisk()) return false;
     this.note("flipBit", `${seat.name} ${key}`);
     return true;
   }
@@ -561,16 +582,34 @@ export class Faults {
       seat.oldDisk = store.copy();
       return false;
     }
-    if (this.disksLost >= mostDisksLost || !this.damageAllowed()) return false;
-    this.disksLost++;
-    this.lastDamageMs = world.clock.nowMs;
-    this.note(kind, seat.name);
     const old = seat.oldDisk;
-    world.crash(seat, kind, () => {
-      if (kind === "wipeDisk" || old === undefined) store.wipe(`disk-${seat.name}-${random.hex(4)}`);
-      else store.restore(old);
-    });
+    if (kind === "wipeDisk" || old === undefined) return this.wipe(seat);
+    if (!this.loseDisk()) return false;
+    this.note(kind, seat.name);
+    world.crash(seat, kind, () => store.restore(old));
     return true;
+  }
+
+  /** A node dies and comes back with an empty disk. */
+  private wipe(seat: Seat): boolean {
+    const { store } = seat;
+    if (seat.host === undefined || store === undefined || !this.loseDisk()) return false;
+    this.note("wipeDisk", seat.name);
+    const fresh = `disk-${seat.name}-${this.random.fork(`wiped ${seat.starts}`).hex(4)}`;
+    this.world.crash(seat, "wipeDisk", () => store.wipe(fresh));
+    return true;
+  }
+
+  /** One more disk is lost, if that is within what the run may lose. */
+  private loseDisk(): boolean {
+    if (!this.mayLoseDisk()) return false;
+    this.disksLost++;
+    this.lastDamageMs = this.world.clock.nowMs;
+    return true;
+  }
+
+  private mayLoseDisk(): boolean {
+    return this.disksLost < mostDisksLost && this.damageAllowed();
   }
 
   private damageLog(kind: "loseTail" | "loseOne" | "recreateLog", random: Random): boolean {

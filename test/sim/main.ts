@@ -2,6 +2,7 @@
 //   -- --seed N [--trace]          one run        -- --seeds A..B        many, on all cores
 //   --seconds 60  --nodes 5        size of a run  --json                 for machines
 //   --mutants [names]              plants each mistake and shows the first seed that catches it
+//   --coverage                     fails if somebody's death in some phase of a move was not met by these seeds
 //   --minimise                     finds fewer faults and less time with which a seed still fails
 //   --calm   --only crashNode,…    narrows a failing seed's faults       --history FILE    the clients' history as JSON lines
 
@@ -15,7 +16,7 @@ import { loadHash } from "../../cluster/world/hash.js";
 import { describe, passed } from "../../src/verify/history.js";
 import { entryLine } from "../../src/verify/history-file.js";
 import { realCast } from "./actors.js";
-import { coverage } from "./move-crashes.js";
+import { coverage } from "./move-cells.js";
 import { type Mutant, mutants } from "./mutants.js";
 import { allFaults, type FaultKind } from "./profile.js";
 import { profileOf, type RunReport, run } from "./run.js";
@@ -36,6 +37,7 @@ interface Options {
   /** Set on the children of a run over many seeds: which share of them is theirs. */
   readonly untilFailure?: boolean;
   readonly minimise?: boolean;
+  readonly coverage?: boolean;
   readonly share?: readonly [number, number];
 }
 
@@ -91,6 +93,7 @@ const program = new Command("simulate")
   .option("--mutants [names]", "plant each mistake, or only these; show the first seed that catches each", mutantNames)
   .option("--mutant <name>", "plant one mistake", (text) => mutantNames(text)[0])
   .option("--minimise", "of a seed that fails, find fewer faults and less time that still fail")
+  .option("--coverage", "of many seeds, fail if no source, destination or leader died in some phase of a move")
   .option("--until-failure", "stop at the first seed that fails")
   .option("--share <i/n>", "of many seeds, only those that leave i when divided by n", pair("/"));
 
@@ -224,7 +227,8 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
     process.stdout.write(`moves: ${counted(moveEnds)}\n`);
     const { lines, missing } = coverage(moveCrashes);
     for (const line of lines) process.stdout.write(`  ${line}\n`);
-    process.stdout.write(missing.length === 0 ? "  every cell was met\n" : `  not met: ${missing.join(", ")}\n`);
+    process.stdout.write(missing.length === 0 ? "  complete\n" : `  missing: ${missing.join(", ")}\n`);
+    if (options.coverage === true && missing.length > 0) broken = true;
     const seeds = failing.map(({ seed }) => seed).sort((a, b) => a - b);
     process.stdout.write(
       `${done} of ${expected} seeds run in ${spentS} s, ${failing.length} failed${seeds.length > 0 ? `: ${seeds.join(" ")}` : ""}\n`,

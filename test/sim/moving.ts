@@ -1,12 +1,14 @@
 // Moving. Owns the moves that an administrator orders during a run, and takes back before its end; it knows fragments and nodes from the ledger, as stored.
 
 import type { Random } from "../../src/kernel/random.js";
+import type { LedgerEvent } from "../../src/ledger/event.js";
 import { emptyView, fold } from "../../src/ledger/fold.js";
-import type { Strategy } from "../../src/ledger/move.js";
+import { firstPhase, moveNumber, type Strategy } from "../../src/ledger/move.js";
 import { decodeLedgerRecord } from "../../src/ledger/record.js";
 import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
 import { streams, subjects } from "../../src/protocol/subjects.js";
 import type { MoveCrashes } from "./move-crashes.js";
+import type { Profile } from "./profile.js";
 import type { World } from "./world.js";
 
 export interface Ordered {
@@ -18,6 +20,10 @@ export interface Ordered {
 }
 
 const againMs = 400;
+/** Share of the steps of moves after which a run that looks for moves on their way back wants the fragment back. */
+const regretAimed = 0.6;
+/** A leader-only move is done as soon as its destination serves: one that is wanted back has a destination that does not answer. */
+const pauseMs = 5000;
 
 export class Moving {
   private readonly views: ClusterView[] = [];
@@ -30,6 +36,8 @@ export class Moving {
   constructor(
     private readonly world: World,
     private readonly crashes: MoveCrashes,
+    private readonly random: Random,
+    private readonly profile: Pick<Profile, "regret" | "aim">,
   ) {
     const names = new Map<string, ClusterView>();
     for (let partition = 0; partition < world.options.shape.partitions; partition++) {
@@ -41,8 +49,28 @@ export class Moving {
       const view = names.get(stream);
       const record = view === undefined ? undefined : decodeLedgerRecord(bytes);
       if (view === undefined || record?.ok !== true) return;
-      if (fold(view, seq, record.value)) this.crashes.onStored(view, record.value.events, writer);
+      if (!fold(view, seq, record.value)) return;
+      this.crashes.onStored(view, record.value.events, writer);
+      for (const event of record.value.events) this.regret(view, event);
     });
+  }
+
+  /** The administrator's second thoughts: a move is cancelled, or after its hand-over rolled back, soon after some step. */
+  private regret(view: ClusterView, event: LedgerEvent): void {
+    const id = event.kind === "moveStarted" ? event.move.id : event.kind === "moveAdvanced" ? event.move : undefined;
+    const move = view.moves.get(id ?? 0);
+    if (id === undefined || move === undefined || this.stopped) return;
+    const { aim, regret } = this.profile;
+    const isAimed = aim?.strategy === move.strategy && aim.phase === "rollingBack";
+    // What has handed nothing over would only be cancelled.
+    const early = move.phase === firstPhase(move.strategy) && move.strategy !== "leader-only";
+    const share = isAimed ? (early ? 0 : regretAimed) : regret;
+    if (this.random.next() >= share) return;
+    const host = this.world.seats.find(({ name }) => name === move.to)?.host;
+    if (move.strategy === "leader-only") host?.pause(pauseMs);
+    const number = moveNumber(id, { partition: view.partition, partitions: this.views.length });
+    this.begun.add(number);
+    this.world.clock.after(this.random.next() * (this.random.next() < 0.5 ? 10 : 500), () => this.takeBack(number));
   }
 
   /** Orders a move of some fragment to some node without a replica; after `forMs` it is taken back, unless it has ended. */

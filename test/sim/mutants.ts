@@ -2,7 +2,7 @@
 // M1 no mistake lives in the product: each is made here, at the skin of an actor or in the simulated world around it.
 // M2 a mistake that no seed catches means that a checker is blind, and fails the run.
 
-import { bookkeepingRange, windowRange } from "../../src/fragment/layout.js";
+import { bookkeepingKey, bookkeepingRange, windowRange } from "../../src/fragment/layout.js";
 import { bookkeeping, latin1, type Replica, readBookkeeping } from "../../src/fragment/replica.js";
 import { compareBytes } from "../../src/kernel/bytes.js";
 import type { Effect, Effects, StoreWrite } from "../../src/kernel/effect.js";
@@ -318,6 +318,79 @@ export const mutants: readonly Mutant[] = [
         return { ...effect, writes: [...before, ...effect.writes.filter((write) => !rows.includes(write))] };
       })();
     },
+  },
+  {
+    name: "appliesOutOfOrder",
+    what: "a replica applies the rows of every second record after those of the next one",
+    tamper: () => {
+      const kept = new Map<string, StoreWrite[]>();
+      return onEffects("shard/", (effect, { host, actor }) => {
+        if (effect.kind !== "commit") return effect;
+        const rows = rowWrites(effect.writes);
+        const name = `${host} ${actor}`;
+        const before = kept.get(name);
+        if (rows.length === 0) return effect;
+        if (before === undefined) {
+          kept.set(name, rows);
+          return { ...effect, writes: effect.writes.filter((write) => !rows.includes(write)) };
+        }
+        kept.delete(name);
+        return { ...effect, writes: [...effect.writes, ...before] };
+      })();
+    },
+  },
+  {
+    name: "laggingPromoted",
+    what: "a new primary does not hear that others hold more than it does, nor how long the history was",
+    needs: ["loseTail", "loseOne", "recreateLog"],
+    tamper: () => ({
+      effects: (effects, { actor }) =>
+        actor.startsWith("shard/")
+          ? effects.map(
+              replied((body) =>
+                "position" in body ? { position: { ...(body.position as Fields), lsn: 0, partial: true } } : body,
+              ),
+            )
+          : effects,
+      message: (message) => {
+        const { assignment } = message as Message & Fields;
+        return message.kind === "assign"
+          ? ({ ...message, assignment: { ...(assignment as Fields), activatedLsn: 0 } } as Message)
+          : message;
+      },
+    }),
+  },
+  {
+    name: "digestsAlwaysAgree",
+    what: "every copy finds the same digests, whatever it holds",
+    needs: ["flipBit"],
+    tamper: onMessages("shard/", (message) => {
+      const outcome = message.outcome as { ok?: boolean; output?: Fields } | undefined;
+      if (message.kind !== "computed" || outcome?.output === undefined) return message;
+      return { ...message, outcome: { ok: true, output: { ...outcome.output, root: "the same" } } };
+    }),
+  },
+  {
+    name: "digestOfAnotherLsn",
+    what: "digests are computed on whatever the store holds by the time the worker comes to it",
+    prepare: (world) => {
+      world.compute.readsLate = (work, input, store) => {
+        const { fragment, lsn } = input as { fragment: number; lsn: number };
+        const kept = store.get(bookkeepingKey(fragment));
+        const now = kept === undefined ? undefined : readBookkeeping(fragment, kept)?.lsn;
+        const outcome = work({ fragment, lsn: now ?? lsn }, store);
+        return outcome.ok ? { ok: true, output: { ...(outcome.output as Fields), lsn } } : outcome;
+      };
+    },
+  },
+  {
+    name: "mendNeverAsked",
+    what: "a copy that is found in the minority is never told to replace itself",
+    needs: ["flipBit"],
+    tamper: onEffects("shard/", (effect) => {
+      const body = effect.kind === "ask" ? (effect.body as Fields) : {};
+      return body.kind === "mend" ? undefined : effect;
+    }),
   },
   {
     name: "pageLosesRow",

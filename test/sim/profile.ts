@@ -1,9 +1,11 @@
 // Profile. Owns how hard one run is: which faults it has and how often, drawn from the seed so that runs differ in kind and not only in order.
 // B1 what the promises exclude is never drawn together: a run whose log loses records keeps its disks, and the other way round.
 
+import type { CopyBounds } from "../../src/fragment/pace.js";
 import type { Random } from "../../src/kernel/random.js";
 import { type ComputeWeather, calmCompute } from "./compute.js";
 import { calmLog, type LogWeather } from "./log.js";
+import { type Cell, cells } from "./move-cells.js";
 import { calm, type LinkWeather } from "./network.js";
 
 export const allFaults = [
@@ -57,7 +59,15 @@ export interface Profile {
   readonly restartMaxMs: number;
   readonly thinkMs: number;
   readonly hotKeys: boolean;
+  /** How fast fragments are copied: slow and in small pieces where copies are to be met by faults. */
+  readonly copy: CopyBounds;
+  /** Share of the steps of moves after which the administrator wants the fragment back. */
+  readonly regret: number;
+  /** The death in some phase of some strategy that this run looks for. */
+  readonly aim: Cell | undefined;
 }
+
+const usualCopy: CopyBounds = { floorBytesPerS: 8 * 1024, ceilingBytesPerS: 64 * 1024, chunkBytes: 512 };
 
 export const calmProfile: Profile = {
   everyS: new Map(),
@@ -68,6 +78,9 @@ export const calmProfile: Profile = {
   restartMaxMs: 800,
   thinkMs: 60,
   hotKeys: false,
+  copy: usualCopy,
+  regret: 0,
+  aim: undefined,
 };
 
 /** Kinds every run may have, with the mean time between two of them when they are at full strength. */
@@ -109,13 +122,10 @@ const directed: readonly (readonly [FaultKind, number, number])[] = [
   ["merge", 0.5, 6],
 ];
 
-/** Never drawn: nothing in the product looks for it yet. They happen only where a run names them. */
-const onRequest: readonly (readonly [FaultKind, number])[] = [["flipBit", 10]];
-
-/** Only these kinds of the profile's faults, and those of them that are never drawn. */
+/** Only these kinds of the profile's faults. */
 export function narrowed(profile: Profile, only: readonly FaultKind[] | undefined): Profile {
   if (only === undefined) return profile;
-  return { ...profile, everyS: new Map([...profile.everyS, ...onRequest].filter(([kind]) => only.includes(kind))) };
+  return { ...profile, everyS: new Map([...profile.everyS].filter(([kind]) => only.includes(kind))) };
 }
 
 export function drawProfile(random: Random): Profile {
@@ -128,10 +138,22 @@ export function drawProfile(random: Random): Profile {
   // One kind of damage per run, and mild company: two copies lost at once is more than was promised.
   if (damage < 0.1) everyS.set("wipeDisk", 20);
   else if (damage < 0.2) everyS.set("oldDisk", 20);
+  else if (damage >= 0.35 && damage < 0.5) everyS.set("flipBit", 12);
   else if (damage < 0.27) return damaged(random, "loseTail");
   else if (damage < 0.31) return damaged(random, "loseOne");
   else if (damage < 0.35) return damaged(random, "recreateLog");
-  return { ...weather(random), everyS };
+  return { ...weather(random), everyS, ...movement(random.fork("movement"), everyS) };
+}
+
+/** How fragments move in a run, and in which of their phases somebody dies; moves of the strategy that is aimed at are many. */
+function movement(random: Random, everyS: Map<FaultKind, number>): Pick<Profile, "copy" | "regret" | "aim"> {
+  const slow = random.next() < 0.5;
+  const rate = 1024 * (1 + random.next() * 6);
+  const copy = slow ? { floorBytesPerS: rate, ceilingBytesPerS: rate * 2, chunkBytes: 256 } : usualCopy;
+  const regret = random.next() < 0.4 ? random.next() * 0.2 : 0;
+  const aim = everyS.has("moveCrash") ? cells[random.below(cells.length)] : undefined;
+  if (aim !== undefined) everyS.set(aim.strategy === "copy-on-write" ? "copyOnWrite" : "move", 1.2);
+  return { copy, regret, aim };
 }
 
 function damaged(random: Random, kind: FaultKind): Profile {
@@ -142,10 +164,10 @@ function damaged(random: Random, kind: FaultKind): Profile {
     ["wallJump", 20],
   ]);
   const drawn = weather(random);
-  return { ...drawn, link: { ...drawn.link, loss: 0 }, everyS };
+  return { ...drawn, link: { ...drawn.link, loss: 0 }, everyS, copy: usualCopy, regret: 0, aim: undefined };
 }
 
-function weather(random: Random): Omit<Profile, "everyS"> {
+function weather(random: Random): Omit<Profile, "everyS" | "copy" | "regret" | "aim"> {
   const some = (share: number, most: number): number => (random.next() < share ? random.next() * most : 0);
   return {
     link: {

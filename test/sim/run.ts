@@ -8,6 +8,7 @@ import { subjects } from "../../src/protocol/subjects.js";
 import { type Entry, passed, type Verdict } from "../../src/verify/history.js";
 import { createWorkload, type WorkloadTable } from "../../src/verify/workload.js";
 import type { Cast, Shape } from "./cast.js";
+import { damageLeft } from "./check/damage.js";
 import { judge } from "./check/judge.js";
 import { unsettled } from "./check/replicas.js";
 import { foldLedger, followLedgers } from "./check/views.js";
@@ -80,11 +81,11 @@ export function run(options: RunOptions): Run {
   const startedMs = performance.now();
   const trace = new Trace(options.tell);
   const random = seededRandom(options.seed);
-  const shape = shapeOf(options, random.fork("shape").next());
-  const world = new World({ seed: options.seed, shape, cast: options.cast, trace, tamper: options.mutant?.tamper?.() });
-  options.mutant?.prepare?.(world);
   const drawn = options.calm === true ? calmProfile : profileOf(options.seed);
   const profile = narrowed(drawn, options.only);
+  const shape = shapeOf(options, random.fork("shape").next(), profile);
+  const world = new World({ seed: options.seed, shape, cast: options.cast, trace, tamper: options.mutant?.tamper?.() });
+  options.mutant?.prepare?.(world);
   const tables = tablesFor(random.fork("tables").next());
   const workload = createWorkload(random.fork("workload"), {
     tables,
@@ -135,6 +136,7 @@ export function run(options: RunOptions): Run {
       world,
       fold().map(({ view }) => view),
     );
+    if (damageLeft(world) > 0) waitsFor ??= "a flipped bit was not found yet";
     if (waitsFor === undefined) break;
     world.clock.runUntil(world.clock.nowMs + agreeEveryMs);
   }
@@ -193,7 +195,7 @@ export function waitFor(world: World, withinMs: number, met: () => boolean): boo
   return met();
 }
 
-function shapeOf({ nodes }: RunOptions, draw: number): Shape {
+function shapeOf({ nodes }: RunOptions, draw: number, { copy }: Profile): Shape {
   return {
     nodes,
     routers: 2,
@@ -201,7 +203,7 @@ function shapeOf({ nodes }: RunOptions, draw: number): Shape {
     partitions: draw < 0.3 ? 2 : 1,
     logGroups: 2,
     timing: defaultTiming,
-    copyBounds: { floorBytesPerS: 8 * 1024, ceilingBytesPerS: 64 * 1024, chunkBytes: 512 },
+    copyBounds: copy,
     snapshotEvery: 12,
     logRetainBytes: 24 * 1024,
     logTailKept: 20,

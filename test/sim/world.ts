@@ -12,7 +12,7 @@ import { ComputePool, calmCompute } from "./compute.js";
 import { calmHost, Host, type HostWeather } from "./host.js";
 import { LogServer } from "./log.js";
 import { Network } from "./network.js";
-import { type DiskCopy, SimStore } from "./store.js";
+import { DamagedValue, type DiskCopy, SimStore } from "./store.js";
 import type { Tamper } from "./tap.js";
 import type { Trace } from "./trace.js";
 
@@ -64,7 +64,7 @@ export class World {
   supervision: Supervision = { restartMinMs: 200, restartMaxMs: 800, tellsDeath: 0.5 };
   /** Called for every message that any actor eats. */
   onMessage: (host: string, actor: ActorId, message: Message) => void = () => {};
-  readonly counts = { crashes: 0, starts: 0 };
+  readonly counts = { crashes: 0, starts: 0, stumbles: 0 };
   private closing = false;
 
   constructor(readonly options: WorldOptions) {
@@ -169,6 +169,15 @@ export class World {
     const { store } = seat;
     if (store === undefined) throw new Error(`${seat.name} has no disk`);
     store.bootCount++;
+    // A node that reads a damaged value ends, and its operator moves the folder away.
+    store.onDamage = () =>
+      this.clock.after(0, () => {
+        if (seat.host !== host) return;
+        this.counts.stumbles++;
+        this.crash(seat, "a damaged value", () =>
+          store.wipe(`disk-${seat.name}-${this.random.fork(`wiped ${seat.starts}`).hex(4)}`),
+        );
+      });
     const { storeId, bootCount } = store;
     const role = { id: seat.name, zone: seat.zone, incarnation, storeId, bootCount, store };
     host.start("node", this.options.cast.node(role, this.options.shape));
@@ -234,6 +243,8 @@ export class World {
         this.onMessage(seat.name, actor, message);
       },
       onThrow: (actor: ActorId, message: Message, error: unknown) => {
+        // The process ends because of what it read, as in production.
+        if (error instanceof DamagedValue) return;
         const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
         this.thrown.push(
           `at ${(this.clock.nowMs / 1000).toFixed(3)} s ${seat.name} ${actor} on ${message.kind}: ${text}`,

@@ -8,6 +8,7 @@ import { checkLinearizable } from "../../../src/verify/linearizable.js";
 import { checkAppliedOnce, checkBatches, checkScans, checkStaleReads } from "../../../src/verify/reads.js";
 import type { Faults } from "../faults.js";
 import type { World } from "../world.js";
+import { checkDamage } from "./damage.js";
 import { checkMoves } from "./moves.js";
 import { checkPrimaries } from "./primaries.js";
 import { checkReplicas } from "./replicas.js";
@@ -53,6 +54,7 @@ export function judge(what: Case): readonly Verdict[] {
     checkViews(witness, folded, hash),
     checkMoves(witness, folded.length, hash),
     checkReplicas(world, views, hash),
+    checkDamage(world, views, 0),
     {
       checker: "turned away well",
       unit: "requests turned away",

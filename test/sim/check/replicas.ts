@@ -26,6 +26,8 @@ interface Copy {
 
 /** Why the replicas of the views do not stand still at one place yet, or undefined when they do. */
 export function unsettled(world: World, views: readonly ClusterView[]): string | undefined {
+  const leftover = leftoverIn(world, views);
+  if (leftover !== undefined) return leftover;
   for (const view of views) {
     if (view.splits.size + view.merges.size > 0) return "a split or merge is under way";
     for (const fragment of view.fragments.values()) {
@@ -36,6 +38,19 @@ export function unsettled(world: World, views: readonly ClusterView[]): string |
       const behind = copies.find(({ replica }) => !isWhole(replica) || replica.lsn !== copies[0]?.replica.lsn);
       if (behind !== undefined)
         return `fragment ${fragment.id}: ${copies.map(({ node, replica }) => `${node} at ${replica.lsn}${isWhole(replica) ? "" : " (not whole)"}`).join(", ")}`;
+    }
+  }
+  return undefined;
+}
+
+/** A node that has not come back yet, or not let go yet of what is not its any more. */
+function leftoverIn(world: World, views: readonly ClusterView[]): string | undefined {
+  for (const { name, host, store } of world.seatsOf("node")) {
+    if (host === undefined || store === undefined) return `${name} is down`;
+    for (const { key } of store.bare.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
+      const id = fragmentOfKey(key);
+      const fragment = views.find(({ partition }) => partition === partitionOfFragment(id))?.fragments.get(id);
+      if (fragment?.replicas.some(({ node }) => node === name) !== true) return `${name} still holds fragment ${id}`;
     }
   }
   return undefined;
@@ -69,7 +84,7 @@ function boundFaults(world: World, view: ClusterView): string[] {
   for (const { name, store } of world.seatsOf("node")) {
     if (store === undefined) continue;
     const shelves = new Map<number, Replica[]>();
-    for (const { key, value } of store.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
+    for (const { key, value } of store.bare.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
       const replica = readBookkeeping(fragmentOfKey(key), value);
       if (replica === undefined || partitionOfFragment(replica.fragment) !== view.partition) continue;
       shelves.set(replica.shelf, [...(shelves.get(replica.shelf) ?? []), replica]);
@@ -83,7 +98,7 @@ function boundFaults(world: World, view: ClusterView): string[] {
           if (one.fragment < other.fragment && intersect(one.range, other.range) !== undefined)
             faults.push(`${name}: fragments ${one.fragment} and ${other.fragment} overlap`);
       const { from, to } = rowRange(shelf, { from: new Uint8Array(0), to: undefined });
-      for (const { key } of store.range(from, to, false))
+      for (const { key } of store.bare.range(from, to, false))
         if (!replicas.some(({ range }) => contains(range, positionOfRowKey(key))))
           faults.push(`${name}: a row of shelf ${shelf} is nobody's`);
     }
@@ -116,7 +131,7 @@ function digestOf({ replica, store }: Copy, room: "rows" | "window", hash: Hash)
   // The shelf number may differ between nodes; what follows it must not.
   const skip = room === "rows" ? 5 : 0;
   let digest = "";
-  for (const { key, value } of store.range(range.from, range.to, false))
+  for (const { key, value } of store.bare.range(range.from, range.to, false))
     digest = `${hash.h64(joinBytes(new TextEncoder().encode(digest), key.subarray(skip), value))}`;
   return digest;
 }
