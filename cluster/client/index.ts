@@ -17,6 +17,7 @@ export type { Fault, FaultCode } from "../../src/kernel/fault.js";
 export type { ConnectOptions } from "./address.js";
 export type {
   FragmentInfo,
+  HotAnswer,
   IncidentInfo,
   KeyTypeName,
   MoveInfo,

@@ -38,6 +38,7 @@ const connectionFile = z.object({
   servers: z.array(z.string()).optional(),
   inboxPrefix: z.string().optional(),
   creds: z.string().optional(),
+  pageUrl: z.string().optional(),
 });
 
 export async function addressFor(options: CommonOptions): Promise<ConnectOptions> {
@@ -63,6 +64,14 @@ export async function addressFor(options: CommonOptions): Promise<ConnectOptions
     // The address may carry a client's user already; the credentials are then those of the cluster itself.
     ...(creds === undefined || natsUrl.includes("@") ? {} : { creds }),
   };
+}
+
+/** Where the cluster's page is; undefined where nobody can know (an address was given) or it is off. */
+export async function pageOf({ url, dataDir }: CommonOptions): Promise<string | undefined> {
+  if (url !== undefined || (dataDir === undefined && (process.env.FORESHARD_URL ?? "") !== "")) return undefined;
+  const text = await readFile(join(resolve(dataDir ?? "data"), "connection.json"), "utf8").catch(() => "");
+  const parsed = connectionFile.safeParse(jsonOf(text));
+  return parsed.success ? parsed.data.pageUrl : undefined;
 }
 
 /** Connects, works, and closes whatever happens. */

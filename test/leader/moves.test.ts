@@ -138,6 +138,20 @@ describe("moves", () => {
     assert.deepEqual(replicasOf(at), [other, to].sort(), "repair or balance undid the move");
   });
 
+  it("fails where the destination's disk fills up meanwhile, says so, and leaves everything as it was", () => {
+    const at = stage();
+    const before = replicasOf(at);
+    hold(at, "copying");
+    start(at);
+    at.sim.until("copying", () => phaseOf(at) === "copying");
+    node(at, at.to).freeBytes = 10 * 1024 * 1024;
+    node(at, at.to).odd.set(at.id, { state: "faulted" });
+    const { outcome, end } = ended(at);
+    assert.equal(outcome, "failed");
+    assert.equal(end, `the disk of ${at.to} filled up, 10 MiB are free: make room there, or choose another node`);
+    assert.deepEqual([replicasOf(at), fragmentOf(at).primary, fragmentOf(at).epoch], [before, at.from, 1]);
+  });
+
   it("moves a backup without touching the role", () => {
     const at = stage();
     start(at, { from: at.other });
@@ -645,6 +659,17 @@ describe("moves that nobody asked for", () => {
     assert.equal(heldBy(sim, "n4"), 0);
     full.freeBytes = 1e12;
     sim.until("it got its share", () => heldBy(sim, "n4") >= 10);
+  });
+
+  it("says who drains, and that the leader fills", () => {
+    const sim = cluster(4, 16, 3);
+    assert.ok("done" in sim.admin({ kind: "drainNode", node: "n1", draining: true, by: "ann" }));
+    sim.until("some moved", () => sim.view().pastMoves.length > 0);
+    assert.deepEqual([sim.view().pastMoves[0]?.cause, sim.view().pastMoves[0]?.by], ["drain", "ann"]);
+    const other = cluster(3, 16, 3);
+    other.startNode("n4");
+    other.until("some moved", () => other.view().pastMoves.length > 0);
+    assert.deepEqual([other.view().pastMoves[0]?.cause, other.view().pastMoves[0]?.by], ["join", "c1"]);
   });
 
   it("goes on under the next leader, and stops when the drain is taken back", () => {

@@ -88,6 +88,21 @@ describe("shard: copying", () => {
     assertSame(n2, n1);
   });
 
+  it("gives up when its disk runs short, empties itself, and begins again once there is room", () => {
+    const { n1, n2 } = trimmed();
+    n2.letAnswer(n1);
+    assert.ok(n2.rows !== 0, "something was copied");
+    n2.free = 1024;
+    finish(n2, n1);
+    assert.deepEqual([n2.state, n2.rows], ["faulted", 0]);
+    assert.equal(finish(n2, n1), 0, "it asks for nothing meanwhile");
+    n2.free = Number.POSITIVE_INFINITY;
+    n2.pass(5000);
+    finish(n2, n1);
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    assertSame(n2, n1);
+  });
+
   it("reads from the log what came before what is held, and no more", () => {
     const { log, n1, n2 } = trimmed();
     n2.letAnswer(n1);

@@ -87,6 +87,8 @@ function storyOf(bytes: Uint8Array): string {
 }
 
 class MapStore implements Store {
+  free = Number.POSITIVE_INFINITY;
+  freeBytes = (): number => this.free;
   private readonly entries = new Map<string, StoreEntry>();
   get(key: Uint8Array): Uint8Array | undefined {
     return this.entries.get(toHex(key))?.value;
@@ -143,6 +145,11 @@ export class Node implements World {
   ) {
     this.board = createBoard();
     this.kernel = this.boot();
+  }
+
+  /** What the disk has left. */
+  set free(bytes: number) {
+    this.store.free = bytes;
   }
 
   /** The process ends and starts again over what the store holds. */
@@ -367,6 +374,9 @@ export class Node implements World {
   }
 
   /** `opening`, `serving`, `faulted` and so on, as the leader is told. */
+  get rows(): number | undefined {
+    return this.board.statuses.get(fragment)?.rows;
+  }
   get state(): string | undefined {
     return this.board.statuses.get(fragment)?.state;
   }
