@@ -69,7 +69,6 @@ export function hearForecasts({ planner }: LeaderState, body: unknown, { nowMs }
   if (!news.ok) return none;
   planner.slotMs = news.value.slotMs;
   planner.board.post(news.value, nowMs);
-  planner.board.sweep(nowMs, keepForecastsMs);
   return none;
 }
 
@@ -91,6 +90,7 @@ export function planAhead(state: LeaderState, draft: Draft, context: Context): v
   if (context.nowMs < planner.nextAtMs) return;
   const policy = policyOf(draft.view);
   planner.nextAtMs = context.nowMs + policy.roundMs;
+  planner.board.sweep(context.nowMs, keepForecastsMs);
   const input = inputOf(state, draft.view, context, policy);
   if (typeof input === "string") {
     planner.last = undefined;

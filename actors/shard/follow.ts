@@ -108,7 +108,9 @@ export function onFollowRead(state: ShardState, mode: Behind, outcome: ReadOutco
 function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
   switch (step.kind) {
     case "more":
-      return holdsNext(state) ? [...step.effects, ...onHeld(state, mode)] : step.effects;
+      if (!holdsNext(state)) return step.effects;
+      mode.catchUp = undefined;
+      return [...step.effects, ...goOn(state, mode)];
     case "reached":
       mode.catchUp = undefined;
       return [...step.effects, ...goOn(state, mode)];
@@ -175,7 +177,7 @@ export function onFollowAttach(state: ShardState, mode: Behind, step: AttachStep
   return [...step.effects, ...goOn(state, mode)];
 }
 
-/** What is held first, in steps of its own; then a look at how far the log goes. */
+/** What is held first, in steps of its own, instead of reading the same from the log; then a look at how far the log goes. */
 function goOn(state: ShardState, mode: Behind): Effects {
   if (!holdsNext(state)) return readTail(state, mode);
   if (state.held.told) return [];
@@ -186,9 +188,8 @@ function goOn(state: ShardState, mode: Behind): Effects {
   ];
 }
 
-/** The turn of what is held has come: reading the same from the log ends. */
+/** The turn of what is held has come. */
 export function onHeld(state: ShardState, mode: Behind): Effects {
-  mode.catchUp = undefined;
   const applied = applyHeld(state);
   return state.held.told ? applied : [...applied, ...readTail(state, mode)];
 }

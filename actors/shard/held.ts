@@ -1,7 +1,8 @@
 // Held records. Owns what the log delivered while this copy could not apply it yet: a copy that is being filled, or that reads up on what it missed.
 // Without it a copy under constant writes would read record after record behind a log that goes on meanwhile.
 // H1 the newest are held, in the log's order and without a gap between them, up to a bound; older ones are read from the log. H2 a held record is judged like any
-//    other when its turn comes. H3 a step applies a few of them at most, and none after one that is more than rows: it may need what this step commits.
+//    other when its turn comes. H3 a step applies a few of them at most, and one that is more than rows in a step of its own: a split copies what the store holds of
+//    the records before it, and what a step commits shows from the next one on.
 
 import { type FragmentRecord, lsnBefore } from "../../src/fragment/record.js";
 import { judge } from "../../src/fragment/replica.js";
@@ -58,8 +59,10 @@ export function applyHeld(state: ShardState): Effects {
   const effects: Effect[] = [];
   let bytes = 0;
   for (let count = 0; count < recordsPerStep && bytes < bytesPerStep && holdsNext(state); count++) {
-    const next = drop(held);
+    const [next] = held.records;
     const record = next === undefined ? undefined : readRecord(state, next.log);
+    if (count > 0 && record !== undefined && record.kind !== "data") break;
+    drop(held);
     if (next === undefined || record === undefined || judge(state.replica, record) !== "apply") break;
     if (isReady(state, record) !== "yes") return effects;
     effects.push(...apply(state, record, next.log.seq));

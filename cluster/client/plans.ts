@@ -1,7 +1,7 @@
 // Plans. Owns the shape of what the planner says of itself, as a client sees it.
 
 export interface PlanAction {
-  readonly kind: "handOver" | "moveReplica" | "addReplica" | "split" | "merge";
+  readonly kind: "handOver" | "moveReplica" | "addReplica" | "split";
   readonly table: string;
   readonly fragment: number;
   readonly from: string;

@@ -110,7 +110,9 @@ function forecastSeries(
       quantileLevels.forEach((level, q) => {
         max.push([trace, series, index, level, roundedAt(said.max, q)]);
       });
-      if (isTimed) timing.push([trace, series, index, ...timesOf(state)]);
+      if (!isTimed) return;
+      const { refitMs, forecastMs } = timesOf(state);
+      timing.push([trace, series, index, ...[refitMs + forecastMs, refitMs, forecastMs].map(roundedMs)]);
     },
   );
 }
@@ -120,20 +122,23 @@ function roundedAt(values: SeriesForecast["max"], at: number): number {
 }
 
 /** What a full refit and a forecast cost, on a copy: the forecasts must not depend on whether they are timed. */
-function timesOf(state: SeriesState): number[] {
+export function timesOf(state: SeriesState): { readonly refitMs: number; readonly forecastMs: number } {
   const { intervalMs, horizonSteps, historySlots } = state.shape;
   const copy = unpackSeries({
     version: state.version,
     shape: { intervalMs, horizonSteps, historySlots },
     buffers: [state.block.slice(0)],
   });
-  if (copy === undefined) return [];
+  if (copy === undefined) throw new Error("a series that was packed a moment ago cannot be unpacked");
   const began = performance.now();
   refit(copy, true);
   const refitted = performance.now();
   forecast(copy);
-  const ended = performance.now();
-  return [ended - began, refitted - began, ended - refitted].map((ms) => Number(ms.toFixed(3)));
+  return { refitMs: refitted - began, forecastMs: performance.now() - refitted };
+}
+
+function roundedMs(ms: number): number {
+  return Number(ms.toFixed(3));
 }
 
 function bySeries(origins: readonly Origin[]): ReadonlyMap<string, readonly Origin[]> {

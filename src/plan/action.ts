@@ -36,7 +36,6 @@ export type Action = Reasoned &
     | { readonly kind: "addReplica"; readonly to: NodeId; readonly count: number }
     /** Where its load is halved. */
     | { readonly kind: "split" }
-    | { readonly kind: "merge"; readonly right: FragmentId }
   );
 
 export interface Rejected {

@@ -81,7 +81,6 @@ const policySchema = z.strictObject({
   mostPinballRatio: z.number().min(0.1).max(100).default(1.2),
   leastMatured: whole(0, 1_000_000).default(240),
   splits: z.boolean().default(true),
-  merges: z.boolean().default(false),
   readReplicas: z.boolean().default(true),
   mostReplicas: whole(1, 9).default(5),
   /** What an operation of a backup costs (applying a write) as a share of what it costs at the primary. */

@@ -115,7 +115,7 @@ export function walk(
       begun.push({ atMs: nowMs, fragment: action.fragment, bytes: action.bytes, kind: action.kind });
       const at = fragments.findIndex(({ id }) => id === action.fragment);
       const fragment = fragments[at];
-      if (fragment === undefined || action.kind === "merge") continue;
+      if (fragment === undefined) continue;
       const places = action.kind === "split" ? fragment.places : placesAfter(fragment.places, action);
       fragments[at] = { ...fragment, places, movedMs: nowMs };
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chunkDigest } from "../../src/fragment/chunk.js";
 import { testHash } from "../hash.js";
-import { FalseLog, fragment, get, Node, put, write } from "./replica-world.js";
+import { child, FalseLog, fragment, get, Node, put, servingAlone, write } from "./replica-world.js";
 
 const rows = 3000;
 
@@ -86,6 +86,24 @@ describe("shard: copying", () => {
     assert.deepEqual(n2.trace, ["read the last record"]);
     assert.deepEqual([n2.sees("k1"), n2.sees("k99")], [{ n: -1 }, { n: -99 }]);
     assertSame(n2, n1);
+  });
+
+  it("a split that is held remembers every request before it, however the records before it come (H3)", () => {
+    for (const missed of [1, 2, 3]) {
+      const { log, n1, n2 } = servingAlone();
+      const from = (log.records.at(-1)?.seq ?? 0) + 1;
+      for (const [n, key] of ["a", "b", "c"].entries()) n1.exec(put(key, n));
+      n1.assign(1, "n1", [], { splitAt: "b" });
+      assert.equal(n1.remembered(child).length, 3, "the primary has split");
+      // It notices that it missed something, cannot read the log at once, and is told of the rest meanwhile.
+      n2.misreadings.push({ kind: "unknown" });
+      n2.tail(from + missed);
+      assert.equal(n2.state, "behind");
+      n2.pass(5000);
+      assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+      assert.deepEqual(n2.remembered(child), n1.remembered(child), `${missed} records were missed`);
+      assert.deepEqual(n2.remembered(fragment), n1.remembered(fragment));
+    }
   });
 
   it("gives up when its disk runs short, empties itself, and begins again once there is room", () => {

@@ -7,11 +7,12 @@ import type { Assignment, Board, ShardMessage, ShardReport } from "../../actors/
 import { createShard } from "../../actors/shard.js";
 import { defaultTiming } from "../../src/config/limits.js";
 import { type DigestWish, digestJob, digestTree } from "../../src/fragment/digest.js";
-import { bookkeepingKey, rowKey } from "../../src/fragment/layout.js";
+import { bookkeepingKey, lsnOfWindowKey, rowKey, windowRange } from "../../src/fragment/layout.js";
 import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import { decodeRecord } from "../../src/fragment/record.js";
 import { readBookkeeping } from "../../src/fragment/replica.js";
 import type { Store, StoreEntry } from "../../src/fragment/store.js";
+import { decodeWindowEntry } from "../../src/fragment/window.js";
 import { compareBytes, toHex } from "../../src/kernel/bytes.js";
 import type { AppendOutcome, Effect, LogRecord, ReadOutcome, ReplyTo } from "../../src/kernel/effect.js";
 import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
@@ -27,6 +28,8 @@ import { testHash } from "../hash.js";
 import { must } from "../results.js";
 
 export const fragment = 16;
+/** What a split makes. */
+export const child = 32;
 const table: TableDef = { id: 1, name: "t", partitioning: "range", key: { partition: "string" }, replicas: 3 };
 const shelf = 1;
 const everything = { from: new Uint8Array(0), to: undefined };
@@ -301,7 +304,7 @@ export class Node implements World {
     epoch: number,
     primary: string,
     live: readonly string[],
-    wish: { activatedLsn?: number; all?: readonly string[]; sources?: readonly string[] } = {},
+    wish: { activatedLsn?: number; all?: readonly string[]; sources?: readonly string[]; splitAt?: string } = {},
   ): void {
     const assignment: Assignment = {
       epoch,
@@ -310,6 +313,8 @@ export class Node implements World {
       livePeers: live,
       peers: wish.all ?? live,
       sparse: wish.sources === undefined ? undefined : { sources: wish.sources },
+      split:
+        wish.splitAt === undefined ? undefined : { fragment, child, at: at(wish.splitAt), by: "test", startedMs: 0 },
     };
     this.tell({ kind: "assign", assignment });
   }
@@ -382,6 +387,13 @@ export class Node implements World {
   }
   is(state: string): boolean {
     return this.state === state;
+  }
+  /** The request ids that the store remembers for a fragment, by the record that they came in. */
+  remembered(of: number): string[] {
+    const { from, to } = windowRange(of);
+    return [...this.store.range(from, to, false)].flatMap(({ key, value }) =>
+      (decodeWindowEntry(value)?.requests ?? []).map(({ requestId }) => `${lsnOfWindowKey(key)} ${requestId}`),
+    );
   }
   /** Pieces of the key space that the stored replica lacks. */
   get missingRanges(): number {

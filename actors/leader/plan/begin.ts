@@ -36,15 +36,6 @@ function beginAction(state: LeaderState, draft: Draft, action: Action, context: 
       draft.emit({ kind: "splitStarted", fragment: fragment.id, child, at: undefined, by: plannerName, startedMs });
       return;
     }
-    case "merge":
-      draft.emit({
-        kind: "mergeStarted",
-        left: fragment.id,
-        right: action.right,
-        by: plannerName,
-        startedMs: context.wallMs,
-      });
-      return;
     case "addReplica":
       if (action.count > fragment.replicas.length && action.count <= limits.replicas)
         draft.emit({ kind: "replicaCountChanged", fragment: fragment.id, count: action.count });

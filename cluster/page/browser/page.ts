@@ -68,19 +68,21 @@ function link(words: string): void {
   setText(element, words);
 }
 
+/** The theme is always said on the root: what was chosen here, else what the system wishes. */
 function themes(): void {
   const root = document.documentElement;
-  const kept = localStorage.getItem("theme");
-  if (kept === "dark" || kept === "light") root.dataset.theme = kept;
-  find("theme").addEventListener("click", () => {
-    const dark =
-      root.dataset.theme === "dark" ||
-      (root.dataset.theme === undefined && matchMedia("(prefers-color-scheme: dark)").matches);
-    root.dataset.theme = dark ? "light" : "dark";
-    localStorage.setItem("theme", root.dataset.theme);
+  const wish = matchMedia("(prefers-color-scheme: dark)");
+  const show = (): void => {
+    const kept = localStorage.getItem("theme");
+    root.dataset.theme = kept === "dark" || kept === "light" ? kept : wish.matches ? "dark" : "light";
     changed();
+  };
+  find("theme").addEventListener("click", () => {
+    localStorage.setItem("theme", root.dataset.theme === "dark" ? "light" : "dark");
+    show();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+  wish.addEventListener("change", show);
+  show();
 }
 
 themes();
