@@ -280,7 +280,7 @@ export const mutants: readonly Mutant[] = [
     needs: ["wipeDisk"],
     tamper: () => {
       const kept = new Map<string, StoreWrite[]>();
-      return onEffects("shard/", (effect, { host, actor }) => {
+      const hold = onEffects("shard/", (effect, { host, actor }) => {
         const replica = effect.kind === "commit" ? replicaIn(effect.writes) : undefined;
         if (effect.kind !== "commit" || replica === undefined) return effect;
         const name = `${host} ${actor}`;
@@ -291,6 +291,14 @@ export const mutants: readonly Mutant[] = [
         kept.set(name, rows);
         return { ...effect, writes: [...before, ...effect.writes.filter((write) => !rows.includes(write))] };
       })();
+      return {
+        ...hold,
+        // What a process had in memory is gone with it.
+        message: (message, { host, actor }) => {
+          if (message.kind === "start") kept.delete(`${host} ${actor}`);
+          return message;
+        },
+      };
     },
   },
   {

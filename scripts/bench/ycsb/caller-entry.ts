@@ -56,7 +56,6 @@ async function run(order: Extract<Order, { kind: "run" }>): Promise<Outcome> {
   let failed = 0;
   let firstFailure: string | undefined;
   let cpuBefore = process.cpuUsage();
-  let lastMs = beganMs;
   const counting = setTimeout(() => {
     cpuBefore = process.cpuUsage();
   }, order.warmMs);
@@ -95,7 +94,6 @@ async function run(order: Extract<Order, { kind: "run" }>): Promise<Outcome> {
       }
       const nowMs = performance.now();
       if (askedMs < beganMs || nowMs > endMs) continue;
-      lastMs = nowMs;
       operations++;
       const tookUs = Math.round((nowMs - askedMs) * 1000);
       if (sampleUs.length < sampleSize) sampleUs.push(tookUs);
@@ -112,7 +110,6 @@ async function run(order: Extract<Order, { kind: "run" }>): Promise<Outcome> {
     operations,
     failed,
     ...(firstFailure === undefined ? {} : { firstFailure }),
-    tookMs: Math.max(1, Math.min(endMs, Math.max(lastMs, performance.now())) - beganMs),
     sampleUs,
     cpuMs: (spent.user + spent.system) / 1000,
   };

@@ -27,8 +27,6 @@ export const outcomeSchema = z.object({
   operations: z.number(),
   failed: z.number(),
   firstFailure: z.string().optional(),
-  /** Of the measured time. */
-  tookMs: z.number(),
   /** Latencies in microseconds, drawn from all with equal chance. */
   sampleUs: z.array(z.number()),
   cpuMs: z.number(),
