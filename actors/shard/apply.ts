@@ -101,7 +101,7 @@ export function loadWindow(state: ShardState): void {
   const { from, to } = windowRange(state.config.fragment);
   for (const { key, value } of state.wiring.store.range(from, to, false)) {
     const entry = decodeWindowEntry(value);
-    if (entry !== undefined) state.window.add({ lsn: lsnOfWindowKey(key), ...entry });
+    if (entry !== undefined) state.window.restore({ lsn: lsnOfWindowKey(key), ...entry });
   }
 }
 

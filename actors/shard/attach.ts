@@ -89,7 +89,7 @@ function take(state: ShardState, attach: AttachRun, window: WindowSlice): Attach
 function recall(state: ShardState, lsn: number, value: Uint8Array): StoreWrite[] {
   const entry = decodeWindowEntry(value);
   if (entry === undefined) return [];
-  state.window.add({ lsn, ...entry });
+  state.window.restore({ lsn, ...entry });
   return [{ key: windowKey(state.replica.fragment, lsn), value }];
 }
 

@@ -342,7 +342,7 @@ function writesOf(state: ShardState, entries: readonly StoreEntry[]): StoreWrite
 function recall(state: ShardState, key: Bytes, value: Bytes): void {
   const entry = decodeWindowEntry(value);
   if (entry === undefined) return;
-  state.window.add({ lsn: lsnOfWindowKey(key), ...entry });
+  state.window.restore({ lsn: lsnOfWindowKey(key), ...entry });
   state.replica.stampMs = Math.max(state.replica.stampMs, entry.stampMs);
   state.stampedAtMs = state.stepAtMs;
 }

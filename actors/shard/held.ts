@@ -11,8 +11,8 @@ import { apply, readRecord } from "./apply.js";
 import { isReady } from "./reshape.js";
 import type { ShardState } from "./state.js";
 
-const mostRecords = 4096;
-const mostBytes = 4 * 1024 * 1024;
+const mostRecords = 32_768;
+const mostBytes = 16 * 1024 * 1024;
 const recordsPerStep = 32;
 const bytesPerStep = 512 * 1024;
 

@@ -35,6 +35,8 @@ interface Round {
   /** In which phase the longest gap began. */
   readonly gapIn: string;
   readonly outcome: string;
+  /** Why it was not done. */
+  readonly why: string;
   readonly load: number;
 }
 
@@ -100,6 +102,7 @@ async function measure(
     phases: phasesOf(ended),
     gapIn: `${phaseAt(ended, gapAtMs)} ${(gapAtMs - ended.startedMs).toFixed(0)} ms after the order`,
     outcome: ended.outcome ?? "",
+    why: ended.outcome === "done" ? "" : (ended.end ?? ""),
     load: loadAverage(),
   };
 }
@@ -123,10 +126,10 @@ function phaseAt({ phases, endedMs = 0 }: MoveInfo, atMs: number): string {
   return phases.filter((one) => one.atMs <= atMs).at(-1)?.phase ?? "before it,";
 }
 
-function tell({ strategy, round, still, moved, moveMs, phases, gapIn, outcome }: Round): void {
+function tell({ strategy, round, still, moved, moveMs, phases, gapIn, outcome, why }: Round): void {
   const steps = phases.map(({ phase, ms }) => `${phase} ${ms}`).join(", ");
   say(
-    `${strategy} ${round}: ${outcome} in ${moveMs} ms (${steps}); gap ${ms(still.gap.ms)} → ${ms(moved.gap.ms)} (${gapIn}); p99 ${ms(still.p99Ms)} → ${ms(moved.p99Ms)}`,
+    `${strategy} ${round}: ${outcome}${why === "" ? "" : ` (${why})`} in ${moveMs} ms (${steps}); gap ${ms(still.gap.ms)} → ${ms(moved.gap.ms)} (${gapIn}); p99 ${ms(still.p99Ms)} → ${ms(moved.p99Ms)}`,
   );
 }
 

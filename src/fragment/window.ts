@@ -1,6 +1,8 @@
 // Request window. Owns which request ids a fragment remembers, so that a retried request is applied once (I5).
-// W1 the window is a function of the log alone: entries leave by count and by the age of record stamps, never by a local clock.
+// W1 the window is a function of the log alone: entries leave by count and by the age of record stamps, never by a local clock, and only when a record is added:
+//    what is restored, from the store or from another copy, stays until the next record, whose commit takes those that leave out of the store as well.
 //    After a merge entries are numbered anew by age, so each request may carry the LSN that its versions come from.
+//    They are kept in the order of their LSNs, in whatever order they come: the oldest is always the first to leave.
 // W2 it is stored record by record beside the rows, in the same transaction; the primary loads it when it opens.
 
 import { limits } from "../config/limits.js";
@@ -28,6 +30,8 @@ export interface RequestWindow {
   find(requestId: string): Remembered | undefined;
   /** Adds a record's requests; returns the LSNs whose entries leave the window. */
   add(record: Pick<FragmentRecord, "lsn" | "stampMs" | "requests">): readonly number[];
+  /** Takes an entry over that is in the store, or comes into it. */
+  restore(entry: Pick<FragmentRecord, "lsn" | "stampMs" | "requests">): void;
   readonly size: number;
 }
 
@@ -52,6 +56,25 @@ export function createWindow(): RequestWindow {
     return gone;
   }
 
+  function put({ lsn: entry, stampMs, requests }: Pick<FragmentRecord, "lsn" | "stampMs" | "requests">): void {
+    for (const { requestId, first, count, lsn = entry } of requests) byId.set(requestId, { lsn, first, count, entry });
+    const at = placeOf(entry);
+    if (entries[at]?.lsn === entry) return;
+    entries.splice(at, 0, { lsn: entry, stampMs, ids: requests.map(({ requestId }) => requestId) });
+  }
+
+  /** Where an entry stands, or would stand: at the end, but for a copy, which restores what is newer than the records that it then adds. */
+  function placeOf(lsn: number): number {
+    let [low, high] = [head, entries.length];
+    if (high === head || (entries[high - 1] as Entry).lsn < lsn) return high;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((entries[middle] as Entry).lsn < lsn) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   return {
     find(requestId) {
       const held = byId.get(requestId);
@@ -59,15 +82,10 @@ export function createWindow(): RequestWindow {
     },
     add(record) {
       if (record.requests.length === 0) return [];
-      for (const { requestId, first, count, lsn = record.lsn } of record.requests)
-        byId.set(requestId, { lsn, first, count, entry: record.lsn });
-      entries.push({
-        lsn: record.lsn,
-        stampMs: record.stampMs,
-        ids: record.requests.map((request) => request.requestId),
-      });
+      put(record);
       return evict(record.stampMs);
     },
+    restore: put,
     get size() {
       return byId.size;
     },

@@ -54,6 +54,49 @@ describe("the request window", () => {
       }),
     );
   });
+  it("is the same in the stores of a primary and of a copy that was made piece by piece meanwhile", () => {
+    const record = fc.tuple(fc.integer({ min: 0, max: 60_000 }), fc.array(fc.nat(500), { maxLength: 3 }));
+    fc.assert(
+      fc.property(
+        fc.array(record, { minLength: 4, maxLength: 60 }),
+        fc.integer({ min: 1, max: 5 }),
+        (steps, pieces) => {
+          const primary = createWindow();
+          const stored = new Map<number, ReturnType<typeof one>>();
+          const copy = createWindow();
+          const copied = new Map<number, ReturnType<typeof one>>();
+          const begun = Math.floor(steps.length / 2);
+          const replayed: ReturnType<typeof one>[] = [];
+          let stampMs = 0;
+          let cursor = 0;
+          steps.forEach(([afterMs, ids], index) => {
+            stampMs += afterMs;
+            const next = one(index + 1, stampMs, ...new Set(ids.map((id) => `${index}/${id}`)));
+            const forgotten = primary.add(next);
+            if (next.requests.length > 0) stored.set(next.lsn, next);
+            for (const lsn of forgotten) stored.delete(lsn);
+            if (index > begun) replayed.push(next);
+            if (index < begun) return;
+            // A piece of what the primary's store holds now, behind the last one; at last all that is left.
+            const left = [...stored.keys()].filter((lsn) => lsn > cursor).sort((a, b) => a - b);
+            for (const lsn of index === steps.length - 1 ? left : left.slice(0, pieces)) {
+              cursor = lsn;
+              copied.set(lsn, stored.get(lsn) ?? next);
+              copy.restore(stored.get(lsn) ?? next);
+            }
+          });
+          for (const next of replayed) {
+            if (next.requests.length > 0) copied.set(next.lsn, next);
+            for (const lsn of copy.add(next)) copied.delete(lsn);
+          }
+          assert.deepEqual(
+            [...copied.keys()].sort((a, b) => a - b),
+            [...stored.keys()].sort((a, b) => a - b),
+          );
+        },
+      ),
+    );
+  });
 });
 
 /** What a restart does: the window is rebuilt from the stored entries, in LSN order. */
@@ -62,7 +105,7 @@ function reload(stored: ReadonlyMap<number, Uint8Array>): ReturnType<typeof crea
   for (const lsn of [...stored.keys()].sort((a, b) => a - b)) {
     const entry = decodeWindowEntry(stored.get(lsn) as Uint8Array);
     assert.ok(entry);
-    window.add({ lsn, ...entry });
+    window.restore({ lsn, ...entry });
   }
   return window;
 }

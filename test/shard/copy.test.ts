@@ -88,6 +88,22 @@ describe("shard: copying", () => {
     assertSame(n2, n1);
   });
 
+  it("forgets the request ids that its source forgets while it is copied", () => {
+    const { n1, n2 } = trimmed();
+    for (let n = 0; n < 3000; n++) n1.exec(put("k0", n, `more-${n}`));
+    for (let rounds = 0; rounds < 8; rounds++) {
+      n2.letAnswer(n1, 1);
+      n1.pass(40_000);
+      n1.exec(put("k1", rounds, `late-${rounds}`));
+      n2.tail((n2.lsn ?? 0) + 1);
+    }
+    finish(n2, n1);
+    n2.pass(5000);
+    finish(n2, n1);
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    assert.deepEqual(n2.remembered(fragment), n1.remembered(fragment));
+  });
+
   it("a split that is held remembers every request before it, however the records before it come (H3)", () => {
     for (const missed of [1, 2, 3]) {
       const { log, n1, n2 } = servingAlone();

@@ -32,8 +32,9 @@ function judge(sight: Sight, { lsn, agree, differ }: Verified, sourceCounts: boo
   const { from, to } = sight.move;
   const different = differ.find(({ node }) => node === to) ?? differ.find(({ node }) => node === from);
   if (different !== undefined) {
-    const range = `keys from ${different.from || "the first"} to ${different.to || "the last"}`;
-    const note = `the copy on ${different.node} differs in ${range} at LSN ${lsn}`;
+    // Without an end it is no range, but a sentence.
+    const where = different.to === "" ? different.from : `in keys from ${different.from} to ${different.to}`;
+    const note = `the copy on ${different.node} differs ${where} at LSN ${lsn}`;
     return { kind: "different", note, sourceAlone: different.node === from && agree.includes(to) && agree.length > 1 };
   }
   const silent = [to, ...(sourceCounts ? [from] : [])].filter((node) => !agree.includes(node));
