@@ -5,7 +5,7 @@ import { defaultTiming } from "../../src/config/limits.js";
 import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import type { HostSpec, Role } from "../host/spec.js";
 import type { HostPlan } from "../hosts/supervisor.js";
-import type { NatsAddress } from "../world/connection.js";
+import type { NatsAddress } from "../world/nats-address.js";
 import type { DataDir } from "./data-dir.js";
 import type { StartOptions } from "./options.js";
 

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
-import type { NatsAddress } from "../world/connection.js";
+import type { NatsAddress } from "../world/nats-address.js";
 
 export interface ConnectOptions {
   /** `nats://user:password@host:port`, as `npm start` prints it; or several, with the same user. */

@@ -6,24 +6,26 @@ import { setTimeout as pause } from "node:timers/promises";
 import { faultIn } from "../../actors/router/faults.js";
 import { limits } from "../../src/config/limits.js";
 import { fault } from "../../src/kernel/fault.js";
-import type { EdgeWorld } from "./edge-world.js";
 import { FaultError } from "./fault-error.js";
 
 export type Fields = Readonly<Record<string, unknown>>;
 /** Answers the fields of the answer's body; throws a `FaultError`. */
 export type Call = (subject: string, body: Fields) => Promise<Fields>;
 
+/** One try: the answer's body, `{fault}` included; settles within the deadline that the body names. */
+export type Ask = (subject: string, body: Fields) => Promise<unknown>;
+
 const defaultRetryMs = 20;
 const longestRetryMs = 500;
 
-export function createCall(world: EdgeWorld): Call {
+export function createCall(ask: Ask): Call {
   return async (subject, body) => {
     const grantedMs = typeof body.deadlineMs === "number" ? body.deadlineMs : limits.defaultDeadlineMs;
     const endMs = performance.now() + grantedMs;
     for (let tries = 0; ; tries++) {
       const leftMs = Math.max(1, Math.round(endMs - performance.now()));
       // The deadline that the caller gave is checked as it is; a retry has what is left of it.
-      const answer = await world.request(subject, tries === 0 ? body : { ...body, deadlineMs: leftMs });
+      const answer = await ask(subject, tries === 0 ? body : { ...body, deadlineMs: leftMs });
       const refused = faultIn(answer);
       if (refused === undefined) return fieldsOf(answer);
       if (refused.code !== "OVERLOADED") throw new FaultError(refused);

@@ -1,7 +1,7 @@
 // Edge world. Owns the small world of the router inside a client: a kernel, timers, and asks over one NATS connection.
 // E1 requests of one turn of the event loop reach the router together, and leave together.
 // E2 every request settles, also when the router fails (it is made anew) or the connection closes.
-// E3 a subject that this user may not publish on fails at once: the server says so out of band.
+// E3 a subject that this user may not publish on fails at once: the server says so out of band. Without the view, everything does.
 
 import { randomInt, randomUUID } from "node:crypto";
 import { createRouter, routerActorId } from "../../actors/router.js";
@@ -10,6 +10,7 @@ import type { ReplyTo, Ticket } from "../../src/kernel/effect.js";
 import { fault } from "../../src/kernel/fault.js";
 import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
 import { seededRandom } from "../../src/kernel/random.js";
+import { subjects } from "../../src/protocol/subjects.js";
 import type { Connection, Denied } from "../world/connection.js";
 import { loadHash } from "../world/hash.js";
 import { openInbox } from "../world/inbox.js";
@@ -81,6 +82,7 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
   }
   function onDenied({ operation, subject }: Denied): void {
     if (operation !== "publish") return;
+    if (subject === subjects.cluster("view")) return settleAll(viewDenied);
     const why = fault("FORBIDDEN", `this user may not publish on ${subject}`);
     for (const [ticket, asking] of [...asked]) {
       if (asking !== subject) continue;
@@ -132,4 +134,8 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
 
 /** Messages stepped before other work of the process gets its turn. */
 const turnMessages = 512;
+const viewDenied = fault(
+  "FORBIDDEN",
+  `this user may not publish on ${subjects.cluster("view")}, which the client library asks where rows are: grant it, with the table's read.* and write.* (docs/PROTOCOL.md)`,
+);
 const closedFault = fault("UNAVAILABLE", "this client is closed; connect again");

@@ -20,12 +20,14 @@ export type {
   HotAnswer,
   IncidentInfo,
   KeyTypeName,
+  MergeWish,
   MoveInfo,
   MoveStrategy,
   MoveWish,
   NodeInfo,
   PartitionInfo,
   RingShare,
+  SplitWish,
   TableInfo,
   TableWish,
   VerifyInfo,
@@ -48,9 +50,11 @@ export type {
   AggregateOptions,
   BatchStep,
   Change,
+  Deadline,
   Filter,
   GetOptions,
   Key,
+  Level,
   Page,
   PageOptions,
   RangeOptions,
@@ -67,8 +71,10 @@ export interface Client {
   table<Doc extends object = Fields>(name: string): Table<Doc>;
   readonly admin: Admin;
   readonly cluster: Cluster;
-  /** Ends the connection; what is still under way fails with UNAVAILABLE. */
+  /** Ends the connection; what is still under way fails with UNAVAILABLE. May be called more than once. */
   close(): Promise<void>;
+  /** The same as `close`: `await using db = await connect(url)`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Connects to a cluster; throws a `FaultError` when no server can be reached. */
@@ -79,7 +85,11 @@ export async function connect(wish: string | ConnectOptions): Promise<Client> {
   const connection = await openConnection({ address: address.value, name, waitOnFirstConnect: false });
   if (!connection.ok) throw new FaultError(connection.fault);
   const world: EdgeWorld = await openEdgeWorld(connection.value);
-  const call = createCall(world);
+  const call = createCall(world.request);
+  const close = async (): Promise<void> => {
+    world.close();
+    await connection.value.close();
+  };
   return {
     table<Doc extends object = Fields>(table: string): Table<Doc> {
       if (!isName(table))
@@ -88,9 +98,7 @@ export async function connect(wish: string | ConnectOptions): Promise<Client> {
     },
     admin: new Admin(call),
     cluster: new Cluster(call),
-    async close() {
-      world.close();
-      await connection.value.close();
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }

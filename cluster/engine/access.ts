@@ -3,9 +3,10 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
-import { type NatsAddress, openConnection } from "../world/connection.js";
+import { openConnection } from "../world/connection.js";
 import { openInbox } from "../world/inbox.js";
 import { callApiLater } from "../world/jetstream.js";
+import type { NatsAddress } from "../world/nats-address.js";
 import { isNewEnough, tooOld } from "./binary.js";
 import type { Engine } from "./nats-server.js";
 

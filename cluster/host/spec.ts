@@ -5,7 +5,7 @@ import type { CopyBounds } from "../../src/fragment/pace.js";
 import type { Level } from "../../src/kernel/effect.js";
 import type { ClientGroups } from "../../src/load/group.js";
 import type { Ceiling } from "../../src/load/power.js";
-import type { NatsAddress } from "../world/connection.js";
+import type { NatsAddress } from "../world/nats-address.js";
 
 export type Role = "node" | "router" | "control" | "forecaster";
 

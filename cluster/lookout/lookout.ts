@@ -4,8 +4,9 @@
 import type { HorizonName } from "../../src/forecast/horizons.js";
 import { ok, type Result } from "../../src/kernel/fault.js";
 import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
-import { type Connection, type NatsAddress, openConnection } from "../world/connection.js";
+import { type Connection, openConnection } from "../world/connection.js";
 import { openInbox } from "../world/inbox.js";
+import type { NatsAddress } from "../world/nats-address.js";
 import { type Capacities, createCapacities } from "./capacity.js";
 import { type Census, createCensus } from "./census.js";
 import { type Chronicle, createChronicle } from "./chronicle.js";

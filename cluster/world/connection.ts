@@ -13,16 +13,7 @@ import {
   type Status,
 } from "nats";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
-
-export interface NatsAddress {
-  readonly servers: readonly string[];
-  readonly user?: string;
-  readonly pass?: string;
-  /** Text of a `.creds` file, instead of user and password. */
-  readonly creds?: string;
-  /** Prefix of every inbox, e.g. `_INBOX_n1`. */
-  readonly inboxPrefix: string;
-}
+import type { NatsAddress } from "./nats-address.js";
 
 export interface ConnectionWish {
   readonly address: NatsAddress;
