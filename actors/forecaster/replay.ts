@@ -1,6 +1,7 @@
 // Replay. Owns one reading of the load stream from its beginning to where it ended when the reading began: the past of series that have a new owner.
 // A child of the forecaster, so that the samples of now never wait for those of then.
-// R1 it ends: at the end of the stream, or when nothing has come for a while. R2 its clock is the server's stamps, never a sample's own word.
+// R1 it ends: at the end of the stream, or when nothing has come for a while. R2 each node's clock is its samples' own time, but never beyond the server's stamps:
+//    a clock that runs ahead moves nothing. R3 a past that was written down later than it was (of another cluster, of a trace) counts where it belongs.
 
 import type { Horizon } from "../../src/forecast/horizons.js";
 import type { ActorId, Effects, LogRecord, WorldMessage } from "../../src/kernel/effect.js";
@@ -9,7 +10,7 @@ import type { Actor } from "../../src/kernel/machine.js";
 import { createBook, type LoadBook, type SeriesKey } from "../../src/load/book.js";
 import { createPast, type Past } from "../../src/load/past.js";
 import { decodeSample } from "../../src/load/sample.js";
-import { streams } from "../../src/protocol/subjects.js";
+import { type NodeId, streams } from "../../src/protocol/subjects.js";
 import { createDrip, type Drip } from "./drip.js";
 
 /** To the parent: one past per horizon. */
@@ -21,6 +22,14 @@ export interface Replayed {
 
 type ReplayMessage = { readonly kind: "start" } | WorldMessage;
 
+interface Diary {
+  /** One per horizon. */
+  readonly books: readonly LoadBook[];
+  nowMs: number;
+}
+
+/** Names of nodes that are believed; what others say is left out. */
+const mostNodes = 4096;
 const turnTimer = "turn";
 const quietMs = 5000;
 const looksWithoutNews = 3;
@@ -28,7 +37,9 @@ const looksWithoutNews = 3;
 interface State {
   readonly self: ActorId;
   readonly parent: ActorId;
-  readonly books: readonly LoadBook[];
+  readonly horizons: readonly Horizon[];
+  /** By node, so that the order of samples counts only within one. */
+  readonly diaries: Map<NodeId, Diary>;
   readonly pasts: readonly Past[];
   records: number;
   /** Records when the watchdog looked last, and how often it saw no more of them. */
@@ -39,7 +50,6 @@ interface State {
   isEnd: boolean;
   readonly drip: Drip;
   turnArmed: boolean;
-  nowMs: number;
   done: boolean;
 }
 
@@ -52,7 +62,8 @@ export function createReplay(
   const state: State = {
     self,
     parent,
-    books: horizons.map(({ slotMs }) => createBook(slotMs, slotMs)),
+    horizons,
+    diaries: new Map(),
     pasts: horizons.map(({ slotMs, historySlots }) => createPast(slotMs, historySlots, wants)),
     records: 0,
     seen: 0,
@@ -61,7 +72,6 @@ export function createReplay(
     isEnd: false,
     drip: createDrip(),
     turnArmed: false,
-    nowMs: 0,
     done: false,
   };
   return { mailboxLimit: 1, step: (message) => (state.done ? none : onMessage(state, message)) };
@@ -115,15 +125,25 @@ function arm(state: State): Effects {
 
 function read(state: State, record: LogRecord): void {
   state.records++;
-  state.nowMs = Math.max(state.nowMs, record.timeMs);
-  closeUpTo(state, state.nowMs);
   const sample = decodeSample(record.bytes);
-  if (sample.ok) for (const book of state.books) book.take(sample.value);
+  const diary = sample.ok ? diaryOf(state, sample.value.node) : undefined;
+  if (!sample.ok || diary === undefined) return;
+  const { interval, intervalMs } = sample.value;
+  diary.nowMs = Math.max(diary.nowMs, Math.min(record.timeMs, (interval + 1) * intervalMs));
+  closeUpTo(state, diary, diary.nowMs);
+  for (const book of diary.books) book.take(sample.value);
 }
 
-function closeUpTo(state: State, wallMs: number): void {
-  for (const [index, book] of state.books.entries())
-    for (const slot of book.close(wallMs)) state.pasts[index]?.add(slot);
+function diaryOf({ diaries, horizons }: State, node: NodeId): Diary | undefined {
+  const known = diaries.get(node);
+  if (known !== undefined || diaries.size >= mostNodes) return known;
+  const diary = { books: horizons.map(({ slotMs }) => createBook(slotMs, slotMs)), nowMs: 0 };
+  diaries.set(node, diary);
+  return diary;
+}
+
+function closeUpTo(state: State, { books }: Diary, wallMs: number): void {
+  for (const [index, book] of books.entries()) for (const slot of book.close(wallMs)) state.pasts[index]?.add(slot);
 }
 
 function watch(state: State): Effects {
@@ -136,6 +156,8 @@ function watch(state: State): Effects {
 /** Slots that were not over when the stream ended belong to the present. */
 function finish(state: State): Effects {
   state.done = true;
+  const nowMs = Math.max(0, ...[...state.diaries.values()].map((diary) => diary.nowMs));
+  for (const diary of state.diaries.values()) closeUpTo(state, diary, nowMs);
   const replayed: Replayed = { kind: "replayed", pasts: state.pasts, records: state.records };
   return [
     { kind: "unfollow", stream: streams.load },

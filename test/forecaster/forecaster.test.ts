@@ -86,6 +86,27 @@ describe("forecasters", () => {
     ok((series[0]?.recent.filter((value) => value !== null).length ?? 0) >= 18);
   });
 
+  it("take a past that was written into the stream after the present had begun", () => {
+    const ensemble = new Ensemble();
+    const slots = 600;
+    ensemble.pass(slots * 1000);
+    ensemble.live(12, steady);
+    const now = Math.floor(ensemble.wallMs / 1000);
+    for (let ago = slots; ago > 12; ago--) {
+      const counts = { "0/client": (now - ago) % 60 < 30 ? 20 : 100 };
+      ensemble.store(packSample(ensemble.sample(counts, { node: "past", incarnation: "past", interval: now - ago })));
+    }
+    ensemble.begin("f1");
+    ensemble.live(9, steady);
+    const [series] = ensemble
+      .member("f1")
+      .ask()
+      .series.filter(({ fragment, group }) => fragment === 0 && group === "client");
+    ok((series?.record.matured ?? 0) > 100, `only ${series?.record.matured} forecasts were judged`);
+    const past = (series?.recent ?? []).filter((value) => value === 20 || value === 100);
+    ok(past.length > 40, `of the past it knows ${past.length} slots`);
+  });
+
   it("pass over foreign messages, copies and stray clocks, say so, and forecast the rest", () => {
     const ensemble = new Ensemble().begin("f1");
     ensemble.live(60, steady);
