@@ -60,9 +60,12 @@ export interface Weighed {
   readonly riskBefore: number;
   readonly riskAfter: number;
   readonly riskTo: number;
-  /** The taker stays calm in every step. */
+  /** The taker stays calm until the fragment may be moved on. */
   readonly fits: boolean;
 }
+
+/** What a taker risks after the fragment may move on counts less: it can still be helped. */
+const laterShare = 0.5;
 
 /** What an option would bring, given the risks of the node that it relieves. */
 export function weigh(picture: Picture, option: Option, before: Float64Array, policy: Policy): Weighed {
@@ -73,6 +76,10 @@ export function weigh(picture: Picture, option: Option, before: Float64Array, po
   const times = timetable(picture, [from, to], Math.max(0, first), price.lastsMs, policy);
   const relievedMs = option.strategy === "copy-on-write" ? policy.prices.handOverMs * 2 : price.lastsMs;
   const done = firstStepAfter(picture.input.grid, times.startMs + relievedMs);
+  const held = firstStepAfter(
+    picture.input.grid,
+    Math.max(times.deadlineMs, times.startMs + relievedMs) + policy.coolDownMs,
+  );
   let gain = -copyRisk(picture, [from, to], price, done);
   let after: Float64Array = before;
   let riskTo = 0;
@@ -83,9 +90,11 @@ export function weigh(picture: Picture, option: Option, before: Float64Array, po
       gain += sumFrom(before, done) - sumFrom(after, done);
     } else if (delta > 0 && mayExceedWith(picture, node, fragment, delta)) {
       const more = riskWith(picture, node, fragment, delta);
-      riskTo = Math.max(riskTo, largest(more));
+      const own = riskOf(picture, node);
+      riskTo = Math.max(riskTo, largest(more.subarray(0, held)));
       if (riskTo > bound) fits = false;
-      gain -= Math.max(0, sumFrom(more, done) - sumFrom(riskOf(picture, node), done));
+      gain -= Math.max(0, sumBetween(more, done, held) - sumBetween(own, done, held));
+      gain -= laterShare * Math.max(0, sumFrom(more, Math.max(done, held)) - sumFrom(own, Math.max(done, held)));
     }
   }
   return { option, price, times, gain, riskBefore: largest(before), riskAfter: largest(after), riskTo, fits };
@@ -98,7 +107,7 @@ function copyRisk(picture: Picture, ends: readonly number[], { capacityShare }: 
     if (!mayExceed(picture, node, 1 - capacityShare)) return sum;
     const calm = riskOf(picture, node);
     const copying = riskOf(picture, node, 1 - capacityShare);
-    return sum + sumUntil(copying, done) - sumUntil(calm, done);
+    return sum + sumBetween(copying, 0, done) - sumBetween(calm, 0, done);
   }, 0);
 }
 
@@ -108,8 +117,6 @@ function sumFrom(values: Float64Array, first: number): number {
   return sum;
 }
 
-function sumUntil(values: Float64Array, end: number): number {
-  let sum = 0;
-  for (let at = 0; at < Math.min(end, values.length); at++) sum += values[at] ?? 0;
-  return sum;
+function sumBetween(values: Float64Array, first: number, end: number): number {
+  return sumFrom(values.subarray(0, end), first);
 }

@@ -1,6 +1,6 @@
 // Picture. Owns what a plan is made on: nodes with capacities, fragments with the places of their copies, and each node's load over the steps: summaries for all, whole
 // matrices of samples for those that are looked at closely. Changing the place of a fragment costs steps × samples for a node that has a matrix, steps for another.
-// PI1 where the sum of the fragments' tail means stays under the capacity, the risk is at most the tail's share (tail means are subadditive): such a node needs no matrix.
+// PI1 where the sum of the fragments' tail means stays under the node's limit, the risk is at most the tail's share (tail means are subadditive): such a node needs no matrix.
 // PI2 summaries and matrices always tell the same places. PI3 moves under way count as landed.
 
 import type { FragmentId, NodeId } from "../protocol/subjects.js";
@@ -57,6 +57,8 @@ export interface PictureInput {
   readonly loads: Loads;
   /** Share of a load that a backup's applying of writes costs. */
   readonly applyShare: number;
+  /** Share of its capacity at which a node is full. */
+  readonly fullShare: number;
   /** Samples whose mean is a fragment's tail: see `tailOf`. */
   readonly tail: number;
 }
@@ -158,6 +160,11 @@ export function bytesOf({ fragments }: Picture, at: number): number {
 export function capacityOf({ nodes }: Picture, node: number): number {
   const capacity = nodes[node]?.capacity ?? 0;
   return capacity > 0 && capacity < 1e15 ? capacity : 0;
+}
+
+/** The load at which it is full. */
+export function limitOf(picture: Picture, node: number): number {
+  return capacityOf(picture, node) * picture.input.fullShare;
 }
 
 /** May be given load: open, and what it bears is known. */

@@ -20,6 +20,7 @@ import {
   capacityOf,
   createPicture,
   forget,
+  limitOf,
   type Picture,
   type PictureInput,
   place,
@@ -31,10 +32,11 @@ import { predict } from "./predict.js";
 import { react } from "./reactive.js";
 import { largest, riskOf } from "./risk.js";
 
-export type PlanInput = Omit<PictureInput, "applyShare" | "tail">;
+export type PlanInput = Omit<PictureInput, "applyShare" | "fullShare" | "tail">;
 
 export interface NodeRisk {
   readonly node: NodeId;
+  /** What it may be given: its capacity times the policy's `fullShare`. */
   readonly capacity: number;
   /** By step. */
   readonly before: readonly number[];
@@ -60,7 +62,7 @@ export function planRound(input: PlanInput, policy: Policy): Plan {
 
 export function pictureOf(input: PlanInput, policy: Policy): Picture {
   const tail = tailOf(policy.risk * policy.calmShare, input.loads.samples);
-  return createPicture({ ...input, applyShare: policy.applyShare, tail });
+  return createPicture({ ...input, applyShare: policy.applyShare, fullShare: policy.fullShare, tail });
 }
 
 /** Plans on a picture, which then shows the places as they will be. */
@@ -99,7 +101,7 @@ function risksOf({ picture, before }: Board): NodeRisk[] {
     .slice(0, risksTold)
     .map(([node, risks]) => ({
       node: picture.nodes[node]?.id ?? "",
-      capacity: capacityOf(picture, node),
+      capacity: limitOf(picture, node),
       before: [...risks],
       after: [...riskOf(picture, node)],
     }));

@@ -63,6 +63,8 @@ const policySchema = z.strictObject({
   mode: z.enum(policyModes).default("predictive"),
   /** P(load > capacity) that is borne, per node and step. */
   risk: share(0.001, 0.5).default(0.05),
+  /** A node is full at this share of its capacity: above it waits grow, and the bursts of a moment are refused although the mean would fit. */
+  fullShare: share(0.05, 1).default(0.85),
   /** Relief goes on until the risk is below this share of `risk`: what was just mended is not at the edge again. */
   calmShare: share(0.01, 1).default(0.5),
   horizonMs: z.number().min(1000).max(dayMs).default(3_600_000),

@@ -1,11 +1,12 @@
 // Predict. Owns the relief of nodes whose load is foreseen to exceed their capacity: the cheapest set of actions that brings the risk down, in the order
 // hand-over, move of a copy, split, one more copy for reads. Whatever is chosen is applied to the picture at once, so that the next choice sees it.
-// PD1 a taker's risk stays below the calm bound: what is mended here breaks nothing there. PD2 where nothing fits nothing is done, and it is said.
+// PD1 a taker's risk stays below the calm bound until the fragment may move on: what is mended here breaks nothing there; where no taker stays calm, one may be given what
+//     it risks at most half as much by. PD2 where nothing helps nothing is done, and it is said.
 // PD3 an action averts at least `minimumGain`; a copy also `minimumGainPerGib`. PD4 no fragment moves twice within its cool-down.
 
 import type { Board } from "./board.js";
 import { copyOf, handOversOf, moveOf, type Option, type Weighed, weigh } from "./options.js";
-import { capacityOf, mayBear, type Picture, placesOf, primaryOf, summaryOf, weightOn } from "./picture.js";
+import { capacityOf, limitOf, mayBear, type Picture, placesOf, primaryOf, summaryOf, weightOn } from "./picture.js";
 import { beginOf } from "./price.js";
 import { largest, mayExceed, quantileAt, riskOf } from "./risk.js";
 import { chanceText, loadText, whenText } from "./words.js";
@@ -49,7 +50,7 @@ function sayAll(board: Board, threats: readonly Threat[]): void {
   let there = 0;
   picture.nodes.forEach((_, node) => {
     wanted += quantileAt(picture, node, step, 1 - policy.risk);
-    there += capacityOf(picture, node);
+    there += limitOf(picture, node);
   });
   const text = `every node that may take load will exceed its capacity ${whenText(board, step)}: about ${loadText(wanted)} are wanted, ${loadText(there)} are there; moving data cannot help, add nodes`;
   board.find({ kind: "allOverloaded", node: "", fragment: -1, text });
@@ -69,15 +70,17 @@ function relieve(board: Board, threat: Threat): void {
   if (largest(risks) > policy.risk) lastResorts(board, threat, risks);
 }
 
-/** The best admissible option of the cheapest kind that has one. */
+/** The best admissible option of the cheapest kind that has one; where none leaves its taker calm, the one that lessens most. */
 function choose(board: Board, node: number, risks: Float64Array): Weighed | undefined {
   const tried = hottest(board.picture, node, risks, board.policy.risk);
   const handOvers = tried.flatMap((fragment) => handOversOf(board.picture, fragment, node));
   const handOver = best(board, handOvers, risks);
-  if (handOver !== undefined) return handOver;
+  if (handOver?.fits === true) return handOver;
   const takers = roomiest(board.picture, node, risks, board.policy.risk);
   const moves = tried.flatMap((fragment) => takers.flatMap((to) => moveOf(board.picture, fragment, node, to) ?? []));
-  return best(board, moves, risks);
+  const move = best(board, moves, risks);
+  if (move?.fits === true || handOver === undefined) return move;
+  return move !== undefined && isBetter(board, move, handOver) ? move : handOver;
 }
 
 function best(board: Board, options: readonly Option[], risks: Float64Array): Weighed | undefined {
@@ -102,10 +105,14 @@ function hurried(board: Board, option: Option, risks: Float64Array): Weighed {
   return atOnce.gain > usual.gain ? atOnce : usual;
 }
 
+/** A taker that is not left calm must at least risk this much less than what is relieved. */
+const lessShare = 0.5;
+
 function objection({ policy, purse, picture }: Board, weighed: Weighed): string | undefined {
-  const { option, price, gain, fits, riskTo } = weighed;
+  const { option, price, gain, fits, riskBefore, riskTo } = weighed;
   const taker = picture.nodes[option.to]?.id ?? "";
-  if (!fits) return `${taker} would exceed its own capacity with probability ${chanceText(riskTo)}`;
+  if (!fits && riskTo > lessShare * riskBefore)
+    return `${taker} would exceed its own capacity with probability ${chanceText(riskTo)}`;
   if (gain < policy.minimumGain)
     return `it averts only ${gain.toFixed(2)} expected steps of overload; ${policy.minimumGain} is the least`;
   if ((gain * gib) / Math.max(1, price.bytes) < policy.minimumGainPerGib)
@@ -114,13 +121,23 @@ function objection({ policy, purse, picture }: Board, weighed: Weighed): string 
   return purse.lacks(price.bytes, option.kind !== "handOver", [option.from, option.to]);
 }
 
-/** Enough beats not enough; then the smaller of two that are enough, and the one that averts more of two that are not. */
+/** A calm taker beats another; enough beats not enough; then the smaller of two that are enough, and the one that averts more of two that are not. */
 function isBetter({ policy }: Board, one: Weighed, other: Weighed): boolean {
   const isEnough = ({ riskAfter }: Weighed): boolean => riskAfter <= policy.risk * policy.calmShare;
+  if (one.fits !== other.fits) return one.fits;
   if (isEnough(one) !== isEnough(other)) return isEnough(one);
   const worth = ({ gain, price }: Weighed): number => gain / (1 + price.bytes / gib);
   const difference = worth(one) - worth(other);
   return Math.abs(difference) > 1e-9 ? difference > 0 : one.riskTo < other.riskTo;
+}
+
+/** `85 (85 % of 100)`. */
+function limitText(picture: Picture, node: number): string {
+  const { fullShare } = picture.input;
+  const limit = loadText(limitOf(picture, node));
+  return fullShare === 1
+    ? limit
+    : `${limit} (${Math.round(fullShare * 100)} % of ${loadText(capacityOf(picture, node))})`;
 }
 
 function carryOut(board: Board, weighed: Weighed, risks: Float64Array, { node, first }: Threat): void {
@@ -136,7 +153,7 @@ function reason(board: Board, weighed: Weighed, risks: Float64Array, node: numbe
   const load = quantileAt(picture, node, worst, 1 - policy.risk);
   const share = weightOn(picture, option.fragment, node);
   const own = share * (summaryOf(picture, option.fragment).upper[worst] ?? 0);
-  return `${id(node)} would exceed ${loadText(capacityOf(picture, node))} from ${whenText(board, first)} with probability ${chanceText(largest(risks))} (bound ${policy.risk}; ${Math.round((1 - policy.risk) * 100)} % quantile ${loadText(load)}); this takes up to ${loadText(own)} off: ${chanceText(riskAfter)} there, ${chanceText(riskTo)} on ${id(option.to)}`;
+  return `${id(node)} would exceed ${limitText(picture, node)} from ${whenText(board, first)} with probability ${chanceText(largest(risks))} (bound ${policy.risk}; ${Math.round((1 - policy.risk) * 100)} % quantile ${loadText(load)}); this takes up to ${loadText(own)} off: ${chanceText(riskAfter)} there, ${chanceText(riskTo)} on ${id(option.to)}`;
 }
 
 /** Fragments that weigh most in the steps at risk. */
@@ -170,7 +187,7 @@ function roomiest(picture: Picture, from: number, risks: Float64Array, bound: nu
   const found: { node: number; room: number }[] = [];
   for (let node = 0; node < picture.nodes.length; node++) {
     if (node === from || !mayBear(picture, node)) continue;
-    const capacity = capacityOf(picture, node);
+    const capacity = limitOf(picture, node);
     let room = Number.POSITIVE_INFINITY;
     for (const step of critical) room = Math.min(room, capacity - (upper[node * steps + step] ?? 0));
     const least = found.length < takersTried ? Number.NEGATIVE_INFINITY : (found.at(-1)?.room ?? 0);
@@ -220,7 +237,7 @@ function hasRoom(picture: Picture, fragment: number, share: number, risks: Float
   const { upper } = summaryOf(picture, fragment);
   const critical = criticalSteps(risks, 0);
   return picture.nodes.some((_, node) => {
-    const capacity = capacityOf(picture, node);
+    const capacity = limitOf(picture, node);
     if (!mayBear(picture, node) || node === primaryOf(picture, fragment)) return false;
     return critical.every(
       (step) => (picture.upper[node * picture.steps + step] ?? 0) + share * (upper[step] ?? 0) <= capacity,
@@ -233,7 +250,7 @@ function split(board: Board, { node, first }: Threat, risks: Float64Array, fragm
   const share = weightOn(picture, fragment, node) / 2;
   if (!policy.splits || board.mayNotSplit(fragment) !== undefined) return false;
   if (picture.fragments[fragment]?.isSplittable === false || !hasRoom(picture, fragment, share, risks)) return false;
-  const why = `${picture.nodes[node]?.id} would exceed ${loadText(capacityOf(picture, node))} from ${whenText(board, first)} with probability ${chanceText(largest(risks))}, and this fragment is too hot to fit elsewhere; its halves do`;
+  const why = `${picture.nodes[node]?.id} would exceed ${limitText(picture, node)} from ${whenText(board, first)} with probability ${chanceText(largest(risks))}, and this fragment is too hot to fit elsewhere; its halves do`;
   board.split(fragment, node, largest(risks), beginOf(picture.input.grid, first), "forecast", why);
   return true;
 }

@@ -40,25 +40,28 @@ export interface Timetable {
 /** A trough must be this much lower than the present to be worth waiting for. */
 const troughShare = 0.9;
 
-/** Begins in the trough before the first step at risk, and at the latest so that it ends in time. */
+/** Begins in the trough before the first step at risk, at the latest so that it ends in time, and not before that by more than a cool-down. */
 export function timetable(
   picture: Picture,
   ends: readonly number[],
   firstAtRisk: number,
   lastsMs: number,
-  { prices }: Policy,
+  { prices, coolDownMs }: Policy,
 ): Timetable {
   const { grid } = picture.input;
   const deadlineMs = beginOf(grid, firstAtRisk);
   const latestMs = deadlineMs - lastsMs * prices.haste;
   if (latestMs < 0) return { startMs: 0, deadlineMs, isLate: deadlineMs < lastsMs };
+  // What is begun much earlier rests on a forecast of much later, and cannot be mended when that changes.
+  const earliestMs = Math.max(0, latestMs - coolDownMs);
   const loadAt = (step: number): number =>
     ends.reduce((sum, node) => sum + (picture.mean[node * picture.steps + step] ?? 0), 0);
   const present = ends.reduce((sum, node) => sum + (picture.now[node] ?? 0), 0);
-  let startMs = 0;
-  let least = Math.min(present, loadAt(0)) * troughShare;
+  let startMs = earliestMs;
+  let least =
+    (earliestMs === 0 ? Math.min(present, loadAt(0)) : loadAt(firstStepAfter(grid, earliestMs))) * troughShare;
   for (let step = 1; step < picture.steps && beginOf(grid, step) <= latestMs; step++) {
-    if (loadAt(step) >= least) continue;
+    if (beginOf(grid, step) < earliestMs || loadAt(step) >= least) continue;
     least = loadAt(step);
     startMs = beginOf(grid, step);
   }

@@ -1,16 +1,16 @@
-// Risk. Owns the probability that a node's load exceeds its capacity, step by step, as it is and as it would be with more or less of a fragment.
+// Risk. Owns the probability that a node's load exceeds its limit (the share of its capacity at which it is full), step by step, as it is and as it would be with more or less of a fragment.
 // RI1 a node without a known capacity has no risk that anyone could state: it is neither relieved nor loaded.
 
-import { capacityOf, matrixOf, type Picture, pathsOf, summaryOf } from "./picture.js";
+import { limitOf, matrixOf, type Picture, pathsOf, summaryOf } from "./picture.js";
 
-/** P(load > capacity) by step. `room`: share of the capacity that is there (a copy takes some). */
+/** P(load > limit) by step. `room`: share of the limit that is there (a copy takes some). */
 export function riskOf(picture: Picture, node: number, room = 1): Float64Array {
-  return countAbove(picture, matrixOf(picture, node), capacityOf(picture, node) * room, undefined, 0);
+  return countAbove(picture, matrixOf(picture, node), limitOf(picture, node) * room, undefined, 0);
 }
 
 /** The same with `share` of a fragment's load more. */
 export function riskWith(picture: Picture, node: number, fragment: number, share: number, room = 1): Float64Array {
-  const capacity = capacityOf(picture, node) * room;
+  const capacity = limitOf(picture, node) * room;
   return countAbove(picture, matrixOf(picture, node), capacity, pathsOf(picture, fragment), share);
 }
 
@@ -41,7 +41,7 @@ function countAbove(
 /** False only where the risk is at most the tail's share at every step: no closer look is needed. */
 export function mayExceed(picture: Picture, node: number, room = 1): boolean {
   const { steps, upper } = picture;
-  const capacity = capacityOf(picture, node) * room;
+  const capacity = limitOf(picture, node) * room;
   if (capacity <= 0) return false;
   for (let step = 0; step < steps; step++) if ((upper[node * steps + step] ?? 0) > capacity) return true;
   return false;
@@ -50,7 +50,7 @@ export function mayExceed(picture: Picture, node: number, room = 1): boolean {
 /** The same with `share` of a fragment's load more. */
 export function mayExceedWith(picture: Picture, node: number, fragment: number, share: number, room = 1): boolean {
   const { steps, upper } = picture;
-  const capacity = capacityOf(picture, node) * room;
+  const capacity = limitOf(picture, node) * room;
   if (capacity <= 0) return true;
   const own = summaryOf(picture, fragment).upper;
   for (let step = 0; step < steps; step++)

@@ -101,6 +101,51 @@ describe("plan: predictive", () => {
     assert.ok(plan.findings.some(({ kind }) => kind === "allOverloaded"));
   });
 
+  it("holds a node full below its capacity: the bursts of a moment need room", () => {
+    const fragments = [steady(1, ["n1"], 41), steady(2, ["n1"], 41)];
+    assert.equal(planFor(three, fragments, policyOf({ fullShare: 0.8 })).actions[0]?.from, "n1");
+    assert.deepEqual(planFor(three, fragments, policyOf()).actions, []);
+  });
+
+  it("gives a fragment to a node that will need the room itself only when the fragment may move on", () => {
+    const until = (now: number, from: number, to: number): boolean => now > from * minuteMs && now <= to * minuteMs;
+    const hot = (now: number): number => (until(now, 10, 25) ? 70 : 30);
+    const towns = (peakFrom: number): TownFragment[] => [
+      { id: 1, places: ["n1"], load: hot },
+      { id: 2, places: ["n1"], load: hot },
+      { id: 3, places: ["n2"], load: (now) => (now > peakFrom * minuteMs ? 90 : 20) },
+      steady(4, ["n3"], 80),
+    ];
+    const grid = gridOf(12, 5 * minuteMs);
+    const plan = (from: number) => planFor(three, towns(from), policyOf({ splits: false }), 0, grid);
+    const [action] = plan(40).actions;
+    assert.deepEqual([action?.kind, action !== undefined && "to" in action && action.to], ["moveReplica", "n2"]);
+    assert.deepEqual(plan(10).actions, []);
+  });
+
+  it("begins nothing much more than a cool-down before it has to be begun, however deep the trough", () => {
+    const load = (now: number): number => (now < 5 * minuteMs ? 5 : now < 50 * minuteMs ? 40 : 70);
+    const fragments = [1, 2].map((id): TownFragment => ({ id, places: ["n1"], load }));
+    const [action] = planFor(three, fragments, policyOf(), 0, gridOf(12, 5 * minuteMs)).actions;
+    assert.ok(action !== undefined && action.startMs > 30 * minuteMs && action.startMs < 50 * minuteMs);
+  });
+
+  it("where no taker stays calm, takes the one that lessens the risk, and not one that only shifts it", () => {
+    const fragments = [
+      steady(1, ["n1"], 85),
+      steady(2, ["n1"], 40, { spread: 0.5 }),
+      steady(3, ["n2"], 55, { spread: 0.5 }),
+      steady(4, ["n3"], 95),
+    ];
+    const policy = policyOf({ splits: false });
+    const [action] = planFor(three, fragments, policy).actions;
+    assert.equal(action?.fragment, 2);
+    const { riskBefore, riskTo } = action;
+    assert.ok(riskTo > policy.risk && riskTo <= riskBefore / 2, `${riskBefore} before, ${riskTo} at the taker`);
+    const worse = fragments.map((one) => (one.id === 3 ? steady(3, ["n2"], 75, { spread: 0.5 }) : one));
+    assert.deepEqual(planFor(three, worse, policy).actions, []);
+  });
+
   it("reacts at once to a load that nobody foresaw", () => {
     const fragments = [1, 2, 3].map((id) => steady(id, ["n1", "n2"], 30, { isForecast: false }));
     const plan = planFor(three, fragments, policyOf());
@@ -258,7 +303,7 @@ describe("plan: properties", () => {
         const plan = planFor(nodes, fragments, policy);
         for (const action of plan.actions)
           if (action.cause === "forecast" && action.kind !== "split")
-            assert.ok(action.riskTo <= policy.risk * policy.calmShare);
+            assert.ok(action.riskTo <= Math.max(policy.risk * policy.calmShare, action.riskBefore / 2));
       }),
       { numRuns: 15 },
     );

@@ -55,6 +55,8 @@ export interface Foresight {
 }
 
 const doubtedTold = 20;
+/** Queries per second by which nobody is misled: a series that rests is foretold a little worse than by saying "nothing". */
+const negligible = 0.1;
 /** A series that nobody has told of for so many of its slots bears no load that is known. */
 const forgottenSlots = 60;
 
@@ -111,7 +113,7 @@ function doubtOfRecord(record: RecordNews, policy: Policy): string | undefined {
   const coverage = record.coverage[highIndex] ?? Number.NaN;
   if (!(coverage >= policy.leastCoverage95)) return `its 95 % quantile held in ${Math.round(coverage * 100)} % only`;
   if (record.isDrifting) return "something has changed: its 90 % interval holds too seldom of late";
-  if (record.pinball > policy.mostPinballRatio * record.naivePinball)
+  if (record.pinball > policy.mostPinballRatio * record.naivePinball + negligible)
     return `it is ${(record.pinball / record.naivePinball).toFixed(2)} times as wrong as the seasonal naive`;
   return undefined;
 }

@@ -3,7 +3,7 @@
 
 import type { Context } from "../../../src/kernel/machine.js";
 import type { PastMove } from "../../../src/ledger/move.js";
-import { capacityOf, createPicture, type Picture, primaryOf, tailOf, weightOf } from "../../../src/plan/picture.js";
+import { createPicture, limitOf, type Picture, primaryOf, tailOf, weightOf } from "../../../src/plan/picture.js";
 import { loadText } from "../../../src/plan/words.js";
 import type { Draft } from "../draft.js";
 import type { Round } from "../plan.js";
@@ -22,6 +22,7 @@ export function judgeMoves(state: LeaderState, draft: Draft, round: Round, { wal
   const picture = createPicture({
     ...input,
     applyShare: policy.applyShare,
+    fullShare: policy.fullShare,
     tail: tailOf(policy.risk, input.loads.samples),
   });
   for (const move of due) {
@@ -45,7 +46,7 @@ function verdictOf(picture: Picture, { fragment, from, to, role }: PastMove): st
   const count = picture.copies[at] ?? 1;
   const back = picture.input.loads.now(at) * (role ? weightOf(picture, at, 0, count) : weightOf(picture, at, 1, count));
   const load = picture.now[source] ?? 0;
-  const capacity = capacityOf(picture, source);
+  const capacity = limitOf(picture, source);
   const without = load + back;
   const facts = `${from} bears ${loadText(load)} of ${loadText(capacity)}; without this move it would bear ${loadText(without)}`;
   if (without > capacity) return `worth it: ${facts}`;
