@@ -1,6 +1,7 @@
 // Courier. Owns the operations on their way to nodes: gathers them per node, sends, hands results back, and tries again what may be tried again.
-// C1 everything that was handed in during one turn for the same node and lane leaves as one message. While enough asks are under way to keep the node
-//    busy, what comes is gathered for the next message, until an answer comes or for `gatherMs`: messages grow with the load, a lone request never waits.
+// C1 everything that was handed in during one turn for the same node and lane leaves as one message. While enough operations are under way to keep the node
+//    busy, what comes is gathered for the next message, until an answer comes or for a moment: messages grow with the load, a lone request never waits.
+//    After an answer the message leaves with the next flush, so that those who were just answered and ask again at once travel with those who were gathered.
 // C2 every errand ends exactly once: with a result, with a fault, or by `cancel` of its trip.
 // C3 a write that may have been carried out is only ever sent again with its own request id, and never reported as refused by time.
 // C4 asks in flight per node and lane, operations per ask, and tries per errand have limits.
@@ -85,11 +86,16 @@ export interface Courier {
 interface Queue {
   readonly node: NodeId;
   readonly lane: Lane;
+  readonly access: "read" | "write";
   readonly subject: string;
   open: Trip[];
   asks: number;
-  /** What is open is being gathered. */
-  gathering: boolean;
+  /** Operations in those asks. */
+  opsUnderWay: number;
+  /** How long answers took of late. */
+  answerMs: number;
+  /** What is open is being gathered, until then at the latest. */
+  gathersUntilMs: number | undefined;
 }
 
 interface Shipment {
@@ -97,23 +103,57 @@ interface Shipment {
   readonly partition: number;
   /** In the order of the request's parts and ops. */
   readonly parts: readonly (readonly Trip[])[];
+  readonly count: number;
+  readonly sentMs: number;
 }
 
 interface LaneLimits {
   readonly asks: number;
   readonly ops: number;
   readonly bytes: number;
-  /** With so many asks under way the next message is gathered until it has so many operations. */
-  readonly gather?: { readonly asks: number; readonly ops: number };
+  readonly gather?: Gather;
 }
 
-const lanes: { readonly [L in Lane]: LaneLimits } = {
-  quick: { asks: 32, ops: 512, bytes: 512 * 1024, gather: { asks: 2, ops: 64 } },
-  slow: { asks: 64, ops: 1, bytes: 256 * 1024 },
-  waiting: { asks: 4096, ops: 1, bytes: 256 * 1024 },
+/** When the next message is gathered, and how long. */
+interface Gather {
+  /** With fewer asks, and fewer operations in them, everything leaves at once. */
+  readonly busyAsks: number;
+  readonly busyOps: number;
+  /** So many are worth a message of their own, busy or not. */
+  readonly fullOps: number;
+  /**
+   * What is gathered waits no longer than answers of late took, within these bounds, for an answer to those before it, which may be slow for reasons of their own:
+   * on a node that slows down messages grow instead of becoming more.
+   */
+  readonly leastMs: number;
+  readonly mostMs: number;
+}
+
+/**
+ * Reads: a message of some dozens costs little more per operation than one of hundreds, and two of them keep client and node busy at the same time.
+ * Writes: what leaves together is committed together, one record per fragment, and a record costs as much as dozens of operations; so they gather longer.
+ */
+const readLimits: LaneLimits = {
+  asks: 32,
+  ops: 64,
+  bytes: 512 * 1024,
+  gather: { busyAsks: 2, busyOps: 8, fullOps: 32, leastMs: 2, mostMs: 8 },
 };
-/** What is gathered waits no longer than this for an answer to those before it, which may be slow for reasons of their own. */
-const gatherMs = 2;
+const writeLimits: LaneLimits = {
+  asks: 32,
+  ops: 512,
+  bytes: 512 * 1024,
+  gather: { busyAsks: 2, busyOps: 8, fullOps: 256, leastMs: 2, mostMs: 25 },
+};
+/** How much the newest answer's time weighs among those of late. */
+const newestWeight = 0.25;
+const slowLimits: LaneLimits = { asks: 64, ops: 1, bytes: 256 * 1024 };
+const waitingLimits: LaneLimits = { asks: 4096, ops: 1, bytes: 256 * 1024 };
+
+function limitsOf({ lane, access }: Pick<Queue, "lane" | "access">): LaneLimits {
+  if (lane === "quick") return access === "write" ? writeLimits : readLimits;
+  return lane === "slow" ? slowLimits : waitingLimits;
+}
 
 const mostTries = 64;
 const mostOverloads = 3;
@@ -136,19 +176,37 @@ export function createCourier(
   const shipments = new Map<Ticket, Shipment>();
   const paused = new Set<Trip>();
   let flushArmed = false;
-  let gatherArmed = false;
+  let gatherAtMs = Number.POSITIVE_INFINITY;
   let retryAtMs = Number.POSITIVE_INFINITY;
 
   function queueFor(node: NodeId, errand: Errand): Queue {
     const subject =
       config.reach === "core" ? subjects.exec(node) : subjects.direct(errand.table.def.name, errand.access, node);
-    const key = `${errand.lane} ${subject}`;
+    const key = keyOf(errand, subject);
     let queue = queues.get(key);
     if (queue === undefined) {
-      queue = { node, lane: errand.lane, subject, open: [], asks: 0, gathering: false };
+      const { lane, access } = errand;
+      queue = {
+        node,
+        lane,
+        access,
+        subject,
+        open: [],
+        asks: 0,
+        opsUnderWay: 0,
+        answerMs: 0,
+        gathersUntilMs: undefined,
+      };
       queues.set(key, queue);
     }
     return queue;
+  }
+
+  /** Sends, or gathers on, at the end of this turn. */
+  function armFlush(): Effects {
+    if (flushArmed) return none;
+    flushArmed = true;
+    return [{ kind: "wake", name: flushTimer, afterMs: 0 }];
   }
 
   /** Addresses a trip and puts it with the others that go there. */
@@ -172,9 +230,7 @@ export function createCourier(
     trip.epochTried = fragment.epoch;
     trip.sent = false;
     queueFor(node, errand).open.push(trip);
-    if (flushArmed) return none;
-    flushArmed = true;
-    return [{ kind: "wake", name: flushTimer, afterMs: 0 }];
+    return armFlush();
   }
 
   function pause(trip: Trip, atLeastMs: number, why: Fault, context: Context): Effects {
@@ -202,20 +258,25 @@ export function createCourier(
 
   /** Sends what waits for one node now, or gathers it for a moment (C1). */
   function sendOrGather(queue: Queue, context: Context): Effects {
-    const { gather } = lanes[queue.lane];
-    if (gather === undefined || queue.asks < gather.asks || queue.open.length >= gather.ops)
-      return pump(queue, context);
-    queue.gathering = true;
-    if (gatherArmed) return none;
-    gatherArmed = true;
-    return [{ kind: "wake", name: gatherTimer, afterMs: gatherMs }];
+    const { gather } = limitsOf(queue);
+    if (gather === undefined || queue.open.length >= gather.fullOps) return pump(queue, context);
+    if (queue.asks < gather.busyAsks && queue.opsUnderWay < gather.busyOps) return pump(queue, context);
+    const patienceMs = Math.min(gather.mostMs, Math.max(gather.leastMs, queue.answerMs));
+    queue.gathersUntilMs ??= context.nowMs + patienceMs;
+    return armGather(queue.gathersUntilMs, context);
+  }
+
+  function armGather(atMs: number, context: Context): Effects {
+    if (atMs >= gatherAtMs) return none;
+    gatherAtMs = atMs;
+    return [{ kind: "wake", name: gatherTimer, afterMs: Math.max(1, atMs - context.nowMs) }];
   }
 
   /** Sends what waits for one node, as far as the asks in flight allow. */
   function pump(queue: Queue, context: Context): Effects {
     const effects: Effect[] = [];
-    const lane = lanes[queue.lane];
-    queue.gathering = false;
+    const lane = limitsOf(queue);
+    queue.gathersUntilMs = undefined;
     while (queue.open.length > 0 && queue.asks < lane.asks) {
       const load: Trip[] = [];
       let bytes = 0;
@@ -278,8 +339,9 @@ export function createCourier(
       trips.push(part.trips);
     }
     const ticket = tickets.next();
-    shipments.set(ticket, { queue, partition, parts: trips });
+    shipments.set(ticket, { queue, partition, parts: trips, count: load.length, sentMs: context.nowMs });
     queue.asks++;
+    queue.opsUnderWay += load.length;
     const body = encodeExec(tellsGroups ? { timeLeftMs, parts, groups } : { timeLeftMs, parts });
     return { kind: "ask", subject: queue.subject, body, timeoutMs: tryMs, ticket };
   }
@@ -325,7 +387,7 @@ export function createCourier(
 
   /** The answers of one message did not fit into one: ask again in smaller messages. */
   function apart(shipment: Shipment, context: Context): Effects {
-    const most = Math.max(1, Math.floor(countOf(shipment) / 8));
+    const most = Math.max(1, Math.floor(shipment.count / 8));
     const effects: Effect[] = [];
     for (const trip of shipment.parts.flat()) {
       if (trip.ended) continue;
@@ -368,7 +430,7 @@ export function createCourier(
         ];
       case "answer": {
         const refusal = faultIn(outcome.body);
-        if (refusal?.code === "TOO_LARGE" && countOf(shipment) > 1) return apart(shipment, context);
+        if (refusal?.code === "TOO_LARGE" && shipment.count > 1) return apart(shipment, context);
         if (refusal !== undefined) return everyTrip(shipment, refusal, verdictOf(refusal), context);
         const reply = decodeExecReply(outcome.body);
         if (!reply.ok) return everyTrip(shipment, reply.fault, { kind: "unknown" }, context);
@@ -386,7 +448,7 @@ export function createCourier(
         sent: false,
         tries: 0,
         overloads: 0,
-        most: lanes[errand.lane].ops,
+        most: limitsOf(errand).ops,
         toPrimary: false,
         fragment: undefined,
         epochTried: 0,
@@ -406,17 +468,27 @@ export function createCourier(
       return effects;
     },
     gathered(context) {
-      gatherArmed = false;
+      gatherAtMs = Number.POSITIVE_INFINITY;
       const effects: Effect[] = [];
-      for (const queue of queues.values()) if (queue.gathering) effects.push(...pump(queue, context));
+      for (const queue of queues.values()) {
+        if (queue.gathersUntilMs === undefined) continue;
+        // Timers count whole milliseconds: one that fires a little early is on time.
+        if (queue.gathersUntilMs <= context.nowMs + 0.5) effects.push(...pump(queue, context));
+        else effects.push(...armGather(queue.gathersUntilMs, context));
+      }
       return effects;
     },
     answered(ticket, outcome, context) {
       const shipment = shipments.get(ticket);
       if (shipment === undefined) return undefined;
       shipments.delete(ticket);
-      shipment.queue.asks--;
-      return [...onAnswer(shipment, outcome, context), ...pump(shipment.queue, context)];
+      const { queue } = shipment;
+      queue.asks--;
+      queue.opsUnderWay -= shipment.count;
+      if (outcome.kind === "answer")
+        queue.answerMs += (context.nowMs - shipment.sentMs - queue.answerMs) * newestWeight;
+      const effects = onAnswer(shipment, outcome, context);
+      return queue.open.length === 0 ? effects : [...effects, ...armFlush()];
     },
     retry(context) {
       retryAtMs = Number.POSITIVE_INFINITY;
@@ -439,7 +511,8 @@ export function createCourier(
       for (const queue of queues.values()) {
         moved.push(...queue.open.filter((trip) => !trip.ended));
         queue.open = [];
-        if (queue.asks === 0) queues.delete(`${queue.lane} ${queue.subject}`);
+        queue.gathersUntilMs = undefined;
+        if (queue.asks === 0) queues.delete(keyOf(queue, queue.subject));
       }
       for (const trip of [...paused]) {
         if (!isNews(trip)) continue;
@@ -452,6 +525,10 @@ export function createCourier(
   };
 }
 
+function keyOf({ lane, access }: Pick<Queue, "lane" | "access">, subject: string): string {
+  return `${lane} ${access} ${subject}`;
+}
+
 /** Whether the new view says something else than the one in which the trip was addressed: another fragment, other bounds, another primary. */
 function isNews(trip: Trip): boolean {
   const fragment = trip.errand.find();
@@ -460,8 +537,4 @@ function isNews(trip: Trip): boolean {
   return (
     tried === undefined || fragment.id !== tried.id || fragment.epoch !== trip.epochTried || !sameRange(fragment, tried)
   );
-}
-
-function countOf(shipment: Shipment): number {
-  return shipment.parts.reduce((sum, trips) => sum + trips.length, 0);
 }

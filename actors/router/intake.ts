@@ -165,9 +165,11 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
       const group = groupOf(request.user, kit.config.clientGroups ?? {});
       const admitted = desk.admit(request.from, group, context);
       if (!admitted.ok) return [{ kind: "reply", to: request.from, body: { fault: admitted.fault } }];
-      const [, , table = "", op = "", ...rest] = request.subject.split(".");
-      if (rest.length > 0 || op === "")
-        return desk.refuse(admitted.value, unknownOperation([op, ...rest].join("."), queryOps));
+      const tokens = request.subject.split(".");
+      const table = tokens[2] ?? "";
+      const op = tokens[3] ?? "";
+      if (tokens.length > 4 || op === "")
+        return desk.refuse(admitted.value, unknownOperation(tokens.slice(3).join("."), queryOps));
       return table === clusterTable
         ? onCluster(admitted.value, op, request.body, context)
         : onTable(admitted.value, table, op, request.body, context);

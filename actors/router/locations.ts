@@ -64,8 +64,9 @@ export function createLocations(source: ViewSource, hash: Hash): Locations {
     }
     return views;
   };
+  // Asked for every request: where there is one partition only, its number needs no hash.
   const partitionOf = (name: string): number =>
-    partitionOfTable(hash.h32(utf8.encode(name)), Math.max(1, source.partitions()));
+    source.partitions() <= 1 ? 0 : partitionOfTable(hash.h32(utf8.encode(name)), source.partitions());
   return {
     ready: () => source.partitions() > 0 && everyView().length === source.partitions(),
     views: everyView,

@@ -99,7 +99,7 @@ function get(state: ShardState, job: ReadJob, op: Extract<ReadJob["op"], { op: "
   const value = state.wiring.store.get(rowKey(state.replica.shelf, op.position));
   if (value === undefined) return [answer(state, job.slot, { op: "get", row: undefined })];
   const { version, document } = readRow(value);
-  return [answer(state, job.slot, { op: "get", row: { version, document: document.slice() } })];
+  return [answer(state, job.slot, { op: "get", row: { version, document } })];
 }
 
 function startSlices(

@@ -3,7 +3,7 @@
 
 import { Match, type MsgHdrs } from "nats";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
-import { pack, unpackInPlace } from "../../src/protocol/codec.js";
+import { packMessage, unpackInPlace } from "../../src/protocol/codec.js";
 import { fromJson, toJson } from "../../src/query/json.js";
 
 export type Form = "msgpack" | "json";
@@ -30,8 +30,9 @@ export function decodeBody(bytes: Uint8Array, form: Form): Result<unknown> {
   return unpacked.ok || !looksLikeJson(bytes) ? unpacked : jsonUnnamed;
 }
 
+/** For a message that leaves at once. */
 export function encodeBody(body: unknown, form: Form): Uint8Array {
-  return form === "msgpack" ? pack(body) : text.encode(JSON.stringify(toJson(body), bigAsText));
+  return form === "msgpack" ? packMessage(body) : text.encode(JSON.stringify(toJson(body), bigAsText));
 }
 
 function parse(bytes: Uint8Array): Result<unknown> {

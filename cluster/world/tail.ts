@@ -372,9 +372,9 @@ function consumerConfig(name: string, deliverSubject: string, fromSeq: number): 
   };
 }
 
-/** Heartbeats and flow control carry status 100 and no subject of the stream. */
+/** Heartbeats and flow control carry status 100 and no data. A record always has some: only of a message without are the headers worth decoding. */
 function isStatus(msg: Msg): boolean {
-  return msg.headers?.code === 100;
+  return msg.data.length === 0 && msg.headers?.code === 100;
 }
 
 interface Place {

@@ -1,5 +1,7 @@
 // Store. Owns the port through which a node's actors read what the node holds. Reads are synchronous; changes leave as `commit` effects.
-// S1 a read sees every commit of earlier steps, also those not yet on disk. S2 what a read returns is valid until the step ends: copy what you keep.
+// S1 a read sees every commit of earlier steps, also those not yet on disk.
+// S2 what `get` returns is never changed by anybody: it may be kept, and answered as it is.
+// S3 what `range` gives is valid until the step ends: copy what you keep.
 
 import type { Bytes } from "../kernel/bytes.js";
 

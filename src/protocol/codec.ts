@@ -23,6 +23,11 @@ export function pack(value: unknown): Bytes {
   return packed.byteLength === packed.buffer.byteLength ? packed : new Uint8Array(packed);
 }
 
+/** The same without the copy, for a message that leaves at once: a view into a larger block, which stays as long as the view does. The packer never writes there again. */
+export function packMessage(value: unknown): Bytes {
+  return packr.pack(value);
+}
+
 export function unpack(bytes: Bytes): Result<unknown> {
   return unpackBy(unpackr, bytes);
 }

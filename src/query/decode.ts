@@ -13,7 +13,7 @@ import { decodeFilter, encodeFilter } from "./filter.js";
 import { parsePath, pathText } from "./path.js";
 import type { Aggregate, FieldPath, Filter, Query, ReadLevel, WriteAct, WriteStep } from "./query.js";
 import { decodeRange } from "./range.js";
-import { aggregateShape, type Fields, readFields, shapes, stepShapes } from "./request.js";
+import { aggregateShape, type Fields, isRequestId, readFields, shapes, stepShapes } from "./request.js";
 import { fieldNameMistake, isFields } from "./value.js";
 
 export type QueryOp = keyof typeof shapes;
@@ -53,12 +53,29 @@ const decoders: { readonly [Op in QueryOp]: (body: unknown, door: Door) => Resul
 };
 
 function decodeGet(body: unknown, door: Door): Result<Query> {
+  if (isPlainGet(body)) {
+    const position = positionAt(door, body.key);
+    return position.ok ? ok({ op: "get", position: position.value, ...plainReading }) : position;
+  }
   const asked = readFields(shapes.get, body, "a get request");
   if (!asked.ok) return asked;
   const position = positionAt(door, asked.value.key);
   if (!position.ok) return position;
   const common = decodeReading(asked.value);
   return common.ok ? ok({ op: "get", position: position.value, ...common.value }) : common;
+}
+
+const plainReading: Reading = {
+  deadlineMs: limits.defaultDeadlineMs,
+  read: { level: "strong" },
+  fields: undefined,
+};
+
+/** Nothing but a key, as most gets are: known to be right without the schema, which would cost more than all the rest. */
+function isPlainGet(body: unknown): body is { readonly key: unknown } {
+  if (!isFields(body)) return false;
+  const names = Object.keys(body);
+  return names.length === 1 && names[0] === "key";
 }
 
 function decodeGetMany(body: unknown, door: Door): Result<Query> {
@@ -71,12 +88,33 @@ function decodeGetMany(body: unknown, door: Door): Result<Query> {
 }
 
 function decodeSingle(act: WriteAct, body: unknown, door: Door): Result<Query> {
+  if (isPlainWrite(act, body)) return singleWrite(act, body, limits.defaultDeadlineMs, body.requestId, door);
   const asked = readFields(shapes[act], body, `${act === "insert" || act === "update" ? "an" : "a"} ${act} request`);
   if (!asked.ok) return asked;
-  const step = decodeStep(act, asked.value, door);
-  if (!step.ok) return step;
   const { deadlineMs, requestId } = asked.value;
-  return ok({ op: "write", deadlineMs, requestId, steps: [step.value], single: true });
+  return singleWrite(act, asked.value, deadlineMs, requestId, door);
+}
+
+function singleWrite(
+  act: WriteAct,
+  asked: StepFields,
+  deadlineMs: number,
+  requestId: string | undefined,
+  door: Door,
+): Result<Query> {
+  const step = decodeStep(act, asked, door);
+  return step.ok ? ok({ op: "write", deadlineMs, requestId, steps: [step.value], single: true }) : step;
+}
+
+/** Key, document and a sound request id, as most writes are: see `isPlainGet`. */
+function isPlainWrite(act: WriteAct, body: unknown): body is StepFields & { readonly requestId?: string } {
+  if (!isFields(body)) return false;
+  const document = act === "update" ? "patch" : "doc";
+  for (const name of Object.keys(body)) {
+    if (name === "key" || (name === document && act !== "delete")) continue;
+    if (name !== "requestId" || !isRequestId(body.requestId)) return false;
+  }
+  return true;
 }
 
 function decodeBatch(body: unknown, door: Door): Result<Query> {

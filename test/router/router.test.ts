@@ -68,6 +68,40 @@ describe("router: single rows", () => {
     assert.ok([...lone, ...gathered, late].every((id) => world.answered(id)));
   });
 
+  it("lets no read wait behind the writes of the same node", () => {
+    const world = new ScriptedWorld().begin();
+    world.table({ name: "users", fragments: 1 });
+    for (let at = 0; at < 8; at++) world.request("foreshard.query.users.put", { key: `k${at}`, doc: {} });
+    world.settle();
+    world.ask("foreshard.query.users.put", { key: "late", doc: {} });
+    world.ask("foreshard.query.users.get", { key: "a" });
+    assert.deepEqual(
+      world.asks.map((ask) => execOf(ask).parts[0]?.ops.map(({ op }) => op)),
+      [Array.from({ length: 8 }, () => "write"), ["get"]],
+      "the write is gathered, the read leaves",
+    );
+  });
+
+  it("gathers no longer than answers of late took, and at most a bound", () => {
+    const world = new ScriptedWorld().begin();
+    world.table({ name: "users", fragments: 1 });
+    const puts = (count: number): void => {
+      for (let at = 0; at < count; at++) world.request("foreshard.query.users.put", { key: `k${at}`, doc: {} });
+      world.settle();
+    };
+    for (let round = 0; round < 40; round++) {
+      puts(8);
+      world.pass(200);
+      world.serveAll(() => written);
+    }
+    puts(8);
+    puts(1);
+    world.pass(20);
+    assert.equal(world.asks.length, 1, "answers took long of late: it waits for one");
+    world.pass(5);
+    assert.equal(world.asks.length, 2, "but not for ever");
+  });
+
   it("does not gather more than fills a message", () => {
     const world = new ScriptedWorld().begin();
     world.table({ name: "users", fragments: 1 });
@@ -175,6 +209,7 @@ describe("router: single rows", () => {
     world.settle();
     assert.equal(world.asks.length, 3);
     for (const ask of world.asks) assert.ok(execOf(ask).parts.every((part) => part.epoch === 0));
+    world.serveAll(() => found);
     const id = world.ask("foreshard.query.users.get", { key: "bob", level: "bounded", maxStaleMs: 100 });
     const stale = world.asks.at(-1);
     assert.ok(stale !== undefined);
