@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { accessToEngine, accessToExisting, type EngineAccess } from "../engine/access.js";
 import { startEngine } from "../engine/nats-server.js";
+import { openUserBook } from "../engine/users.js";
 import { openLog } from "../host/log.js";
 import { openProcess } from "../hosts/process-door.js";
 import { type HostLine, type HostPlan, type HostRole, Supervisor } from "../hosts/supervisor.js";
@@ -121,7 +122,7 @@ async function bringUp(
   if (!access.ok) return access;
   closers.push(() => access.value.stop());
   const connection = await openConnection({
-    address: access.value.core,
+    address: access.value.inner.keeper,
     name: "foreshard-supervisor",
     waitOnFirstConnect: false,
   });
@@ -135,7 +136,7 @@ async function bringUp(
   watcher.onProgress?.("starting the hosts");
   const ground = {
     dataDir: dataDir.value,
-    core: access.value.core,
+    inner: access.value.inner,
     copies: access.value.copies,
     version: packageVersion(),
   };
@@ -150,7 +151,7 @@ async function bringUp(
     orders: options.pageActions,
     dataDir: path,
     sampleIntervalMs: options.sampleInterval,
-    core: access.value.core,
+    keeper: access.value.inner.keeper,
     stats: (limitMs) => supervisor.stats(limitMs),
     hosts: () => supervisor.hosts(),
     onNotice: (notice) => watcher.onNotice?.(notice),
@@ -194,13 +195,15 @@ async function openAccess(
   watcher: ClusterWatcher,
 ): Promise<Result<EngineAccess>> {
   if (options.nats !== undefined) return accessToExisting(options.nats, options.creds);
+  const book = await openUserBook(path, options.users);
+  if (!book.ok) return book;
   const engine = await startEngine({
     dataDir: path,
     ...(options.port === undefined ? {} : { port: options.port }),
     servers: facts.natsServers,
     durability: options.durability,
     ...(options.natsServer === undefined ? {} : { binary: options.natsServer }),
-    edgeUsers: options.users,
+    seats: book.value.seats(),
     ...(options.natsAdvertise === undefined ? {} : { advertise: options.natsAdvertise }),
     ...(options.routeAdvertise === undefined ? {} : { routeAdvertise: options.routeAdvertise }),
     log(level, event, fields) {

@@ -9,6 +9,7 @@ import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { otherGroup } from "../../src/load/group.js";
 import type { Ceiling } from "../../src/load/power.js";
 import { isName } from "../../src/protocol/subjects.js";
+import { reservedUsers } from "../engine/credentials.js";
 import { pageMistake } from "../page/address.js";
 
 const whole = (what: string, least: number, most: number) => {
@@ -81,9 +82,10 @@ const addresses = (what: string) =>
 
 const edgeUsers = z.array(
   z.strictObject({
-    user: z
-      .string()
-      .refine(isName, { message: "users: a user must be a name (a letter, then letters, digits, _ or -)" }),
+    user: z.string().refine((name) => isName(name) && !reservedUsers.some((taken) => taken === name), {
+      message:
+        "users: a user must be a name (a letter, then letters, digits, _ or -) that the cluster has no use for itself",
+    }),
     pass: z.string().min(8, { error: "users: a password must have at least 8 characters" }),
     /** Users of one group are one client group in load samples and forecasts. */
     group: z

@@ -21,7 +21,8 @@ const folders = {
 
 export interface Ground {
   readonly dataDir: DataDir;
-  readonly core: NatsAddress;
+  /** Who a host of each role is on NATS. */
+  readonly inner: Readonly<Record<Role, NatsAddress>>;
   readonly copies: number;
   readonly version: string;
 }
@@ -56,12 +57,12 @@ function ceilingOf({ capacity }: StartOptions, index: number): Pick<HostSpec, "c
 
 type Named = Pick<HostSpec, "role" | "id" | "zone" | "incarnation" | "ceiling">;
 
-function specOf(options: StartOptions, { dataDir, core, copies, version }: Ground, named: Named): HostSpec {
+function specOf(options: StartOptions, { dataDir, inner, copies, version }: Ground, named: Named): HostSpec {
   return {
     ...named,
     version,
     weight: 1,
-    nats: core,
+    nats: inner[named.role],
     dataDir: folderOf(dataDir.path, named.role, named.id),
     partitions: dataDir.facts.controlPartitions,
     logGroups: dataDir.facts.logGroups,

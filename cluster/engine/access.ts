@@ -8,11 +8,12 @@ import { openInbox } from "../world/inbox.js";
 import { callApiLater } from "../world/jetstream.js";
 import type { NatsAddress } from "../world/nats-address.js";
 import { isNewEnough, tooOld } from "./binary.js";
+import type { EdgeUser } from "./config.js";
 import type { Engine } from "./nats-server.js";
 
 export interface EngineAccess {
-  /** For the actors. */
-  readonly core: NatsAddress;
+  /** For each kind of host, and for the supervisor. */
+  readonly inner: Readonly<Record<InnerRole, NatsAddress>>;
   /** For whoever asks queries. */
   readonly client: NatsAddress;
   /** The client's address in one line that any NATS client can paste. */
@@ -21,6 +22,8 @@ export interface EngineAccess {
   readonly copies: number;
   servers(): readonly { readonly name: string; readonly pid: number; readonly port: number }[];
   restartServer(index: number): Promise<Result<void>>;
+  /** Seats the users for clients anew. */
+  reseat(seats: readonly (EdgeUser | undefined)[]): Promise<Result<void>>;
   stop(): Promise<void>;
 }
 
@@ -30,26 +33,53 @@ export function accessToEngine(engine: Engine): EngineAccess {
     ...engine.credentials[who],
   });
   return {
-    core: addressOf("core"),
+    inner: innerOf(addressOf),
     client: addressOf("client"),
     natsUrl: engine.clientUrl,
     copies: engine.coreServers.length,
     servers: () => engine.servers(),
     restartServer: (index) => engine.restartServer(index),
+    reseat: (seats) => engine.reseat(seats),
     stop: () => engine.stop(),
   };
 }
 
-const login = z.object({ user: z.string(), pass: z.string(), inboxPrefix: z.string().optional() });
-const loginFile = login.extend({ client: login.optional() });
+/** Roles of inner users that something which runs on connects as. */
+export const innerRoles = ["keeper", "node", "router", "control", "forecaster"] as const;
+export type InnerRole = (typeof innerRoles)[number];
 
-/** Joins a NATS cluster that runs already; `creds` names a file with `{user, pass}` as JSON, or a NATS credentials file. */
+function innerOf(addressOf: (role: InnerRole) => NatsAddress): Readonly<Record<InnerRole, NatsAddress>> {
+  const [keeper, node, router, control, forecaster] = innerRoles;
+  return {
+    keeper: addressOf(keeper),
+    node: addressOf(node),
+    router: addressOf(router),
+    control: addressOf(control),
+    forecaster: addressOf(forecaster),
+  };
+}
+
+const login = z.object({ user: z.string(), pass: z.string(), inboxPrefix: z.string().optional() });
+const other = login.optional();
+const loginFile = login.extend({
+  client: other,
+  keeper: other,
+  node: other,
+  router: other,
+  control: other,
+  forecaster: other,
+});
+
+/**
+ * Joins a NATS cluster that runs already; `creds` names a file with `{user, pass}` as JSON, or a NATS credentials file. The JSON may hold a user of its own
+ * for each role (`client`, `keeper`, `node`, `router`, `control`, `forecaster`); who has none is the user of the file.
+ */
 export async function accessToExisting(url: string, creds: string | undefined): Promise<Result<EngineAccess>> {
   const named = addressOfUrl(url);
   if (!named.ok) return named;
   const logins = await loginsOf(named.value, creds);
   if (!logins.ok) return logins;
-  const copies = await inspect(logins.value.core, url);
+  const copies = await inspect(logins.value.inner.keeper, url);
   if (!copies.ok) return copies;
   return ok({
     ...logins.value,
@@ -57,6 +87,8 @@ export async function accessToExisting(url: string, creds: string | undefined): 
     copies: copies.value,
     servers: () => [],
     restartServer: async () => fail("NOT_POSSIBLE", "these NATS servers were not started by this cluster"),
+    reseat: async () =>
+      fail("NOT_POSSIBLE", "the users of these NATS servers are in the hands of who runs them, not of this cluster"),
     stop: async () => undefined,
   });
 }
@@ -91,31 +123,31 @@ function parseUrl(word: string): URL | null {
 async function loginsOf(
   named: NatsAddress,
   creds: string | undefined,
-): Promise<Result<{ core: NatsAddress; client: NatsAddress }>> {
-  if (creds === undefined) return ok({ core: named, client: named });
+): Promise<Result<Pick<EngineAccess, "inner" | "client">>> {
+  const same = (address: NatsAddress) => ok({ inner: innerOf(() => address), client: address });
+  if (creds === undefined) return same(named);
   const text = await readFile(creds, "utf8").catch(() => undefined);
   if (text === undefined) return fail("CONFIG", `the credentials file ${creds} cannot be read`);
   const { servers, inboxPrefix } = named;
   if (text.includes("BEGIN NATS USER JWT")) {
-    const address: NatsAddress = { servers, inboxPrefix, creds: text };
-    return ok({ core: address, client: address });
+    return same({ servers, inboxPrefix, creds: text });
   }
   const found = loginFile.safeParse(parse(text));
   if (!found.success)
     return fail("CONFIG", `${creds} is neither a NATS credentials file nor JSON with {"user": …, "pass": …}`);
-  const { client, ...core } = found.data;
+  const { client, ...own } = found.data;
   const address = (one: z.infer<typeof login>): NatsAddress => ({
     servers,
     user: one.user,
     pass: one.pass,
     inboxPrefix: one.inboxPrefix ?? inboxPrefix,
   });
-  return ok({ core: address(core), client: address(client ?? core) });
+  return ok({ inner: innerOf((role) => address(own[role] ?? own)), client: address(client ?? own) });
 }
 
 /** Looks at the servers as the actors will; answers how many copies of each stream they can hold. */
-async function inspect(core: NatsAddress, url: string): Promise<Result<number>> {
-  const opened = await openConnection({ address: core, name: "foreshard-start", waitOnFirstConnect: false });
+async function inspect(address: NatsAddress, url: string): Promise<Result<number>> {
+  const opened = await openConnection({ address, name: "foreshard-start", waitOnFirstConnect: false });
   if (!opened.ok) return opened;
   const inbox = openInbox(opened.value);
   try {

@@ -1,22 +1,39 @@
 // Server configuration. Owns what the embedded nats-server is told: addresses, limits, JetStream, accounts and permissions.
 // Pure: a value in, the configuration's text out (JSON is a subset of its language, and quotes every text safely).
 //
-// A1 Everything listens on loopback. No account has a user without password, no role of ours may publish or subscribe `>`.
-// A2 Clients live in EDGE. What they reach of CORE is the query service and the discovery of micro services, and they hear the events; nothing else is exported, so the
-//    reply subject that a client chooses is rewritten by the server and can never name an inner subject.
+// A1 Everything listens on loopback. No account has a user without password, nobody of ours may publish or subscribe `>` (`roles.ts`).
+// A2 Clients live in accounts of their own: the client user in EDGE, every other user alone in a seat. What they reach of CORE is the query service and the discovery of
+//    micro services, and they hear the events; nothing else is exported, so the reply subject that a client chooses is rewritten by the server, can never name
+//    an inner subject, and never reaches another user.
 // A3 The query service is imported with `share`: the server stamps `Nats-Request-Info` on each request, over whatever the client wrote there.
-// A4 A message is acknowledged after it is on disk (`sync_interval: always`), unless the operator relaxed it.
+// A4 All seats are there from the start: a reload of a running server fills and empties them, but makes no account (nats-server 2.14.0 in a cluster may lose
+//    what an account that comes by a reload imports: nats-server#8560), and no user changes seats.
+// A5 A message is acknowledged after it is on disk (`sync_interval: always`), unless the operator relaxed it.
 
-import type { Credentials, UserCredentials } from "./credentials.js";
+import { type Credentials, type InnerUser, innerUsers, type UserCredentials } from "./credentials.js";
+import { discovery, events, permissionsOf, queryService } from "./roles.js";
 
 export type Durability = "always" | "interval";
 
-/** Another user of EDGE, limited to the subjects named (e.g. `foreshard.query.orders.get`). */
+/** Another user for clients, limited to the subjects named (e.g. `foreshard.query.orders.get`). */
 export interface EdgeUser {
   readonly user: string;
   readonly pass: string;
   readonly publish: readonly string[];
+  /** Beside the own inbox. */
+  readonly subscribe?: readonly string[];
+  readonly limits?: Partial<SeatLimits>;
 }
+
+/** What the server allows one user: all its connections and subscriptions together, and one message. */
+export interface SeatLimits {
+  readonly maxConnections: number;
+  readonly maxSubscriptions: number;
+  readonly maxPayloadBytes: number;
+}
+
+/** Users besides the client user. */
+export const seatCount = 64;
 
 export interface ServerSpec {
   readonly name: string;
@@ -31,7 +48,8 @@ export interface ServerSpec {
   readonly durability: Durability;
   readonly maxFileBytes: number;
   readonly credentials: Credentials;
-  readonly edgeUsers: readonly EdgeUser[];
+  /** By seat; undefined: nobody sits there. */
+  readonly seats: readonly (EdgeUser | undefined)[];
 }
 
 export interface ClusterSpec {
@@ -47,10 +65,7 @@ export const loopback = "127.0.0.1";
 export const relaxedSync = "1s";
 
 const MiB = 1024 * 1024;
-const queryService = "foreshard.query.>";
-const discovery = "$SRV.>";
-/** What leaders tell: nothing can be asked there, and clients only listen. */
-const events = "foreshard.event.>";
+export const defaultSeatLimits: SeatLimits = { maxConnections: 256, maxSubscriptions: 4096, maxPayloadBytes: MiB };
 
 export function configText(spec: ServerSpec): string {
   return `${JSON.stringify(configOf(spec), null, 2)}\n`;
@@ -84,21 +99,13 @@ function configOf(spec: ServerSpec) {
     accounts: {
       CORE: {
         jetstream: "enabled",
-        users: [coreUser(spec.credentials.core)],
-        exports: [
-          { service: queryService, accounts: ["EDGE"] },
-          { service: discovery, accounts: ["EDGE"], response_type: "stream" },
-          { stream: events, accounts: ["EDGE"] },
-        ],
+        users: innerUsers.map((name) => innerUser(name, spec.credentials[name])),
+        exports: [{ service: queryService }, { service: discovery, response_type: "stream" }, { stream: events }],
       },
-      EDGE: {
-        users: [clientUser(spec.credentials.client), ...spec.edgeUsers.map(edgeUser)],
-        imports: [
-          { service: { account: "CORE", subject: queryService }, share: true },
-          { service: { account: "CORE", subject: discovery } },
-          { stream: { account: "CORE", subject: events } },
-        ],
-      },
+      EDGE: { users: [clientUser(spec.credentials.client)], imports },
+      ...Object.fromEntries(
+        Array.from({ length: seatCount }, (_, seat) => [`CLIENT_${seat}`, seatOf(spec.seats[seat])]),
+      ),
       SYS: { users: [{ user: spec.credentials.sys.user, password: spec.credentials.sys.pass }] },
     },
     system_account: "SYS",
@@ -115,21 +122,21 @@ function clusterOf(cluster: ClusterSpec, route: UserCredentials) {
   };
 }
 
-/** The actors. `_R_` is where the server expects answers to imported requests. */
-function coreUser({ user, pass, inboxPrefix }: UserCredentials) {
-  return {
-    user,
-    password: pass,
-    permissions: {
-      publish: ["foreshard.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_R_.>", discovery, `${inboxPrefix}.>`],
-      subscribe: ["foreshard.>", "$JS.EVENT.ADVISORY.>", discovery, `${inboxPrefix}.>`],
-    },
-  };
+const imports = [
+  { service: { account: "CORE", subject: queryService }, share: true },
+  { service: { account: "CORE", subject: discovery } },
+  { stream: { account: "CORE", subject: events } },
+];
+
+function innerUser(name: InnerUser, { user, pass, inboxPrefix }: UserCredentials) {
+  const { publish, subscribe } = permissionsOf[name];
+  const inbox = `${inboxPrefix}.>`;
+  return { user, password: pass, permissions: { publish: [...publish, inbox], subscribe: [...subscribe, inbox] } };
 }
 
 /**
- * The client user may listen on the common `_INBOX.>` beside its own prefix, so that any NATS client works by pasting the URL. That gives nothing away:
- * whoever holds this password can read its private prefix too, and all other users of EDGE have only a prefix of their own.
+ * The client user may listen on the common `_INBOX.>` beside its own prefix, so that any NATS client works by pasting the URL. That gives nothing away: nobody
+ * else is in its account, and whoever holds this password can read its private prefix too.
  */
 function clientUser({ user, pass, inboxPrefix }: UserCredentials) {
   return {
@@ -139,10 +146,23 @@ function clientUser({ user, pass, inboxPrefix }: UserCredentials) {
   };
 }
 
-function edgeUser({ user, pass, publish }: EdgeUser) {
+function seatOf(held: EdgeUser | undefined) {
+  const limits = { ...defaultSeatLimits, ...held?.limits };
+  return {
+    users: held === undefined ? [] : [edgeUser(held)],
+    limits: {
+      max_connections: limits.maxConnections,
+      max_subscriptions: limits.maxSubscriptions,
+      max_payload: limits.maxPayloadBytes,
+    },
+    imports,
+  };
+}
+
+function edgeUser({ user, pass, publish, subscribe = [] }: EdgeUser) {
   return {
     user,
     password: pass,
-    permissions: { publish: [...publish], subscribe: [`_INBOX_${user}.>`] },
+    permissions: { publish: [...publish], subscribe: [`_INBOX_${user}.>`, ...subscribe] },
   };
 }

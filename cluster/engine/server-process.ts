@@ -14,11 +14,12 @@ import type { NatsBinary } from "./binary.js";
 import { configText, type ServerSpec } from "./config.js";
 import { writePrivate } from "./credentials.js";
 import { guard } from "./guard.js";
-import { askHealth, askSettings } from "./monitor.js";
+import { askHealth, askLoadTime, askSettings } from "./monitor.js";
 import { endStale } from "./stale.js";
 import { until } from "./until.js";
 
 const stopMs = 8_000;
+const reloadMs = 5_000;
 
 interface Run {
   readonly child: ChildProcess;
@@ -33,11 +34,15 @@ export class ServerProcess {
   private readonly budget = new RestartBudget(restartRules, Math.random);
 
   constructor(
-    readonly spec: ServerSpec,
+    private told: ServerSpec,
     private readonly binary: NatsBinary,
     private readonly log: Log,
     private readonly gaveUp: (name: string, why: string) => void,
   ) {}
+
+  get spec(): ServerSpec {
+    return this.told;
+  }
 
   /** 0 while it is down. */
   get pid(): number {
@@ -67,6 +72,21 @@ export class ServerProcess {
     const back = await this.launch(readyMs, true);
     if (!back.ok && !this.stopping) void this.revive();
     return back;
+  }
+
+  /** Writes who may connect, and has the running server read it; one that is down reads it when it starts. */
+  async reseat(seats: ServerSpec["seats"]): Promise<Result<void>> {
+    const loadedAt = await askLoadTime(this.spec.monitorPort);
+    this.told = { ...this.told, seats };
+    await writePrivate(this.configFile, configText(this.told));
+    const { run } = this;
+    if (run === undefined || !run.child.kill("SIGHUP")) return ok(undefined);
+    const isRead = async (): Promise<boolean> => {
+      const now = await askLoadTime(this.spec.monitorPort);
+      return this.run !== run || (now !== undefined && now !== loadedAt);
+    };
+    if (await until(isRead, reloadMs)) return ok(undefined);
+    return fail("ENGINE", `nats-server ${this.spec.name} did not read its users anew; see ${this.logFile}`);
   }
 
   private get configFile(): string {

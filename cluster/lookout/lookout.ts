@@ -18,7 +18,7 @@ import { createReplicas, type Replicas } from "./replicas.js";
 import { createTraffic, type Traffic } from "./traffic.js";
 
 export interface LookoutPorts {
-  readonly core: NatsAddress;
+  readonly keeper: NatsAddress;
   /** What the hosts of this process' supervisor say of themselves. */
   stats(limitMs: number): Promise<ReadonlyMap<string, Result<unknown>>>;
   hosts(): readonly { readonly id: string; readonly role: string; readonly pid: number }[];
@@ -53,7 +53,7 @@ const hostsFreshMs = 900;
 
 export async function openLookout(ports: LookoutPorts): Promise<Result<Lookout>> {
   const connection = await openConnection({
-    address: ports.core,
+    address: ports.keeper,
     name: "foreshard-lookout",
     waitOnFirstConnect: false,
   });

@@ -79,8 +79,12 @@ interface OrderDesk {
 }
 
 /** Orders have a connection of their own: who only looks must not be able to hold them up. */
-async function openOrders({ core }: PageWish): Promise<Result<OrderDesk>> {
-  const connection = await openConnection({ address: core, name: "foreshard-page-orders", waitOnFirstConnect: false });
+async function openOrders({ keeper }: PageWish): Promise<Result<OrderDesk>> {
+  const connection = await openConnection({
+    address: keeper,
+    name: "foreshard-page-orders",
+    waitOnFirstConnect: false,
+  });
   if (!connection.ok) return connection;
   const inbox = openInbox(connection.value);
   return ok({

@@ -86,7 +86,7 @@ async function specOf(cluster: TrialCluster, server: string): Promise<ServerSpec
   );
   const credentials = await credentialsOf(cluster);
   const ports = { port: portOf(listen), monitorPort: portOf(http) };
-  return { name: server_name, ...ports, folder, durability: "always", maxFileBytes: 0, credentials, edgeUsers: [] };
+  return { name: server_name, ...ports, folder, durability: "always", maxFileBytes: 0, credentials, seats: [] };
 }
 
 function portOf(address: string): number {

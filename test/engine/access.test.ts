@@ -25,7 +25,7 @@ describe("engine: an existing NATS cluster", () => {
     const { core, client } = engine.credentials;
     const access = unwrap(await accessToExisting(server, await file(JSON.stringify({ ...core, client }))));
     strictEqual(access.natsUrl, engine.clientUrl);
-    strictEqual(access.core.user, core.user);
+    deepStrictEqual(new Set(Object.values(access.inner).map(({ user }) => user)), new Set([core.user]));
     strictEqual(access.client.inboxPrefix, client.inboxPrefix);
     strictEqual(access.copies, 1);
     deepStrictEqual(access.servers(), []);

@@ -13,7 +13,7 @@ describe("engine: accounts", () => {
   const reader = { user: "reader", pass: "reader-secret", publish: ["foreshard.query.orders.get"] };
 
   before(async () => {
-    engine = await bench.engine({ edgeUsers: [reader] });
+    engine = await bench.engine({ seats: [reader] });
     core = await bench.connection(engine, "core");
     client = await bench.connection(engine, "client");
     const manager = await core.jetstreamManager();
