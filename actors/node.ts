@@ -52,6 +52,7 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
     jobs: new Map(),
     nextJob: 1,
     opsUnderWay: 0,
+    opsOfUsers: new Map(),
     bytesUnderWay: 0,
     beats: new Map(),
     urgentArmed: false,

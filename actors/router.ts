@@ -35,6 +35,8 @@ export interface RouterConfig {
   readonly tableReplicas?: number;
   /** Requests held at once; absent: `limits.routerRequests`. */
   readonly requestsHeld?: number;
+  /** Requests per second that one user may ask of this router; absent: no limit. */
+  readonly userPerSecond?: number;
   /** Client group by user; absent: each user is a group. */
   readonly clientGroups?: ClientGroups;
 }
@@ -60,7 +62,7 @@ export function createRouter(config: RouterConfig, { hash }: RouterPorts): Actor
   const source = config.reach === "core" ? createCoreViews(config.partitions, tickets) : createEdgeViews(tickets);
   const locations = createLocations(source, hash);
   const courier = createCourier(config, locations, source, tickets);
-  const desk = createDesk(courier, config.requestsHeld);
+  const desk = createDesk(courier, config);
   const admin = createAdmin(config, desk, locations, hash, tickets);
   const kit: Kit = { config, courier, desk, locations, hash, requestId: requestIds(config.id) };
   const intake = createIntake(kit, admin, source, hash, tickets);
@@ -88,16 +90,19 @@ function requestIds(id: string): (context: Context) => string {
 }
 
 const stopTimer = "router/stop";
+/** For what is at the desk: when it simply ends, and when somebody waits for it to end in order. */
 const stopMs = 250;
+const leaveMs = 10_000;
 const leave: Effects = [{ kind: "stop", id: routerActorId }];
 const ignored = (): Effects => none;
 
 const handlers: Handlers<RouterState, RouterMessage> = {
   start: ({ source }) => source.start(),
-  // What is at the desk gets until the next sweep; the rest is told to ask another router.
-  stop(state) {
+  // What is at the desk gets until the next sweep, or the time that whoever asks to leave grants; the rest is told to ask another router.
+  stop(state, { leave: inOrder, withinMs }) {
     state.stopping = true;
-    return state.desk.waiting() === 0 ? leave : [{ kind: "wake", name: stopTimer, afterMs: stopMs }];
+    const afterMs = inOrder ? Math.max(stopMs, Math.min(leaveMs, withinMs / 2)) : stopMs;
+    return state.desk.waiting() === 0 ? leave : [{ kind: "wake", name: stopTimer, afterMs }];
   },
   request: ({ intake }, request, context) => intake.accept(request, context),
   answered({ source, courier, admin, intake }, message, context) {

@@ -59,6 +59,7 @@ const command = new Command("start")
     "--capacity <limit>",
     "what a node may be asked of: queries per second, e.g. 500, or a share of a core, e.g. 50%; several with commas: one for each node (default: no limit)",
   )
+  .option("--user-rate <count>", "requests per second that one user may ask of one router (default: no limit)")
   .option("--sample-interval <time>", "time between two load samples of a node, e.g. 10s or 500ms (default: 10s)")
   .option("--load-history-days <count>", "how long load samples are kept (default: 30)")
   .option("--zones <names>", "zones to spread the nodes over, e.g. a,b,c")

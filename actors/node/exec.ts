@@ -2,7 +2,8 @@
 // E1 every batch is answered: shards answer each operation within its deadline, and a shard that ends has its parts answered for it.
 // E2 what is under way is bounded by count and bytes; a batch beyond it is refused whole (I2).
 // E3 where the node has a ceiling, each operation passes the gate first (`gate.ts`).
-// E4 the client group of an operation is what the server stamped, or what a router of the cluster says that the server stamped.
+// E4 of what a node holds at once, one user that comes straight to it gets a part only, so that some is left for the others.
+// E5 the client group of an operation is what the server stamped, or what a router of the cluster says that the server stamped.
 
 import { limits } from "../../src/config/limits.js";
 import type { Effect, Effects, Request } from "../../src/kernel/effect.js";
@@ -29,13 +30,14 @@ export function onExec(state: NodeState, request: Request, access: Access | unde
   const decoded = decodeExec(request.body);
   if (!decoded.ok) return [{ kind: "reply", to: request.from, body: { fault: decoded.fault } }];
   const exec = decoded.value;
-  const refused = accessFault(state, exec, access) ?? loadFault(state, exec);
+  const user = access === undefined || request.user === "" ? undefined : request.user;
+  const refused = accessFault(state, exec, access) ?? loadFault(state, exec) ?? shareFault(state, exec, user);
   if (refused !== undefined) {
     if (refused.code === "OVERLOADED") state.sampling?.refused(countOf(exec));
     return [{ kind: "reply", to: request.from, body: { fault: refused } }];
   }
   const asker = access === undefined ? undefined : groupOf(request.user, state.config.clientGroups ?? {});
-  return begin(state, request, exec, asker, context);
+  return begin(state, request, exec, { group: asker, user }, context);
 }
 
 /** Grants are by table and by reading or writing: what the subject says must be what the batch does. */
@@ -65,20 +67,29 @@ function loadFault(state: NodeState, exec: ExecRequest): Fault | undefined {
   return undefined;
 }
 
+/** One user, without a router in between, may hold only a part of what a node takes. */
+function shareFault({ opsOfUsers }: NodeState, exec: ExecRequest, user: string | undefined): Fault | undefined {
+  const held = user === undefined ? 0 : (opsOfUsers.get(user) ?? 0);
+  if (held === 0 || held + countOf(exec) <= limits.nodeOps * limits.userShare) return undefined;
+  return fault("OVERLOADED", `this user has ${held} operations under way at this node, as many as one may`, {
+    retryAfterMs: 50,
+  });
+}
+
 function countOf(exec: ExecRequest): number {
   return exec.parts.reduce((sum, part) => sum + part.ops.length, 0);
 }
 
-/** `asker`: the group of a client that came straight here; undefined where a router names the groups. */
+/** `asker`: a client that came straight here; nothing of it is defined where a router asks, which names the groups itself. */
 function begin(
   state: NodeState,
   request: Request,
   exec: ExecRequest,
-  asker: string | undefined,
+  asker: { readonly group: string | undefined; readonly user: string | undefined },
   context: Context,
 ): Effects {
   const id = state.nextJob++;
-  const groups = exec.parts.map((part) => asker ?? exec.groups?.[part.group ?? -1] ?? unnamedGroup);
+  const groups = exec.parts.map((part) => asker.group ?? exec.groups?.[part.group ?? -1] ?? unnamedGroup);
   const count = countOf(exec);
   const bytes = exec.parts.reduce((sum, part) => sum + part.ops.reduce((size, op) => size + askedBytes(op), 0), 0);
   const job: Job = {
@@ -91,13 +102,22 @@ function begin(
     missing: count,
     count,
     bytes,
+    user: asker.user,
   };
   state.jobs.set(id, job);
   state.opsUnderWay += count;
+  holdFor(state, job, count);
   state.bytesUnderWay += bytes;
   if (count === 0) return finish(state, id, job);
   if (state.gate !== undefined) return admitJob(state, state.gate, id, job, groups, context);
   return exec.parts.flatMap((part, index) => dispatchPart(state, id, index, part, job.deadlineAtMs));
+}
+
+function holdFor({ opsOfUsers }: NodeState, { user }: Job, count: number): void {
+  if (user === undefined) return;
+  const held = (opsOfUsers.get(user) ?? 0) + count;
+  if (held === 0) opsOfUsers.delete(user);
+  else opsOfUsers.set(user, held);
 }
 
 function cellOf({ sampling, shards }: NodeState, { fragment }: FragmentOps, group: string): Counted | undefined {
@@ -169,6 +189,7 @@ function count({ cell, tally }: Counted, op: Op | undefined, result: OpResult, s
 function finish(state: NodeState, id: number, job: Job): Effects {
   state.jobs.delete(id);
   state.opsUnderWay -= job.count;
+  holdFor(state, job, -job.count);
   state.bytesUnderWay -= job.bytes;
   const results = job.results.map((part) => part.map((result) => result ?? internal()));
   const viewSeq = state.partitions.map(({ tail }) => tail.view.seq);

@@ -85,6 +85,8 @@ export interface Job {
   missing: number;
   readonly count: number;
   readonly bytes: number;
+  /** The user of a client that came straight here; undefined: a router asks. */
+  readonly user: string | undefined;
 }
 
 /** One heartbeat under way; `statuses` are reported again when it gets lost. */
@@ -145,6 +147,8 @@ export interface NodeState {
   readonly jobs: Map<number, Job>;
   nextJob: number;
   opsUnderWay: number;
+  /** Of clients that came straight here, by user. */
+  readonly opsOfUsers: Map<string, number>;
   bytesUnderWay: number;
   readonly beats: Map<Ticket, Beat>;
   /** A heartbeat out of turn is on its way to be sent; when the last one was. */

@@ -8,6 +8,7 @@ import { fault } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Incident } from "../../src/ledger/event.js";
 import type { ClusterView, FragmentView, NodeView } from "../../src/ledger/view.js";
+import { type KeeperOp, keeperOps } from "../../src/protocol/keeper.js";
 import { encodeLocations } from "../../src/protocol/location-codec.js";
 import { keyOfPosition } from "../../src/table/key.js";
 import type { KeyValue, RowKey, TableDef } from "../../src/table/table.js";
@@ -55,9 +56,18 @@ export const clusterOps: Readonly<Record<string, ClusterOp>> = {
     kit.desk.answer(inquiry, { profiles: profileLines(kit.locations.views(), wallMs) }),
   putProfile: (_kit, admin, inquiry, body, context) => admin.putProfile(inquiry, body, context),
   removeProfile: (_kit, admin, inquiry, body, context) => admin.removeProfile(inquiry, body, context),
-  /** Asked of a forecaster by the intake, which knows how to pass on. */
-  forecast: (kit, _admin, inquiry) => kit.desk.refuse(inquiry, fault("INTERNAL", "forecasts are passed on")),
+  // Asked of others by the intake, which knows how to pass on.
+  forecast: passedOn,
+  ...Object.fromEntries(keeperOps.map((op) => [op, passedOn])),
 };
+
+function passedOn(kit: Kit, _admin: Admin, inquiry: Inquiry): Effects {
+  return kit.desk.refuse(inquiry, fault("INTERNAL", "this is passed on"));
+}
+
+export function isKeeperOp(op: string): op is KeeperOp {
+  return keeperOps.some((known) => known === op);
+}
 
 export const clusterOpNames: readonly string[] = Object.keys(clusterOps);
 

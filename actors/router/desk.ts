@@ -1,6 +1,6 @@
 // Desk. Owns the requests that a router has accepted and not answered yet: admission, deadlines, and the one answer to each.
 // D1 every admitted request is answered exactly once, at the latest at its deadline: one timer stands at the earliest of them.
-// D2 requests and bytes held have limits; past them the answer is OVERLOADED.
+// D2 requests and bytes held have limits, and so has one user's part of them (`quota.ts`); past them the answer is OVERLOADED.
 // D3 a write that may have been carried out ends as UNKNOWN_OUTCOME, never as a plain time-out.
 
 import { limits } from "../../src/config/limits.js";
@@ -9,12 +9,15 @@ import { none } from "../../src/kernel/effect.js";
 import { type Fault, fault, ok, type Result } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Courier, Trip } from "./courier.js";
+import { createQuota } from "./quota.js";
 
 /** One request at the desk. */
 export interface Inquiry {
   readonly from: ReplyTo;
   /** Client group of whoever asks. */
   readonly group: string;
+  /** Who asks, as the server stamped it. */
+  readonly user: string;
   /** Monotonic, of this host. */
   deadlineMs: number;
   grantedMs: number;
@@ -27,8 +30,11 @@ export interface Inquiry {
   trips: Trip[];
 }
 
+/** Whose a request is. */
+export type Asker = Pick<Inquiry, "user" | "group">;
+
 export interface Desk {
-  admit(from: ReplyTo, group: string, context: Context): Result<Inquiry>;
+  admit(from: ReplyTo, asker: Asker, context: Context): Result<Inquiry>;
   /** Sets the time that the client grants, counted from now. */
   grant(inquiry: Inquiry, grantedMs: number, context: Context): void;
   /** Takes more memory for a request; false when there is none left. */
@@ -46,7 +52,16 @@ export interface Desk {
 export const sweepTimer = "router/sweep";
 const emptyRequestBytes = 256;
 
-export function createDesk(courier: Courier, requestsHeld: number = limits.routerRequests): Desk {
+export interface DeskRules {
+  readonly requestsHeld?: number;
+  /** Requests of one user per second. */
+  readonly userPerSecond?: number;
+}
+
+export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
+  const { requestsHeld = limits.routerRequests, userPerSecond } = rules;
+  const underWay = Math.max(1, Math.floor(requestsHeld * limits.userShare));
+  const quota = createQuota({ underWay, ...(userPerSecond === undefined ? {} : { perSecond: userPerSecond }) });
   const open = new Set<Inquiry>();
   let bytes = 0;
   /** No deadline of an open request is before this; it may be that of one that is answered already. */
@@ -64,6 +79,7 @@ export function createDesk(courier: Courier, requestsHeld: number = limits.route
     if (inquiry.finished) return none;
     inquiry.finished = true;
     open.delete(inquiry);
+    quota.free(inquiry.user);
     bytes -= inquiry.bytes;
     for (const trip of inquiry.trips) if (!trip.ended) courier.cancel(trip);
     inquiry.trips = [];
@@ -71,12 +87,15 @@ export function createDesk(courier: Courier, requestsHeld: number = limits.route
   }
 
   return {
-    admit(from, group, context) {
+    admit(from, { user, group }, context) {
       if (open.size >= requestsHeld) return overloaded("requests");
       if (bytes + emptyRequestBytes > limits.routerBytes) return overloaded("bytes");
+      const refused = quota.take(user, context.nowMs);
+      if (refused !== undefined) return { ok: false, fault: refused };
       const inquiry: Inquiry = {
         from,
         group,
+        user,
         deadlineMs: context.nowMs + limits.defaultDeadlineMs,
         grantedMs: limits.defaultDeadlineMs,
         bytes: emptyRequestBytes,

@@ -10,11 +10,12 @@ import type { Hash } from "../../src/kernel/hash.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import { groupOf } from "../../src/load/group.js";
+import type { KeeperAsk } from "../../src/protocol/keeper.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import { decodeQuery, queryOps } from "../../src/query/decode.js";
 import type { Query } from "../../src/query/query.js";
 import type { Admin } from "./admin.js";
-import { clusterOpNames, clusterOps, type Fields } from "./cluster-ops.js";
+import { clusterOpNames, clusterOps, type Fields, isKeeperOp } from "./cluster-ops.js";
 import type { Inquiry } from "./desk.js";
 import { forecastQuery } from "./forecasts.js";
 import type { Kit, QueryHandler } from "./kit.js";
@@ -117,10 +118,14 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
     desk.grant(inquiry, deadline, context);
     if (kit.config.reach === "edge")
       return passOn(inquiry, subjects.cluster(op), { ...fields, deadlineMs: deadline }, deadline, noRouter);
+    if (isKeeperOp(op)) {
+      const asked: KeeperAsk = { op, by: inquiry.user, body: fields };
+      return passOn(inquiry, subjects.keeperAsk, asked, deadline, noKeeper);
+    }
     return op === "forecast" ? onForecast(inquiry, fields, deadline) : handler(kit, admin, inquiry, fields, context);
   }
 
-  /** What another answers: for an edge router a router of the cluster, for forecasts a forecaster. */
+  /** What another answers: for an edge router a router of the cluster, for forecasts a forecaster, for what concerns processes and users the supervisor. */
   function passOn(inquiry: Inquiry, subject: string, body: object, deadlineMs: number, nobody: Fault): Effects {
     const ticket = tickets.next();
     passedOn.set(ticket, { inquiry, nobody });
@@ -163,7 +168,7 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
   return {
     accept(request, context) {
       const group = groupOf(request.user, kit.config.clientGroups ?? {});
-      const admitted = desk.admit(request.from, group, context);
+      const admitted = desk.admit(request.from, { user: request.user, group }, context);
       if (!admitted.ok) return [{ kind: "reply", to: request.from, body: { fault: admitted.fault } }];
       const tokens = request.subject.split(".");
       const table = tokens[2] ?? "";
@@ -192,6 +197,10 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
 }
 
 const noRouter = fault("UNAVAILABLE", "no router of the cluster answers: is it running, and may this user ask it?");
+const noKeeper = fault(
+  "UNAVAILABLE",
+  "the supervisor of the cluster does not answer: is it running, on the machine where the cluster was started?",
+);
 const noForecaster = fault(
   "UNAVAILABLE",
   "no forecaster answers: is one starting, or was the cluster started with --forecasters 0?",

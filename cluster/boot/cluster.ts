@@ -8,11 +8,13 @@ import { join } from "node:path";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { accessToEngine, accessToExisting, type EngineAccess } from "../engine/access.js";
 import { startEngine } from "../engine/nats-server.js";
-import { openUserBook } from "../engine/users.js";
+import { openUserBook, type UserBook } from "../engine/users.js";
 import { openLog } from "../host/log.js";
 import { openProcess } from "../hosts/process-door.js";
 import { type HostLine, type HostPlan, type HostRole, Supervisor } from "../hosts/supervisor.js";
 import { openThread } from "../hosts/thread-door.js";
+import { keeperDesk } from "../keeper/desk.js";
+import { openKeeper } from "../keeper/keeper.js";
 import type { Log } from "../log.js";
 import { openPage } from "../page/page.js";
 import { packageVersion } from "../version.js";
@@ -118,7 +120,9 @@ async function bringUp(
   );
 
   watcher.onProgress?.(options.nats === undefined ? "starting nats-server" : "joining the NATS cluster");
-  const access = await openAccess(options, dataDir.value, log, watch);
+  const book = options.nats === undefined ? await openUserBook(path, options.users) : ok(undefined);
+  if (!book.ok) return book;
+  const access = await openAccess(options, dataDir.value, book.value, log, watch);
   if (!access.ok) return access;
   closers.push(() => access.value.stop());
   const connection = await openConnection({
@@ -163,6 +167,21 @@ async function bringUp(
   closers.push(async () => shown?.close());
   tellPage = (notice) => shown?.notice(notice);
   closers.push(() => supervisor.stop());
+  const inbox = openInbox(connection.value);
+  closers.push(async () => inbox.close());
+  const keeper = openKeeper(
+    connection.value,
+    keeperDesk({
+      access: access.value,
+      book: book.value,
+      supervisor,
+      inbox,
+      log,
+      notice: (text) => watch.onNotice?.(text),
+    }),
+    log,
+  );
+  closers.push(async () => keeper.close());
   const hosts = await supervisor.start();
   if (!hosts.ok) return hosts;
   for (const { id, role, incarnation } of past) if (holdsLease(role)) announceDeath(connection.value, id, incarnation);
@@ -191,19 +210,18 @@ async function bringUp(
 async function openAccess(
   options: StartOptions,
   { path, facts }: DataDir,
+  book: UserBook | undefined,
   log: Log,
   watcher: ClusterWatcher,
 ): Promise<Result<EngineAccess>> {
   if (options.nats !== undefined) return accessToExisting(options.nats, options.creds);
-  const book = await openUserBook(path, options.users);
-  if (!book.ok) return book;
   const engine = await startEngine({
     dataDir: path,
     ...(options.port === undefined ? {} : { port: options.port }),
     servers: facts.natsServers,
     durability: options.durability,
     ...(options.natsServer === undefined ? {} : { binary: options.natsServer }),
-    seats: book.value.seats(),
+    seats: book?.seats() ?? [],
     ...(options.natsAdvertise === undefined ? {} : { advertise: options.natsAdvertise }),
     ...(options.routeAdvertise === undefined ? {} : { routeAdvertise: options.routeAdvertise }),
     log(level, event, fields) {

@@ -142,6 +142,8 @@ const schema = z.strictObject({
   pageActions: z.boolean({ error: "pageActions must be true or false" }).default(false),
   /** What each node may be asked of: one for all, or one for each node. Empty: as much as it can bear. */
   capacity: capacity.default([]),
+  /** Requests per second that one user may ask of one router. 0: no limit. */
+  userRate: whole("userRate", 0, 1_000_000).default(0),
   /** More users for clients, each limited to the subjects it is granted. */
   users: edgeUsers.default([]),
 });

@@ -76,6 +76,7 @@ function specOf(options: StartOptions, { dataDir, inner, copies, version }: Grou
     },
     loadHistoryDays: options.loadHistoryDays,
     clientGroups: clientGroupsOf(options),
+    ...(options.userRate === 0 ? {} : { userPerSecond: options.userRate }),
     snapshotEvery: 512,
     logRetainBytes: 32 * MiB,
     timing: defaultTiming,

@@ -143,4 +143,31 @@ export const clusterOperations: Readonly<Record<string, OperationInfo>> = {
     body: "{table, fragment, replicas}",
     answer: "{table, fragment, replicas}",
   },
+  users: { description: "users that were added for clients", body: "{}", answer: "{users}" },
+  addUser: {
+    description: "let somebody in: a user with a role on tables; the answer alone holds the password",
+    body: "{user, role, tables?, reads?, limits?}",
+    answer: "{user, pass, inboxPrefix, servers}",
+  },
+  removeUser: { description: "shut a user out; its connections end", body: "{user}", answer: "{removed}" },
+  rotateUser: {
+    description: "give a user a new password; its connections with the old one end",
+    body: "{user}",
+    answer: "{user, pass, inboxPrefix, servers}",
+  },
+  audit: {
+    description: "who asked for changes of the cluster, and what was decided, newest first",
+    body: "{limit?, before?}",
+    answer: "{acts: [{seq, atMs, user, op, what, phase, decision?}], next}",
+  },
+  rollingRestart: {
+    description: "restart all hosts, and the nats-servers if there are three, one after the other",
+    body: "{}",
+    answer: "{begun}",
+  },
+  restartState: {
+    description: "how far a rolling restart is",
+    body: "{}",
+    answer: "{running, done, left, now, failed}",
+  },
 };

@@ -2,14 +2,17 @@
 // D1 one subscription takes every operation, known or not, so that an unknown one is answered as well; it is announced as an endpoint per operation.
 //    (Endpoints with subscriptions of their own would share a queue group with the catch-all, and the server would draw between them.)
 // D2 what an endpoint counts is what was answered: number, errors, and the whole time from arrival to answer.
-// D3 requests that nobody answers are forgotten after `forgetMs`; the number that is remembered is bounded.
+// D3 what changes the cluster is noted before the router sees it, and when it is answered (`audit.ts`).
+// D4 requests that nobody answers are forgotten after `forgetMs`; the number that is remembered is bounded.
 
 import type { Msg, NatsConnection, Subscription } from "nats";
 import { limits } from "../../src/config/limits.js";
 import type { ActorId, ReplyTo } from "../../src/kernel/effect.js";
 import type { Fault } from "../../src/kernel/fault.js";
 import { queues, subjects } from "../../src/protocol/subjects.js";
+import type { Log } from "../log.js";
 import type { Requests } from "../world/requests.js";
+import { createAudit } from "./audit.js";
 import { clusterOperations, type OperationInfo, tableOperations } from "./operations.js";
 
 export interface ServicePorts {
@@ -20,6 +23,7 @@ export interface ServicePorts {
   /** Unique among routers. */
   readonly id: string;
   readonly version: string;
+  readonly log: Log;
 }
 
 export interface Service {
@@ -40,6 +44,8 @@ interface Endpoint {
 
 interface Underway {
   readonly endpoint: Endpoint;
+  /** Of what is audited. */
+  readonly decided: ((decision: string) => void) | undefined;
   readonly startedMs: number;
 }
 
@@ -47,7 +53,7 @@ const serviceName = "foreshard";
 const description = "Queries and administration of a Foreshard cluster";
 const forgetMs = limits.deadlineMs + limits.watchWaitMs;
 
-export function openService({ nats, requests, actor, id, version }: ServicePorts): Service {
+export function openService({ nats, requests, actor, id, version, log }: ServicePorts): Service {
   const started = new Date().toISOString();
   const endpoints = endpointTable();
   const unknown = endpointOf("unknown", subjects.queries, {
@@ -57,12 +63,15 @@ export function openService({ nats, requests, actor, id, version }: ServicePorts
   });
   const all = [...endpoints.values(), unknown];
   const underway = new Map<string, Underway>();
+  const audit = createAudit({ nats, router: id, log });
   const subscriptions: Subscription[] = [];
 
   function take(msg: Msg): void {
     const reply = msg.reply ?? "";
-    if (reply !== "" && underway.size < limits.routerRequests * 2)
-      underway.set(reply, { endpoint: endpointFor(msg.subject), startedMs: performance.now() });
+    const endpoint = endpointFor(msg.subject);
+    const decided = reply === "" ? undefined : audit.asked(operationOf(msg.subject), msg);
+    if (reply !== "" && (decided !== undefined || underway.size < limits.routerRequests * 2))
+      underway.set(reply, { endpoint, decided, startedMs: performance.now() });
     requests.take(actor, msg);
   }
 
@@ -160,7 +169,14 @@ function endpointOf(name: string, subject: string, info: OperationInfo): Endpoin
   return { name, subject, info, requests: 0, errors: 0, lastError: "", busyNanos: 0 };
 }
 
-function count({ endpoint, startedMs }: Underway, body: unknown): void {
+/** Of the cluster; else nothing that is audited. */
+function operationOf(subject: string): string {
+  const [, , table, op = ""] = subject.split(".");
+  return table === "_cluster" ? op : "";
+}
+
+function count({ endpoint, startedMs, decided }: Underway, body: unknown): void {
+  decided?.(isRefusal(body) ? body.fault.code : "done");
   endpoint.requests++;
   endpoint.busyNanos += Math.round((performance.now() - startedMs) * 1e6);
   if (!isRefusal(body)) return;

@@ -42,6 +42,9 @@ export const userWish = z.strictObject({
 });
 export type UserWish = z.output<typeof userWish>;
 
+/** One that is there. */
+export const userName = z.strictObject({ user: z.string() });
+
 const userLine = userWish.extend({
   pass: z.string().min(16),
   seat: z

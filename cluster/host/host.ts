@@ -114,7 +114,7 @@ async function run(spec: HostSpec, compose: Compose, open: Open): Promise<Host> 
     const composition = await compose(spec, await portsOf(open));
     for (const { id, actor } of composition.actors) world.kernel.spawn(id, actor);
     for (const door of composition.doors) world.requests.openDoor(door);
-    service = composition.serve?.({ nats: connection.nats, requests: world.requests });
+    service = composition.serve?.({ nats: connection.nats, requests: world.requests, log });
     if (service !== undefined) world.requests.onReply(service.replied);
     // The subscriptions have reached the server before the actors make themselves known.
     await connection.nats.flush();
@@ -152,6 +152,8 @@ function streamsOf(spec: HostSpec): StreamsWish {
 interface End {
   readonly failed: Promise<string>;
   fail(why: string): void;
+  /** Only the way in, for clients. */
+  closeService(): Promise<void>;
   close(flush: boolean): Promise<void>;
 }
 
@@ -180,6 +182,10 @@ function createEnd(
   return {
     failed,
     close,
+    async closeService() {
+      service()?.close();
+      await connection.nats.flush().catch(() => undefined);
+    },
     fail(why) {
       if (ending !== undefined) return;
       log("error", "hostFailed", { why });
@@ -193,11 +199,14 @@ function tellAll(world: HostWorld, { actors }: Composition, message: Lifecycle):
 }
 
 function hostOf(spec: HostSpec, open: Open, world: HostWorld, composition: Composition, end: End): Host {
+  const { connection } = open;
   const alive = (): boolean => composition.actors.some(({ id }) => world.kernel.has(id));
   return {
     stats: () => statsOf(spec, open, world),
     async stop(leaving) {
       const limit = performance.now() + spec.leaveLimitMs;
+      // Nobody is to ask whoever leaves any more; what the server has sent already arrives before the flush is answered.
+      if (leaving && connection.isUp()) await end.closeService();
       if (leaving) tellAll(world, composition, { kind: "stop", leave: true, withinMs: spec.leaveLimitMs });
       while (leaving && alive() && performance.now() < limit) await pause(stopLookMs);
       await end.close(true);

@@ -8,6 +8,7 @@ import type { Hash } from "../../src/kernel/hash.js";
 import type { Actor } from "../../src/kernel/machine.js";
 import type { Gauges } from "../../src/load/gauges.js";
 import { queues, subjects } from "../../src/protocol/subjects.js";
+import type { Log } from "../log.js";
 import type { Door, Requests } from "../world/requests.js";
 import type { HostSpec, Role } from "./spec.js";
 
@@ -24,6 +25,7 @@ export interface RolePorts {
 export interface ServicePorts {
   readonly nats: NatsConnection;
   readonly requests: Requests;
+  readonly log: Log;
 }
 
 /** A running micro service: told of every reply before it leaves. */
@@ -88,8 +90,9 @@ async function composeNode(
 async function composeRouter(spec: HostSpec, { hash }: RolePorts): Promise<Composition> {
   const { createRouter } = await import("../../actors/router.js");
   const { openService } = await import("../door/service.js");
-  const { id, partitions, timing, version, tableReplicas = 0, clientGroups = {} } = spec;
-  const config = { id, partitions, timing, reach: "core", tableReplicas, clientGroups } as const;
+  const { id, partitions, timing, version, tableReplicas = 0, clientGroups = {}, userPerSecond } = spec;
+  const common = { id, partitions, timing, reach: "core", tableReplicas, clientGroups } as const;
+  const config = userPerSecond === undefined ? common : { ...common, userPerSecond };
   return {
     actors: [{ id: "router", actor: createRouter(config, { hash }) }],
     doors: [],

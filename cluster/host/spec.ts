@@ -38,6 +38,8 @@ export interface HostSpec {
   readonly copyBounds?: CopyBounds;
   /** How much a node may be asked of; absent: as much as it can bear. */
   readonly ceiling?: Ceiling;
+  /** Requests per second that one user may ask of a router; absent: no limit. */
+  readonly userPerSecond?: number;
   /** Client group by user; a user that is not here is a group of its own. */
   readonly clientGroups?: ClientGroups;
   /** Ledger entries between two snapshots. */

@@ -39,6 +39,7 @@ export interface HostLine {
 }
 
 const startLimitMs = 60_000;
+const leaveLimitMs = 30_000;
 /**
  * The order of an end: who asks first, who is asked last. Each step is bounded. Nodes do not leave, for there is nowhere to move their primaries to
  * when all of them end; the leader gives its office up, so that the next start need not wait for it.
@@ -87,14 +88,15 @@ export class Supervisor {
     const life = this.find(id);
     if (life === undefined) return false;
     life.isEnding = true;
-    await life.end(true, 30_000);
+    await life.end(true, leaveLimitMs);
     return true;
   }
 
-  /** In order, and then started again. */
+  /** In order, and then started again. A router's successor answers before it leaves: no other may be there. */
   async restart(id: string): Promise<Result<void>> {
     const life = this.find(id);
     if (life === undefined) return ok(undefined);
+    if (life.plan.role === "router") return life.replace(leaveLimitMs);
     await this.leave(id);
     life.isEnding = false;
     return life.begin();
@@ -119,6 +121,8 @@ class Life {
   private incarnation = "";
   private timer: NodeJS.Timeout | undefined;
   private readonly budget = new RestartBudget(restartRules, Math.random);
+  /** Doors whose end is no death: a successor is there. */
+  private readonly dismissed = new Set<HostDoor>();
 
   constructor(
     readonly plan: HostPlan,
@@ -137,6 +141,21 @@ class Life {
     if (!started.ok && this.door === door) {
       this.door = undefined;
       await door.stop(false, 1_000);
+    }
+    return started;
+  }
+
+  /** A successor is started beside it; then it ends in order. Where the successor does not start, nothing has changed. */
+  async replace(limitMs: number): Promise<Result<void>> {
+    const { door, incarnation } = this;
+    if (door === undefined) return this.begin();
+    this.dismissed.add(door);
+    const started = await this.begin();
+    if (started.ok) await door.stop(true, limitMs);
+    else {
+      this.dismissed.delete(door);
+      this.door = door;
+      this.incarnation = incarnation;
     }
     return started;
   }
@@ -164,7 +183,7 @@ class Life {
 
   private onEnded(door: HostDoor, incarnation: string, why: string): void {
     if (this.door === door) this.door = undefined;
-    if (this.isEnding || !this.wasUp) return;
+    if (this.dismissed.delete(door) || this.isEnding || !this.wasUp) return;
     this.wiring.log("error", "hostDied", { host: this.plan.id, incarnation, why });
     this.wiring.died(this.plan, incarnation);
     if (this.wiring.restart === "always") this.beginLater(why);

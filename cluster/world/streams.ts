@@ -3,6 +3,7 @@
 // M2 a full stream refuses what is new; it never drops what is old.
 // M3 a stream that exists is never deleted, and changed only in its byte limit and its age limit.
 // M4 the load stream is the exception to M1 and M2: it is a history, and forgets its oldest samples by age and by size.
+// M5 the audit stream can be neither purged nor shortened by anybody; past a number it forgets its oldest.
 
 import { type Fault, fail, fault, ok, type Result } from "../../src/kernel/fault.js";
 import { streams, subjects } from "../../src/protocol/subjects.js";
@@ -30,6 +31,8 @@ export interface StreamSpec {
   readonly maxBytes: number;
   /** Set: messages older than this go, and a full stream drops its oldest. */
   readonly maxAgeMs?: number;
+  /** Set: nobody may purge it, and beyond so many messages the oldest go. */
+  readonly keptMessages?: number;
 }
 
 const duplicateWindowNs = 120_000_000_000;
@@ -56,10 +59,13 @@ export function wantedStreams(wish: StreamsWish): readonly StreamSpec[] {
       },
     ]),
     loadStream(wish.loadHistoryDays ?? loadHistoryDays),
+    { name: streams.audit, subjects: [subjects.audit], maxPerSubject: -1, maxBytes: -1, keptMessages: auditKept },
     ...groups.map((group) => logStream(group, wish.maxLogBytes)),
   ];
 }
 
+/** About 400 bytes each. */
+const auditKept = 1_000_000;
 const loadHistoryDays = 30;
 const dayMs = 86_400_000;
 /** The server sets this much of its store aside; less where there is not so much, down to `leastLoadBytes`. */
@@ -169,17 +175,17 @@ export function streamConfig(spec: StreamSpec, replicas: number): Fields {
     num_replicas: replicas,
     retention: "limits",
     storage: "file",
-    discard: spec.maxAgeMs === undefined ? "new" : "old",
+    discard: spec.maxAgeMs === undefined && spec.keptMessages === undefined ? "new" : "old",
     compression: "none",
     max_consumers: -1,
-    max_msgs: -1,
+    max_msgs: spec.keptMessages ?? -1,
     max_msgs_per_subject: spec.maxPerSubject,
     max_bytes: spec.maxBytes,
     max_age: (spec.maxAgeMs ?? 0) * nsPerMs,
     max_msg_size: maxMessageBytes,
     duplicate_window: duplicateWindowNs,
     deny_delete: true,
-    deny_purge: false,
+    deny_purge: spec.keptMessages !== undefined,
     allow_rollup_hdrs: false,
     allow_direct: false,
   };
@@ -197,6 +203,7 @@ const checked = [
   "max_age",
   "max_msg_size",
   "deny_delete",
+  "deny_purge",
 ] as const;
 
 function mayDiffer(spec: StreamSpec, name: string): boolean {

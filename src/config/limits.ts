@@ -60,6 +60,8 @@ export const limits = {
   nodeOpsWaiting: 2_000,
   routerRequests: 4096,
   routerBytes: 64 * 1024 * 1024,
+  /** The part of a router's requests, and of a node's operations, that one user may hold, so that some are left for the others. */
+  userShare: 0.75,
   mailbox: 16_384,
   /** Moves of one control partition under way at once, those that operators asked for included. */
   movesUnderWay: 256,

@@ -31,6 +31,7 @@ export const streams = {
   lease: "FORESHARD_LEASE",
   log: (group: number) => `FORESHARD_LOG_${index(group)}`,
   load: "FORESHARD_LOAD",
+  audit: "FORESHARD_AUDIT",
 } as const;
 
 export const subjects = {
@@ -59,6 +60,10 @@ export const subjects = {
   heartbeatsTo: "foreshard.control.*.heartbeat.*",
   /** Routers and operators → leader of a partition: administration. Only the leader answers. */
   admin: (partition: number) => `foreshard.control.${index(partition)}.admin`,
+  /** Routers → supervisor: users and processes. */
+  keeperAsk: "foreshard.keeper.ask",
+  /** Routers and supervisor → audit stream: who asked for a change of the cluster, and what was decided. */
+  audit: "foreshard.audit",
   /** Supervisor → leaders of all partitions: a host process is certainly gone. */
   hostDied: "foreshard.control.hostDied",
   /** Leaders → whoever listens: a move began, took a step, ended. */
