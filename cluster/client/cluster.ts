@@ -192,6 +192,22 @@ export class Cluster {
     return (await this.ask("hot", { table })) as unknown as HotAnswer;
   }
 
+  /** Users for clients that were added while the cluster ran. */
+  async users(): Promise<readonly UserInfo[]> {
+    const { users } = await this.ask("users");
+    return users as readonly UserInfo[];
+  }
+
+  /** Who asked for changes of the cluster, and what was decided; newest first. */
+  async audit(limit?: number, before?: number): Promise<AuditAnswer> {
+    return (await this.ask("audit", { limit, before })) as unknown as AuditAnswer;
+  }
+
+  /** How far the last rolling restart is. */
+  async restartState(): Promise<RestartState> {
+    return (await this.ask("restartState")) as unknown as RestartState;
+  }
+
   async profiles(): Promise<readonly ProfileInfo[]> {
     const { profiles } = await this.ask("profiles");
     return profiles as readonly ProfileInfo[];
@@ -212,6 +228,58 @@ export interface HotAnswer {
   }[];
   /** Nodes that did not answer. */
   readonly silent: readonly string[];
+}
+
+export interface UserWish {
+  readonly user: string;
+  readonly role: "reader" | "writer" | "operator";
+  /** Tables of the role; absent: all. */
+  readonly tables?: readonly string[];
+  /** More tables that a writer may only read. */
+  readonly reads?: readonly string[];
+  readonly limits?: {
+    readonly maxConnections?: number;
+    readonly maxSubscriptions?: number;
+    readonly maxPayloadBytes?: number;
+  };
+}
+
+export interface UserInfo extends Required<UserWish> {
+  readonly sinceMs: number;
+}
+
+/** What a new user signs in with; nobody can ask for the password again. */
+export interface UserLogin {
+  readonly user: string;
+  readonly pass: string;
+  readonly inboxPrefix: string;
+  readonly servers: readonly string[];
+}
+
+export interface AuditAct {
+  readonly seq: number;
+  readonly atMs: number;
+  /** The same for the asking and the decision. */
+  readonly id: string;
+  readonly user: string;
+  readonly op: string;
+  readonly what: Readonly<Record<string, unknown>>;
+  readonly phase: "asked" | "decided";
+  readonly decision?: string;
+}
+
+export interface AuditAnswer {
+  readonly acts: readonly AuditAct[];
+  /** To ask for what is before; null: nothing is. */
+  readonly next: number | null;
+}
+
+export interface RestartState {
+  readonly running: boolean;
+  readonly done: readonly string[];
+  readonly left: readonly string[];
+  readonly now: string | null;
+  readonly failed: string | null;
 }
 
 export interface SplitWish {
@@ -264,6 +332,21 @@ export class Admin {
   }
   async undrain(node: string): Promise<void> {
     await this.ask("undrain", { node });
+  }
+  /** Lets somebody in; the answer alone holds the password. */
+  async addUser(wish: UserWish): Promise<UserLogin> {
+    return (await this.ask("addUser", wish)) as unknown as UserLogin;
+  }
+  async removeUser(user: string): Promise<void> {
+    await this.ask("removeUser", { user });
+  }
+  /** A new password; connections with the old one end. */
+  async rotateUser(user: string): Promise<UserLogin> {
+    return (await this.ask("rotateUser", { user })) as unknown as UserLogin;
+  }
+  /** Answers when it has begun: `cluster.restartState` tells how far it is. */
+  async rollingRestart(): Promise<void> {
+    await this.ask("rollingRestart", { deadlineMs: 60_000 });
   }
   /** Forgets a node that is down for good. */
   async removeNode(node: string): Promise<void> {

@@ -16,6 +16,8 @@ import { Table } from "./table.js";
 export type { Fault, FaultCode } from "../../src/kernel/fault.js";
 export type { ConnectOptions } from "./address.js";
 export type {
+  AuditAct,
+  AuditAnswer,
   FragmentInfo,
   HotAnswer,
   IncidentInfo,
@@ -26,10 +28,14 @@ export type {
   MoveWish,
   NodeInfo,
   PartitionInfo,
+  RestartState,
   RingShare,
   SplitWish,
   TableInfo,
   TableWish,
+  UserInfo,
+  UserLogin,
+  UserWish,
   VerifyInfo,
 } from "./cluster.js";
 export { Admin, Cluster } from "./cluster.js";

@@ -13,10 +13,12 @@ import { addMoveCommands } from "./moves.js";
 import { addPlanCommands } from "./plan.js";
 import { addProfileCommands } from "./profiles.js";
 import { addReshapeCommands } from "./reshape.js";
+import { addRestartCommand } from "./restart.js";
 import { addRowCommands } from "./rows.js";
 import { withCommon } from "./session.js";
 import { addTableCommands } from "./tables.js";
 import { addTopCommand } from "./top.js";
+import { addUserCommands } from "./users.js";
 import { addVerifyCommand } from "./verify.js";
 
 const examples = `
@@ -53,6 +55,8 @@ export function program(): Command {
   addForecastCommand(command);
   addProfileCommands(command);
   addPlanCommands(command);
+  addUserCommands(command);
+  addRestartCommand(command);
   addTopCommand(command);
   addDoctorCommand(command);
   addCompletionCommand(command);

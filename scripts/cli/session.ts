@@ -10,6 +10,7 @@ import { UsageError } from "./failure.js";
 
 export interface CommonOptions {
   readonly url?: string;
+  readonly creds?: string;
   readonly dataDir?: string;
   readonly json?: boolean;
   readonly deadline?: number;
@@ -19,6 +20,10 @@ export interface CommonOptions {
 export function withCommon(command: Command): Command {
   return command
     .option("--url <url>", "nats://user:password@host:port of the cluster (or FORESHARD_URL)")
+    .option(
+      "--creds <file>",
+      "who to be there: JSON {user, pass}, as `foreshard user add --out` writes it, or a NATS credentials file",
+    )
     .option("--data-dir <folder>", "data folder of a cluster on this machine (default: ./data)")
     .option("--deadline <ms>", "how long the command may wait for an answer", positive("--deadline"))
     .option("--json", "machine-readable output");
@@ -43,7 +48,8 @@ const connectionFile = z.object({
 
 export async function addressFor(options: CommonOptions): Promise<ConnectOptions> {
   const url = options.url ?? (options.dataDir === undefined ? process.env.FORESHARD_URL : undefined);
-  if (url !== undefined && url !== "") return { servers: url, name: "foreshard-cli" };
+  const who = options.creds === undefined ? {} : { creds: options.creds };
+  if (url !== undefined && url !== "") return { servers: url, name: "foreshard-cli", ...who };
   const path = join(resolve(options.dataDir ?? "data"), "connection.json");
   const text = await readFile(path, "utf8").catch(() => undefined);
   if (text === undefined)

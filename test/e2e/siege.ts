@@ -32,7 +32,14 @@ const contents: readonly (readonly [prefix: string, reads: (bytes: Uint8Array) =
   ["FORESHARD_SNAPSHOT_", decodeSnapshotPart],
   ["FORESHARD_LEASE", decodeLeaseRecord],
   ["FORESHARD_LOAD", decodeSample],
+  ["FORESHARD_AUDIT", decodeNote],
 ];
+
+function decodeNote(bytes: Uint8Array): Result<unknown> {
+  const note: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+  const isNote = typeof note === "object" && note !== null && "phase" in note && "op" in note;
+  return isNote ? { ok: true, value: note } : { ok: false, fault: { code: "UNDECODABLE", message: "no note" } };
+}
 
 export class Siege extends Bench {
   /** Deaths and restarts that the supervisor told of. */
