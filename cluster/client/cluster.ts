@@ -170,12 +170,13 @@ export class Cluster {
     return (await this.ask("forecast", wish)) as unknown as ForecastAnswer;
   }
 
-  /** Moves under way, or those that ended, oldest first. */
   /** What the last comparisons of the copies of a table's fragments found. `begin`: has them compared anew; ask again until the results are beyond `lsn` of now. */
   async verify(table: string, fragment: number | undefined, begin: boolean): Promise<readonly VerifyInfo[]> {
     const { fragments } = await this.ask("verify", { table, ...(fragment === undefined ? {} : { fragment }), begin });
     return fragments as readonly VerifyInfo[];
   }
+
+  /** Moves under way, or those that ended, oldest first. */
   async moves(history = false): Promise<readonly MoveInfo[]> {
     const { moves } = await this.ask("moves", { history });
     return moves as readonly MoveInfo[];

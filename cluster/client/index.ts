@@ -57,6 +57,7 @@ export type {
   BatchStep,
   Change,
   Deadline,
+  DeleteRangeOptions,
   Filter,
   GetOptions,
   Key,

@@ -3,6 +3,7 @@
 
 import type { KeyValue } from "../../src/table/table.js";
 import { type Call, drawRequestId, type Fields, given } from "./call.js";
+import { FaultError } from "./fault-error.js";
 
 /** `"a"`, or `["a", "b"]` in a table with a sort key. A tuple as a whole key stands inside the key's array: `[["x", 1]]`. */
 export type Key = KeyValue;
@@ -55,6 +56,14 @@ export interface ScanOptions extends RangeOptions {
   readonly limit?: number;
   readonly fields?: readonly string[];
 }
+/** Which rows `deleteRange` takes: those of the range that fit the filter. */
+export interface DeleteRangeOptions extends Deadline {
+  readonly partition?: Key;
+  readonly from?: Key;
+  readonly to?: Key;
+  readonly prefix?: Key;
+  readonly filter?: Filter;
+}
 export interface PageOptions extends ScanOptions {
   readonly cursor?: string | null;
 }
@@ -90,6 +99,9 @@ export interface WatchOptions {
   /** Ends the iteration. */
   readonly signal?: AbortSignal;
 }
+
+/** A page of keys needs nothing of the documents. */
+const noField = "_";
 
 export class Table<Doc extends object = Fields> {
   constructor(
@@ -154,6 +166,41 @@ export class Table<Doc extends object = Fields> {
       // A page that nobody comes to read must not be an unhandled rejection.
       next?.catch(() => undefined);
       yield* rows;
+    }
+  }
+
+  /**
+   * Deletes the rows of a range that fit the filter, page by page: for retention and clearing away. Not atomic: a row that is written meanwhile stays, and an
+   * error leaves the rows before it deleted, so it may be called again. `deadlineMs` is that of each page and each delete.
+   */
+  async deleteRange(range: DeleteRangeOptions): Promise<{ readonly deleted: number }> {
+    const { deadlineMs, ...where } = range;
+    const limits = deadlineMs === undefined ? {} : { deadlineMs };
+    let deleted = 0;
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const page: Page<Doc> = await this.page({
+        ...where,
+        ...limits,
+        fields: [noField],
+        ...(cursor ? { cursor } : {}),
+      });
+      const gone = await Promise.all(
+        page.rows.map(({ key, version }) => this.deleteUnchanged(key, { ...limits, ifVersion: version })),
+      );
+      deleted += gone.filter(Boolean).length;
+      cursor = page.cursor;
+    }
+    return { deleted };
+  }
+
+  /** False: it was written, or deleted, meanwhile. */
+  private async deleteUnchanged(key: Key, options: WriteOptions): Promise<boolean> {
+    try {
+      await this.delete(key, options);
+      return true;
+    } catch (error) {
+      if (error instanceof FaultError && error.code === "CONFLICT") return false;
+      throw error;
     }
   }
 

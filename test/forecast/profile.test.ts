@@ -47,6 +47,17 @@ describe("profiles as people write them", () => {
     strictEqual(profile({ group: "*", rates: undefined, factor: 3 }).factor, 3);
   });
 
+  it("name partition keys alone where rows have a sort key too: the rows under one begin there", () => {
+    const tables = { tables: [{ table: "orders", keys: ["acme", ["acme"], ["acme", "s1"]] }] };
+    const sorted: TableDef = { ...orders, key: { partition: "string", sort: "string" } };
+    const decoded = decodeProfile({ ...good, ...tables }, () => sorted, testHash, nowMs);
+    ok(decoded.ok, decoded.ok ? "" : decoded.fault.message);
+    const [alone, boxed, whole] = (decoded.value.targets[0]?.positions ?? []).map((key) => Buffer.from(key));
+    ok(alone !== undefined && boxed !== undefined && whole !== undefined);
+    deepStrictEqual(alone, boxed);
+    deepStrictEqual(whole.subarray(0, alone.length), alone);
+  });
+
   it("know which share of a slot they cover", () => {
     const windows = [{ fromMs: 1000, toMs: 2000 }];
     strictEqual(coveredShare(windows, 0, 1000), 0);

@@ -15,11 +15,11 @@ interface Stage {
   readonly other: string;
 }
 
-function stage(nodes = 3, replicas = 2): Stage {
+function stage(nodes = 3, replicas = 2, zone = ""): Stage {
   const sim = new Sim();
   sim.startMember("c1");
   sim.startMember("c2");
-  for (let number = 1; number <= nodes; number++) sim.startNode(`n${number}`);
+  for (let number = 1; number <= nodes; number++) sim.startNode(`n${number}`, { zone });
   sim.until("all nodes", () => [...sim.view().nodes.values()].filter(({ state }) => state === "up").length === nodes);
   assert.ok("done" in sim.admin(createTable("users", 1, replicas)));
   sim.until("the table serves", () => [...sim.view().fragments.values()].every((f) => f.activatedEpoch === f.epoch));
@@ -536,6 +536,12 @@ describe("orders about moves", () => {
     assert.equal(ended(at).outcome, "done");
     const more = { kind: "setReplicas", table: "users", fragment: fragment.id } as const;
     assert.match(said(sim.admin({ ...more, count: 3 })), /NOT_POSSIBLE.*3 zones/);
+  });
+
+  it("adds read replicas where all nodes stand in one zone, as those do that were given none", () => {
+    const at = stage(3, 2, "zone1");
+    assert.ok("done" in at.sim.admin({ kind: "setReplicas", table: "users", fragment: at.id, count: 3 }));
+    at.sim.until("three copies", () => replicasOf(at).join() === "n1,n2,n3");
   });
 
   it("adds and removes read replicas", () => {

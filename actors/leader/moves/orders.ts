@@ -293,7 +293,8 @@ export function orderReplicas(state: LeaderState, draft: Draft, order: Order<"se
   if (count > open.length)
     return fail("NOT_POSSIBLE", `${count} replicas need ${count} nodes; ${open.length} are up and not draining`);
   const zones = new Set(open.map(({ zone }) => zone));
-  if (!zones.has("") && count > Math.max(usual, zones.size))
+  // Nodes that all stand in one zone, as those do that were given none, have nothing to be spread over.
+  if (zones.size > 1 && !zones.has("") && count > Math.max(usual, zones.size))
     return fail(
       "NOT_POSSIBLE",
       `${count} replicas need ${count} zones; there are ${zones.size}: ${[...zones].sort().join(", ")}`,
