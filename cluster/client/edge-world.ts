@@ -26,7 +26,7 @@ export interface EdgeWorld {
 export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> {
   const hash = await loadHash();
   const id = randomUUID().replaceAll("-", "");
-  const waiting = new Map<number, (body: unknown) => void>();
+  const waiting = new Map<number, { readonly subject: string; readonly done: (body: unknown) => void }>();
   const asked = new Map<Ticket, string>();
   let replies = 0;
   let due = false;
@@ -38,12 +38,12 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
 
   function settle({ reply }: ReplyTo, body: unknown): void {
     if (typeof reply !== "number") return;
-    const done = waiting.get(reply);
+    const asking = waiting.get(reply);
     waiting.delete(reply);
-    done?.(body);
+    asking?.done(body);
   }
-  function settleAll(why: ReturnType<typeof fault>): void {
-    for (const reply of [...waiting.keys()]) settle({ reply }, { fault: why });
+  function settleAll(why: ReturnType<typeof fault>, concerns = (_subject: string): boolean => true): void {
+    for (const [reply, { subject }] of [...waiting]) if (concerns(subject)) settle({ reply }, { fault: why });
   }
   function turn(): void {
     due = false;
@@ -82,7 +82,7 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
   }
   function onDenied({ operation, subject }: Denied): void {
     if (operation !== "publish") return;
-    if (subject === subjects.cluster("view")) return settleAll(viewDenied);
+    if (subject === subjects.cluster("view")) return settleAll(viewDenied, needsView);
     const why = fault("FORBIDDEN", `this user may not publish on ${subject}`);
     for (const [ticket, asking] of [...asked]) {
       if (asking !== subject) continue;
@@ -116,7 +116,7 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
       if (closed) return Promise.resolve({ fault: closedFault });
       return new Promise((resolve) => {
         const reply = replies++;
-        waiting.set(reply, resolve);
+        waiting.set(reply, { subject, done: resolve });
         kernel.request(routerActorId, { kind: "request", subject, body, from: { reply }, user: "" });
       });
     },
@@ -134,6 +134,10 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
 
 /** Messages stepped before other work of the process gets its turn. */
 const turnMessages = 512;
+/** Questions about the cluster go to a router inside; those about rows need to know where rows are. */
+function needsView(subject: string): boolean {
+  return !subject.startsWith(subjects.cluster(""));
+}
 const viewDenied = fault(
   "FORBIDDEN",
   `this user may not publish on ${subjects.cluster("view")}, which the client library asks where rows are: grant it, with the table's read.* and write.* (docs/PROTOCOL.md)`,
