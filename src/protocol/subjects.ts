@@ -77,6 +77,7 @@ export const subjects = {
   queries: "foreshard.query.*.*",
   /** The public service of administration: `foreshard.query._cluster.<op>`. */
   cluster: (op: string) => `foreshard.query._cluster.${token(op)}`,
+  everyCluster: "foreshard.query._cluster.*",
   /** Client library → node, one hop: `foreshard.query.<table>.<read|write>.<node>`. */
   direct: (table: string, access: "read" | "write", node: NodeId) =>
     `foreshard.query.${token(table)}.${access}.${token(node)}`,
