@@ -127,21 +127,26 @@ export interface TableWish extends Deadline {
   readonly replicas?: number;
 }
 
+/** Questions to the cluster about itself; any router answers. */
 export class Cluster {
   constructor(private readonly call: Call) {}
 
+  /** Which router answers. */
   async ping(): Promise<{ readonly router: string }> {
     const { router } = await this.ask("ping");
     return { router: String(router) };
   }
+  /** All tables. */
   async tables(): Promise<readonly TableInfo[]> {
     const { tables } = await this.ask("tables");
     return tables as readonly TableInfo[];
   }
+  /** One table and its fragments; `UNKNOWN_TABLE`. */
   async table(name: string): Promise<{ readonly table: TableInfo; readonly fragments: readonly FragmentInfo[] }> {
     const { table, fragments } = await this.ask("table", { name });
     return { table: table as TableInfo, fragments: fragments as readonly FragmentInfo[] };
   }
+  /** The nodes, and who leads each control partition. */
   async nodes(): Promise<{ readonly nodes: readonly NodeInfo[]; readonly partitions: readonly PartitionInfo[] }> {
     const { nodes, partitions } = await this.ask("nodes");
     return { nodes: nodes as readonly NodeInfo[], partitions: partitions as readonly PartitionInfo[] };
@@ -156,10 +161,12 @@ export class Cluster {
     }
     return all;
   }
+  /** How much each node should hold, and holds. */
   async ring(): Promise<readonly RingShare[]> {
     const { ring } = await this.ask("ring");
     return ring as readonly RingShare[];
   }
+  /** What went wrong and was healed, or was not; the newest first. */
   async incidents(): Promise<readonly IncidentInfo[]> {
     const { incidents } = await this.ask("incidents");
     return incidents as readonly IncidentInfo[];
@@ -209,6 +216,7 @@ export class Cluster {
     return (await this.ask("restartState")) as unknown as RestartState;
   }
 
+  /** Declared demand, with when each comes next. */
   async profiles(): Promise<readonly ProfileInfo[]> {
     const { profiles } = await this.ask("profiles");
     return profiles as readonly ProfileInfo[];
@@ -298,16 +306,18 @@ export interface MergeWish {
   readonly deadlineMs?: number;
 }
 
+/** Orders that change the cluster. Each needs the permission for its subject, `foreshard.query._cluster.<op>`: else `FORBIDDEN`. */
 export class Admin {
   constructor(private readonly call: Call) {}
 
-  /** Answers when the table serves. */
+  /** Makes a table and answers when it serves; `TABLE_EXISTS`, `BAD_NAME`. */
   async createTable(
     wish: TableWish,
   ): Promise<{ readonly table: string; readonly fragments: number; readonly replicas: number }> {
     const { table, fragments, replicas } = await this.ask("createTable", wish);
     return { table: String(table), fragments: Number(fragments), replicas: Number(replicas) };
   }
+  /** Removes a table with all its rows; there is no way back. */
   async dropTable(name: string): Promise<void> {
     await this.ask("dropTable", { name });
   }
@@ -324,6 +334,7 @@ export class Admin {
   async putProfile(wish: ProfileWish): Promise<void> {
     await this.ask("putProfile", wish);
   }
+  /** Takes a declaration back; `UNKNOWN_PROFILE`. */
   async removeProfile(name: string): Promise<void> {
     await this.ask("removeProfile", { name });
   }
@@ -331,6 +342,7 @@ export class Admin {
   async drain(node: string): Promise<void> {
     await this.ask("drain", { node });
   }
+  /** Lets a node take fragments again. */
   async undrain(node: string): Promise<void> {
     await this.ask("undrain", { node });
   }
@@ -338,6 +350,7 @@ export class Admin {
   async addUser(wish: UserWish): Promise<UserLogin> {
     return (await this.ask("addUser", wish)) as unknown as UserLogin;
   }
+  /** Takes a user away; its connections end. */
   async removeUser(user: string): Promise<void> {
     await this.ask("removeUser", { user });
   }
@@ -371,7 +384,7 @@ export class Admin {
   async setPolicy(policy: object): Promise<void> {
     await this.ask("setPolicy", { policy });
   }
-  /** 0 = as the table says. */
+  /** How many copies this fragment has; 0 = as its table says. `NOT_POSSIBLE` where there are too few nodes. */
   async setReplicas(table: string, fragment: number, replicas: number): Promise<void> {
     await this.ask("replicas", { table, fragment, replicas });
   }

@@ -2,6 +2,7 @@
 
 import { type Detail, type Fault, type FaultCode, retryOf } from "../../src/kernel/fault.js";
 
+/** What every call throws. Its codes are listed in `docs/PROTOCOL.md`; `code` and `retry` are for programs, the message is for people. */
 export class FaultError extends Error {
   override readonly name = "FaultError";
   readonly code: FaultCode;

@@ -73,10 +73,13 @@ export type {
 } from "./table.js";
 export { Table, Watch } from "./table.js";
 
+/** A connection with a router inside. */
 export interface Client {
   /** A table's typed view; that it exists is checked when it is asked. */
   table<Doc extends object = Fields>(name: string): Table<Doc>;
+  /** Orders that change the cluster. */
   readonly admin: Admin;
+  /** Questions about it. */
   readonly cluster: Cluster;
   /** Ends the connection; what is still under way fails with UNAVAILABLE. May be called more than once. */
   close(): Promise<void>;

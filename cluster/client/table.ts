@@ -7,15 +7,18 @@ import { FaultError } from "./fault-error.js";
 
 /** `"a"`, or `["a", "b"]` in a table with a sort key. A tuple as a whole key stands inside the key's array: `[["x", 1]]`. */
 export type Key = KeyValue;
+/** How fresh a read must be. */
 export type Level = "strong" | "bounded" | "any";
 /** As in `docs/PROTOCOL.md`: `{age: {ge: 18}, "address.city": "Oslo"}`, with `$and`, `$or`, `$not`. */
 export type Filter = Readonly<Record<string, unknown>>;
 
+/** A row as it was read; each write of it gives a larger version. */
 export interface Row<Doc> {
   readonly key: Key;
   readonly version: number;
   readonly doc: Doc;
 }
+/** One change of the feed. Changes of one row come in their order; between fragments there is no order. */
 export interface Change<Doc> {
   readonly key: Key;
   readonly version: number;
@@ -24,12 +27,13 @@ export interface Change<Doc> {
 }
 
 export interface Deadline {
-  /** How long the call may take, retries included. */
+  /** How long the call may take in milliseconds, retries included; at most 60,000, 5,000 where it is absent. */
   readonly deadlineMs?: number;
 }
 export interface ReadOptions extends Deadline {
   /** `strong` (default): linearizable. `bounded`: at most `maxStaleMs` old. `any`: whatever a replica has. */
   readonly level?: Level;
+  /** With `bounded`, milliseconds. */
   readonly maxStaleMs?: number;
 }
 export interface GetOptions extends ReadOptions {
@@ -42,6 +46,7 @@ export interface WriteOptions extends Deadline {
   /** Drawn when absent. Writing again with the same one is carried out once. */
   readonly requestId?: string;
 }
+/** Which rows: all, those from `from` (inclusive) to `to` (exclusive), or whose key begins with `prefix`; and of them those that fit `filter`. */
 export interface RangeOptions extends ReadOptions {
   /** Rows of one partition key; `from`, `to` and `prefix` then speak of the sort key. */
   readonly partition?: Key;
@@ -72,6 +77,7 @@ export interface Page<Doc> {
   /** For the next page; null after the last one. */
   readonly cursor: string | null;
 }
+/** One result: only `count` goes without a field, and then counts rows. */
 export interface AggregateAsk {
   readonly fn: "count" | "sum" | "min" | "max" | "avg";
   readonly field?: string;
@@ -94,7 +100,7 @@ export interface WatchOptions {
   /** Where an earlier watch stopped; absent: from now on. */
   readonly cursor?: string;
   readonly filter?: Filter;
-  /** How long one poll waits. */
+  /** How long one poll waits, in milliseconds. */
   readonly waitMs?: number;
   /** Ends the iteration. */
   readonly signal?: AbortSignal;
@@ -103,42 +109,49 @@ export interface WatchOptions {
 /** A page of keys needs nothing of the documents. */
 const noField = "_";
 
+/**
+ * One table. Keys and documents are checked by the cluster, which throws `BAD_KEY`, `BAD_DOCUMENT`, `UNKNOWN_TABLE`, …; every call may throw `OVERLOADED`,
+ * `UNAVAILABLE` and `DEADLINE_EXCEEDED`. Calls of one turn of the event loop travel together.
+ */
 export class Table<Doc extends object = Fields> {
   constructor(
     private readonly call: Call,
     readonly name: string,
   ) {}
 
+  /** The row, or null where there is none. */
   async get(key: Key, options: GetOptions = {}): Promise<Row<Doc> | null> {
     const { row } = await this.ask("get", { key, ...options });
     return row as Row<Doc> | null;
   }
 
+  /** Rows in the order of the keys, null where there is none; at most 1,000 keys. Each row is current at its own moment. */
   async getMany(keys: readonly Key[], options: GetOptions = {}): Promise<(Row<Doc> | null)[]> {
     const { rows } = await this.ask("getMany", { keys, ...options });
     return rows as (Row<Doc> | null)[];
   }
 
-  /** Writes a row, whatever was there. */
+  /** Writes a row, whatever was there; with `ifVersion` only over that version, else `CONFLICT` with `detail.held`. */
   put(key: Key, doc: Doc, options: WriteOptions = {}): Promise<{ readonly version: number }> {
     return this.write("put", { key, doc, ...options });
   }
 
-  /** Writes a row that must not be there yet: else EXISTS. */
+  /** Writes a row that must not be there yet: else `EXISTS`. */
   insert(key: Key, doc: Doc, options: Omit<WriteOptions, "ifVersion"> = {}): Promise<{ readonly version: number }> {
     return this.write("insert", { key, doc, ...options });
   }
 
-  /** Merges a patch into a row (RFC 7386: null removes a field). */
+  /** Merges a patch into a row (RFC 7386: null removes a field); `NOT_FOUND` where there is none. */
   update(key: Key, patch: Fields, options: WriteOptions = {}): Promise<{ readonly version: number }> {
     return this.write("update", { key, patch, ...options });
   }
 
+  /** Deletes a row; one that is not there is no mistake. */
   delete(key: Key, options: WriteOptions = {}): Promise<{ readonly version: number }> {
     return this.write("delete", { key, ...options });
   }
 
-  /** All steps or none; they must lie in one fragment, as the rows of one partition key do. */
+  /** All steps or none, at most 1,000; they must lie in one fragment, as the rows of one partition key of a hash table do: else `SPANS_FRAGMENTS`. */
   async batch(
     ops: readonly BatchStep<Doc>[],
     options: Omit<WriteOptions, "ifVersion"> = {},
@@ -151,7 +164,7 @@ export class Table<Doc extends object = Fields> {
     return { versions: versions as number[] };
   }
 
-  /** One page of a range, in key order. */
+  /** One page of a range, in key order; at most 10,000 rows, 1,000 where no `limit` is given. */
   async page(options: PageOptions = {}): Promise<Page<Doc>> {
     const { rows, cursor } = await this.ask("scan", options);
     return { rows: rows as Row<Doc>[], cursor: cursor as string | null };
@@ -204,12 +217,13 @@ export class Table<Doc extends object = Fields> {
     }
   }
 
+  /** Computed on all fragments of the range at once and merged: `groups[i]` holds a result under each `as` (default `sum_amount`), and `group`, the values of `groupBy`. */
   async aggregate(options: AggregateOptions): Promise<AggregateAnswer> {
     const { groups, rowsSeen } = await this.ask("aggregate", options);
     return { groups: groups as AggregateAnswer["groups"], rowsSeen: Number(rowsSeen) };
   }
 
-  /** The change feed: `for await (const change of table.watch())`; its `cursor` resumes it elsewhere. */
+  /** The change feed: `for await (const change of table.watch())`; its `cursor` resumes it elsewhere. `TRIMMED` when changes after the cursor are no longer kept. */
   watch(options: WatchOptions = {}): Watch<Doc> {
     return new Watch<Doc>((body) => this.ask("watch", body), options);
   }
@@ -240,6 +254,7 @@ export class Watch<Doc> implements AsyncIterable<Change<Doc>> {
     return this.mark;
   }
 
+  /** Polls as long as it is read; ends when `signal` says so. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Change<Doc>, void, undefined> {
     const { filter, waitMs, signal } = this.options;
     while (signal?.aborted !== true) {

@@ -12,6 +12,7 @@ import { FaultError } from "../client/fault-error.js";
 import { type Client, connect } from "../client/index.js";
 import type { EmbeddedOptions } from "./options.js";
 
+/** A running cluster inside this program. */
 export interface EmbeddedCluster {
   /** `nats://user:password@127.0.0.1:port`, for `connect` or any NATS client: this user may ask everything. */
   readonly url: string;
