@@ -43,6 +43,7 @@ interface Options {
 
 const shownViolations = 5;
 const shortestS = 3;
+const progressEveryMs = 30_000;
 /** Seeds after which a mistake that nobody noticed means that the checkers are blind. */
 const mostMutantSeeds = 500;
 
@@ -198,6 +199,7 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
   const moveEnds = new Map<string, number>();
   const reshaped = new Map<string, number>();
   let done = 0;
+  let told = startedMs;
   let broken = false;
   const codes = await Promise.all(
     Array.from({ length: jobs }, (_, index) =>
@@ -205,6 +207,7 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
         const report = readReport(line);
         if (report === undefined) return;
         done++;
+        told = tellProgress(options, done, to - from + 1, failing.length, startedMs, told);
         addUp(faults, report.faults);
         addUp(leaderCrashes, report.leaderCrashes);
         addUp(moveCrashes, report.moveCrashes);
@@ -235,6 +238,22 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
     );
   }
   if (failing.length > 0 || broken || done !== expected) process.exitCode = 1;
+}
+
+/** A line on stderr now and then; gives when the last one was told. */
+function tellProgress(
+  { json }: Options,
+  done: number,
+  total: number,
+  failed: number,
+  startedMs: number,
+  toldMs: number,
+): number {
+  const nowMs = performance.now();
+  if (json === true || nowMs - toldMs < progressEveryMs) return toldMs;
+  const leftMinutes = Math.ceil((((nowMs - startedMs) / done) * (total - done)) / 60_000);
+  process.stderr.write(`${done} of ${total} seeds, ${failed} failed, about ${leftMinutes} min left\n`);
+  return nowMs;
 }
 
 function addUp(sums: Map<string, number>, counts: Readonly<Record<string, number>>): void {

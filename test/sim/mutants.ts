@@ -2,10 +2,10 @@
 // M1 no mistake lives in the product: each is made here, at the skin of an actor or in the simulated world around it.
 // M2 a mistake that no seed catches means that a checker is blind, and fails the run.
 
-import { bookkeepingKey, bookkeepingRange, windowRange } from "../../src/fragment/layout.js";
-import { bookkeeping, latin1, type Replica, readBookkeeping } from "../../src/fragment/replica.js";
-import { compareBytes } from "../../src/kernel/bytes.js";
-import type { Effect, Effects, StoreWrite } from "../../src/kernel/effect.js";
+import { bookkeepingKey, bookkeepingRange, rowRange, windowRange } from "../../src/fragment/layout.js";
+import { bookkeeping, isWhole, latin1, type Replica, readBookkeeping } from "../../src/fragment/replica.js";
+import { compareBytes, joinBytes } from "../../src/kernel/bytes.js";
+import type { Effect, Effects, LogRecord, ReadOutcome, StoreWrite } from "../../src/kernel/effect.js";
 import type { Message } from "../../src/kernel/machine.js";
 import type { LedgerEvent } from "../../src/ledger/event.js";
 import { decodeLedgerRecord, encodeLedgerRecord } from "../../src/ledger/record.js";
@@ -26,6 +26,7 @@ export interface Mutant {
   prepare?(world: World): void;
 }
 
+type Commit = Extract<Effect, { kind: "commit" }>;
 type Where = Omit<Tampered, "message">;
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -78,6 +79,8 @@ function replicaIn(writes: readonly StoreWrite[]): Replica | undefined {
 }
 
 const markRoom = 0x05;
+const lossyUntilMs = 40_000;
+const ff = Uint8Array.of(0xff);
 
 /** Shelf and position of a row or a mark. */
 function nameOf(key: Uint8Array): string {
@@ -224,8 +227,8 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
-    name: "copyMissesMeanwhile",
-    what: "a copy misses what was written while its chunks were read",
+    name: "snapshotWithoutItsLsn",
+    what: "a copy counts from where its last chunk was read, and not its first: it misses what was written in between",
     needs: ["wipeDisk"],
     tamper: () => {
       const untilLsn = new Map<string, number>();
@@ -252,27 +255,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "resumeFromBehind",
-    what: "a copy goes on from a source that is behind where it began",
-    needs: ["wipeDisk"],
-    tamper: () => {
-      const beganLsn = new Map<string, number>();
-      return {
-        message: (message, { host, actor }) => {
-          const chunk = chunkIn(message as Message & Fields);
-          const began = beganLsn.get(`${host} ${actor}`) ?? 0;
-          return chunk === undefined || Number(chunk.lsn) >= began
-            ? message
-            : withChunk(message as Message & Fields, { ...chunk, lsn: began });
-        },
-        effects: (effects, { host, actor }) => {
-          for (const effect of effects) {
-            const replica = effect.kind === "commit" ? replicaIn(effect.writes) : undefined;
-            if (replica !== undefined) beganLsn.set(`${host} ${actor}`, replica.place?.lsn ?? 0);
-          }
-          return effects;
-        },
-      };
-    },
+    what: "a copy goes on from the source that is furthest behind, though it is behind where the copy began",
+    needs: ["cutFromLog", "move", "wipeDisk"],
+    tamper: resumeFromBehind,
   },
   {
     name: "placeBeforeRows",
@@ -349,24 +334,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "laggingPromoted",
-    what: "a new primary does not hear that others hold more than it does, nor how long the history was",
-    needs: ["loseTail", "loseOne", "recreateLog"],
-    tamper: () => ({
-      effects: (effects, { actor }) =>
-        actor.startsWith("shard/")
-          ? effects.map(
-              replied((body) =>
-                "position" in body ? { position: { ...(body.position as Fields), lsn: 0, partial: true } } : body,
-              ),
-            )
-          : effects,
-      message: (message) => {
-        const { assignment } = message as Message & Fields;
-        return message.kind === "assign"
-          ? ({ ...message, assignment: { ...(assignment as Fields), activatedLsn: 0 } } as Message)
-          : message;
-      },
-    }),
+    what: "a new primary takes where it stands for the end of the log, and hears of nobody who holds more",
+    needs: ["handOver", "crashNode"],
+    tamper: laggingPromoted,
   },
   {
     name: "digestsAlwaysAgree",
@@ -608,7 +578,178 @@ export const mutants: readonly Mutant[] = [
       return { ...effect, writes: effect.writes.map((write) => (isOld(write) ? { key: write.key, value } : write)) };
     }),
   },
+  {
+    name: "splitForgetsRequests",
+    what: "the upper half of a split begins without the request ids of what was written to it before",
+    needs: ["split"],
+    tamper: forgetsRequests("split"),
+  },
+  {
+    name: "splitLosesRows",
+    what: "a split deletes the rows that it gives to the new fragment",
+    needs: ["split"],
+    tamper: onReshaping("split", (effect, replicas) => {
+      const [, upper] = [...replicas].sort((a, b) => compareBytes(a.range.from, b.range.from));
+      const clears = upper === undefined ? [] : [rowRange(upper.shelf, upper.range)];
+      return { ...effect, clears: [...(effect.clears ?? []), ...clears] };
+    }),
+  },
+  {
+    name: "splitElsewhere",
+    what: "the ledger puts the border of a split at another key than the log",
+    needs: ["split"],
+    tamper: () =>
+      onRecords((events) =>
+        events.map((event) => (event.kind === "fragmentSplit" ? { ...event, at: joinBytes(event.at, ff) } : event)),
+      ),
+  },
+  {
+    name: "mergeForgetsRequests",
+    what: "a merge does not take over the right one's request ids",
+    needs: ["merge"],
+    tamper: forgetsRequests("merge"),
+  },
 ];
+
+/** Changes the commit that makes two fragments of one, or one of two; `replicas` are those that it writes. */
+function onReshaping(
+  what: "split" | "merge",
+  change: (effect: Commit, replicas: readonly Replica[]) => Effect,
+): () => Tamper {
+  return onEffects("shard/", (effect) => {
+    if (effect.kind !== "commit") return effect;
+    const kept = effect.writes.filter(({ key }) => key[0] === bookkeepingRange.from[0]);
+    const replicas = kept.flatMap(({ value }) => {
+      const replica = value === undefined ? undefined : readBookkeeping(0, value);
+      return replica === undefined || replica.copying ? [] : [replica];
+    });
+    if (kept.length !== 2 || replicas.length !== (what === "split" ? 2 : 1)) return effect;
+    return change(effect, replicas);
+  });
+}
+
+/**
+ * Answers get lost besides, so that clients ask again whoever has the rows then: all of a fragment that is to be split; before a merge, of which a shard hears
+ * only when it is sealed, every third for a while.
+ */
+function forgetsRequests(what: "split" | "merge"): () => Tamper {
+  return () => {
+    let answers = 0;
+    const splitting = new Set<string>();
+    const forget = onReshaping(what, (effect) => ({
+      ...effect,
+      writes: effect.writes.filter(({ key }) => key[0] !== windowRange(0).from[0]),
+    }))();
+    const isLost = ({ host, actor, nowMs }: Tampered): boolean =>
+      what === "split" ? splitting.has(`${host} ${actor}`) : nowMs < lossyUntilMs && ++answers % 3 === 0;
+    return {
+      message: (message, { host, actor }) => {
+        const { assignment } = message as Message & { assignment?: { split?: object } };
+        if (message.kind !== "assign" || assignment === undefined) return message;
+        if (assignment.split !== undefined) splitting.add(`${host} ${actor}`);
+        else splitting.delete(`${host} ${actor}`);
+        return message;
+      },
+      effects: (effects, where) =>
+        forget.effects(effects, where).filter((effect) => {
+          const isAnswer = effect.kind === "tell" && (effect.message as Fields).kind === "execDone";
+          return !isAnswer || !isLost(where);
+        }),
+    };
+  };
+}
+
+function resumeFromBehind(): Tamper {
+  const beganLsn = new Map<string, number>();
+  const livePeers = new Map<string, readonly string[]>();
+  /** Where each whole replica stands, by shard and host. */
+  const stands = new Map<string, Map<string, number>>();
+  const furthestBehind = (host: string, actor: string): string | undefined => {
+    const peers = livePeers.get(`${host} ${actor}`) ?? [];
+    const found = [...(stands.get(actor) ?? [])].filter(([peer]) => peers.includes(peer));
+    return found.sort(([, a], [, b]) => a - b)[0]?.[0];
+  };
+  const note = (effect: Effect, host: string, actor: string): void => {
+    const replica = effect.kind === "commit" ? replicaIn(effect.writes) : undefined;
+    if (replica === undefined) return;
+    beganLsn.set(`${host} ${actor}`, replica.place?.lsn ?? 0);
+    const places = stands.get(actor) ?? new Map<string, number>();
+    stands.set(actor, places);
+    if (isWhole(replica)) places.set(host, replica.lsn);
+    else places.delete(host);
+  };
+  return {
+    message: (message, { host, actor }) => {
+      const { assignment } = message as Message & { assignment?: { livePeers: readonly string[] } };
+      if (message.kind === "assign" && assignment !== undefined)
+        livePeers.set(`${host} ${actor}`, assignment.livePeers);
+      const chunk = chunkIn(message as Message & Fields);
+      const began = beganLsn.get(`${host} ${actor}`) ?? 0;
+      return chunk === undefined || Number(chunk.lsn) >= began
+        ? message
+        : withChunk(message as Message & Fields, { ...chunk, lsn: began });
+    },
+    effects: (effects, { host, actor }) =>
+      effects.map((effect) => {
+        note(effect, host, actor);
+        if (effect.kind !== "ask") return effect;
+        const { kind, cursor } = effect.body as { kind?: string; cursor?: Uint8Array | null };
+        const source = kind === "copy" && cursor?.length !== 0 ? furthestBehind(host, actor) : undefined;
+        return source === undefined ? effect : { ...effect, subject: subjects.peer(source) };
+      }),
+  };
+}
+
+function laggingPromoted(): Tamper {
+  /** Every record that passed a replica, by shard and hash: the last eight bytes. */
+  const passed = new Map<string, Uint8Array>();
+  const lastApplied = new Map<string, Uint8Array>();
+  const primaries = new Set<string>();
+  const tails = new Set<string>();
+  const note = (actor: string, bytes: Uint8Array): void => {
+    passed.set(`${actor} ${latin1.decode(bytes.subarray(-8))}`, bytes);
+  };
+  const hearsNothing = replied((body) =>
+    "position" in body ? { position: { ...(body.position as Fields), lsn: 0, partial: true } } : body,
+  );
+  return {
+    effects: (effects, { host, actor }) => {
+      if (!actor.startsWith("shard/")) return effects;
+      const name = `${host} ${actor}`;
+      return effects.map((effect) => {
+        if (effect.kind === "append") note(actor, effect.bytes);
+        if (effect.kind === "readLog" && effect.at === "last") tails.add(`${name} ${effect.ticket}`);
+        const replica = effect.kind === "commit" ? replicaIn(effect.writes) : undefined;
+        const bytes = replica === undefined ? undefined : passed.get(`${actor} ${latin1.decode(replica.hash)}`);
+        if (bytes !== undefined) lastApplied.set(name, bytes);
+        return hearsNothing(effect);
+      });
+    },
+    message: (message, { host, actor }) => {
+      if (!actor.startsWith("shard/")) return message;
+      const name = `${host} ${actor}`;
+      const { assignment, record, outcome, ticket } = message as Message & {
+        assignment?: { primary: string };
+        record?: LogRecord;
+        outcome?: ReadOutcome;
+        ticket?: number;
+      };
+      if (message.kind === "assign" && assignment !== undefined) {
+        if (assignment.primary === host) primaries.add(name);
+        else primaries.delete(name);
+        return { ...message, assignment: { ...assignment, activatedLsn: 0 } } as Message;
+      }
+      if (message.kind === "record" && record !== undefined) note(actor, record.bytes);
+      if (message.kind !== "logRead" || outcome?.kind !== "record") return message;
+      note(actor, outcome.record.bytes);
+      const bytes = lastApplied.get(name);
+      const isTail = tails.delete(`${name} ${ticket}`) && primaries.has(name);
+      return isTail && bytes !== undefined
+        ? ({ ...message, outcome: { ...outcome, record: { ...outcome.record, bytes } } } as Message)
+        : message;
+    },
+  };
+}
 
 /** Changes what a leader appends to its ledger. */
 function onRecords(change: (events: readonly LedgerEvent[]) => readonly LedgerEvent[]): Tamper {
