@@ -18,7 +18,7 @@ import { streams, subjects } from "../src/protocol/subjects.js";
 import type { PositionRange } from "../src/table/table.js";
 import { reportedTogether } from "./shard/answer.js";
 import { incident, loadWindow, onDurable, publishStatus } from "./shard/apply.js";
-import { onAttachAnswer } from "./shard/attach.js";
+import { attachTimer, onAttachAnswer, onAttachTimer } from "./shard/attach.js";
 import { expireWatchers, onWatcherRead, takeWatcher } from "./shard/changes.js";
 import { copyTimer, onCopyAnswer, onCopyTimer } from "./shard/copy.js";
 import { digestTimer, forgetDigest, onDigest, onDigestRequest } from "./shard/digest.js";
@@ -392,6 +392,10 @@ function onWoke(state: ShardState, name: string, context: Context): Effects {
   if (name === comparisonTimer) return onComparisonTimer(state);
   if (name === latenessTimer) return onLatenessTimer(state, context);
   if (name === copyTimer) return onPacedCopy(state, context);
+  if (name === attachTimer)
+    return mode.kind === "behind" && mode.attach !== undefined
+      ? onFollowAttach(state, mode, onAttachTimer(state, mode.attach))
+      : [];
   if (name === openTimer) return mode.kind === "opening" ? onOpenTimer(state, mode, context) : [];
   if (name === followTimer) return mode.kind === "behind" ? onFollowTimer(state, mode) : [];
   return onAppenderMessage(state, { kind: "woke", name }, context);

@@ -2,8 +2,10 @@
 // AT1 what was here before is cleared with the first answer of a whole replica, in the commit that marks this one as being made: a crash in between leaves a copy that
 //     knows it is none. AT2 the window is fuzzy like any copy: it is whole once the log is applied up to the furthest point at which a part of it was read.
 // AT3 only a replica that holds nothing attaches, or one that would have to be copied anyway.
+// AT4 it goes at the pace of copies: where a node suffers, the window waits.
 
 import { lsnOfWindowKey, windowKey } from "../../src/fragment/layout.js";
+import { adjustPace, costBytes, spend, waitMs } from "../../src/fragment/pace.js";
 import { sameRange } from "../../src/fragment/range.js";
 import { zeroHash } from "../../src/fragment/record.js";
 import { bookkeeping } from "../../src/fragment/replica.js";
@@ -14,11 +16,13 @@ import type { AskOutcome, Effect, Effects, StoreClear, StoreWrite } from "../../
 import type { PeerRequest, WindowSlice } from "../../src/protocol/peer.js";
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { type NodeId, subjects } from "../../src/protocol/subjects.js";
+import { armLateness, latenessOf } from "./lateness.js";
 import { forgetPulls } from "./pull.js";
 import { digestOf } from "./source.js";
 import type { AttachRun, ShardState } from "./state.js";
 
-const sliceBytes = 256 * 1024;
+export const attachTimer = "attach";
+const sliceBytes = 64 * 1024;
 const triesPerSlice = 5;
 
 export type AttachStep =
@@ -36,7 +40,12 @@ export function startAttach(
   source: NodeId,
 ): { readonly attach: AttachRun; readonly effects: Effects } {
   const attach: AttachRun = { source, after: emptyBytes, ticket: 0, tries: 0, start: undefined };
-  return { attach, effects: [ask(state, attach)] };
+  return { attach, effects: [...armLateness(state), ask(state, attach)] };
+}
+
+/** The pace lets it go on. */
+export function onAttachTimer(state: ShardState, attach: AttachRun): AttachStep {
+  return { kind: "more", effects: attach.ticket === 0 ? [ask(state, attach)] : [] };
 }
 
 function ask(state: ShardState, attach: AttachRun): Effect {
@@ -75,7 +84,7 @@ function take(state: ShardState, attach: AttachRun, window: WindowSlice): Attach
   if (!window.done && last !== undefined) {
     attach.after = last[0];
     writes.push(bookkeeping(replica));
-    return { kind: "more", effects: [{ kind: "commit", writes, clears }, ask(state, attach)] };
+    return { kind: "more", effects: [{ kind: "commit", writes, clears }, ...askPaced(state, attach, window)] };
   }
   const { lsn, seq, epoch, hash, stampMs, rows, bytes } = attach.start;
   Object.assign(replica, { lsn, seq, epoch, hash, stampMs, rows, bytes, copying: false });
@@ -84,6 +93,17 @@ function take(state: ShardState, attach: AttachRun, window: WindowSlice): Attach
   state.stampedAtMs = state.stepAtMs;
   writes.push(bookkeeping(replica));
   return { kind: "done", effects: [{ kind: "commit", writes, clears }] };
+}
+
+function askPaced(state: ShardState, attach: AttachRun, { entries }: WindowSlice): Effects {
+  const { pulls, stepAtMs } = state;
+  const bytes = entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  adjustPace(pulls.pace, latenessOf(state), stepAtMs);
+  spend(pulls.pace, costBytes(bytes, entries.length));
+  const pauseMs = waitMs(pulls.pace, stepAtMs);
+  if (pauseMs <= 0) return [...armLateness(state), ask(state, attach)];
+  attach.ticket = 0;
+  return [...armLateness(state), { kind: "wake", name: attachTimer, afterMs: Math.max(1, Math.ceil(pauseMs)) }];
 }
 
 function recall(state: ShardState, lsn: number, value: Uint8Array): StoreWrite[] {

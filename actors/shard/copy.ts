@@ -20,7 +20,7 @@ import {
   windowRange,
   writeRowKey,
 } from "../../src/fragment/layout.js";
-import { adjustPace, createPace, spend, waitMs } from "../../src/fragment/pace.js";
+import { adjustPace, chunkBytesOf, costBytes, createPace, spend, waitMs } from "../../src/fragment/pace.js";
 import { sameRange } from "../../src/fragment/range.js";
 import { bookkeeping, type CopyPlace } from "../../src/fragment/replica.js";
 import { overlapping } from "../../src/fragment/reshape.js";
@@ -89,7 +89,6 @@ function askMore(state: ShardState, copy: CopyRun): Effects {
     if (pauseMs > 0) return [...effects, { kind: "wake", name: copyTimer, afterMs: Math.max(1, Math.ceil(pauseMs)) }];
     copy.again.delete(chunk);
     if (chunk === copy.nextAsk) copy.nextAsk++;
-    spend(copy.pace, state.config.copyBounds.chunkBytes);
     effects.push(ask(state, copy, chunk));
   }
 }
@@ -108,14 +107,16 @@ function beginningOf(copy: CopyRun, chunk: number): Bytes | undefined {
 
 function ask(state: ShardState, copy: CopyRun, chunk: number): Effect {
   const ticket = state.tickets.next();
-  copy.flights.set(ticket, chunk);
+  const maxBytes = chunkBytesOf(copy.pace);
+  copy.flights.set(ticket, { chunk, chargedBytes: maxBytes });
+  spend(copy.pace, maxBytes);
   const body: PeerRequest = {
     kind: "copy",
     fragment: state.config.fragment,
     session: copy.session,
     chunk,
     cursor: beginningOf(copy, chunk) ?? null,
-    maxBytes: state.config.copyBounds.chunkBytes,
+    maxBytes,
   };
   const timeoutMs = state.config.timing.askTimeoutMs * 2;
   return { kind: "ask", subject: subjects.peer(copy.source), body, timeoutMs, ticket };
@@ -133,9 +134,11 @@ export function onCopyAnswer(
   outcome: AskOutcome,
   context: Context,
 ): CopyStep {
-  const number = copy.flights.get(ticket);
-  if (number === undefined) return { kind: "more", effects: [] };
+  const flight = copy.flights.get(ticket);
+  if (flight === undefined) return { kind: "more", effects: [] };
+  const { chunk: number, chargedBytes } = flight;
   copy.flights.delete(ticket);
+  spend(copy.pace, -chargedBytes);
   if (outcome.kind !== "answer") return again(state, copy, number, `${copy.source} did not answer`);
   const answer = decodePeerAnswer(outcome.body);
   if (!answer.ok) return again(state, copy, number, answer.fault.message);
@@ -250,6 +253,7 @@ function take(state: ShardState, copy: CopyRun, chunk: CopyChunk): Effects | str
   copy.lagLsn = replica.wholeLsn - start.lsn;
   copy.totalRows = chunk.rows;
   copy.totalBytes = chunk.bytes;
+  spend(copy.pace, costBytes(chunk.block.length, entries.value.length));
   const writes = [...adopted.writes, ...writesOf(state, entries.value)];
   if (chunk.done) {
     const { cursor: _cursor, ...reached } = start;

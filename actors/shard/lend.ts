@@ -4,6 +4,7 @@
 
 import { type ChunkWriter, chunkDigest, chunkWriter, rowsRoom, windowRoom } from "../../src/fragment/chunk.js";
 import { rowRange, windowRange } from "../../src/fragment/layout.js";
+import { entriesWithin } from "../../src/fragment/pace.js";
 import { isWhole } from "../../src/fragment/replica.js";
 import { afterBytes, type Bytes, emptyBytes, joinBytes } from "../../src/kernel/bytes.js";
 import type { Effect, Effects, ReplyTo } from "../../src/kernel/effect.js";
@@ -15,8 +16,6 @@ import type { Loan, ShardState } from "./state.js";
 
 const leastBytes = 256;
 const mostBytes = 384 * 1024;
-/** Putting a chunk together, and taking it in, stays within a few milliseconds however small its rows are. */
-const chunkRows = 1024;
 const loansAtOnce = 8;
 /** Beginnings that are remembered behind the newest chunk: a window's worth, and again as many. */
 const beginningsKept = 32;
@@ -100,10 +99,11 @@ function collect(
   maxBytes: number,
   writer: ChunkWriter,
 ): Bytes | undefined {
+  const mostEntries = entriesWithin(maxBytes);
   for (const { key, value } of state.wiring.store.range(from, to, false)) {
     const relative = key.subarray(prefix);
     writer.add(room, relative, value);
-    if (writer.bytes >= maxBytes || writer.count >= chunkRows) return joinBytes(Uint8Array.of(room), relative);
+    if (writer.bytes >= maxBytes || writer.count >= mostEntries) return joinBytes(Uint8Array.of(room), relative);
   }
   return undefined;
 }

@@ -5,7 +5,15 @@
 
 import { limits } from "../../src/config/limits.js";
 import { markKey } from "../../src/fragment/layout.js";
-import { adjustPace, type CopyBounds, createPace, spend, waitMs } from "../../src/fragment/pace.js";
+import {
+  adjustPace,
+  type CopyBounds,
+  chunkBytesOf,
+  costBytes,
+  createPace,
+  spend,
+  waitMs,
+} from "../../src/fragment/pace.js";
 import { intersect } from "../../src/fragment/range.js";
 import { bookkeeping, isSettled, isSparse, latin1 } from "../../src/fragment/replica.js";
 import { around, isMissing, mergePulled, missingRanges, nextMissing, type Pulled } from "../../src/fragment/sparse.js";
@@ -179,7 +187,7 @@ function send(state: ShardState, what: Omit<PullRun, "source">): Effects {
     baseLsn: replica.baseLsn,
     positions: what.positions,
     range: what.range ?? null,
-    maxBytes: what.background ? config.copyBounds.chunkBytes : demandBytes,
+    maxBytes: what.background ? chunkBytesOf(pulls.pace) : demandBytes,
   };
   const timeoutMs = config.timing.askTimeoutMs / 2;
   return [{ kind: "ask", subject: subjects.peer(source), body, timeoutMs, ticket }, ...armLateness(state)];
@@ -267,10 +275,8 @@ function goOn(state: ShardState, { rows, lateMs }: PulledRows, { wallMs }: Conte
   const leftS = Math.max(0.1, (deadlineMs - wallMs) / 1000);
   pace.neededBytesPerS = deadlineMs === 0 ? 0 : Math.max(0, replica.bytes - pulls.bytes) / leftS;
   adjustPace(pace, Math.max(lateMs, latenessOf(state)), stepAtMs);
-  spend(
-    pace,
-    rows.reduce((sum, [position, value]) => sum + position.length + value.length, 0),
-  );
+  const bytes = rows.reduce((sum, [position, value]) => sum + position.length + value.length, 0);
+  spend(pace, costBytes(bytes, rows.length));
   pulls.backgroundArmed = true;
   return [{ kind: "wake", name: pullTimer, afterMs: Math.max(1, Math.ceil(waitMs(pace, stepAtMs))) }];
 }

@@ -4,6 +4,7 @@
 
 import { limits } from "../../src/config/limits.js";
 import { positionOfRowKey, rowKey, rowRange, windowRange } from "../../src/fragment/layout.js";
+import { entriesWithin } from "../../src/fragment/pace.js";
 import { contains, intersect } from "../../src/fragment/range.js";
 import { isWhole } from "../../src/fragment/replica.js";
 import { afterBytes, type Bytes, joinBytes } from "../../src/kernel/bytes.js";
@@ -17,7 +18,6 @@ import { armLateness, latenessOf } from "./lateness.js";
 import { shapeOf } from "./reshape.js";
 import type { ShardState } from "./state.js";
 
-const entriesAtOnce = 2048;
 const leastBytes = 256;
 const mostBytes = limits.replyBytes / 2;
 /** Room byte and fragment before the LSN in a window key. */
@@ -124,12 +124,13 @@ function readRange(
 /** Tells of each addition whether the answer is full with it. */
 function roomFor(maxBytes: number): (bytes: number) => boolean {
   const most = Math.min(Math.max(leastBytes, maxBytes), mostBytes);
+  const mostEntries = entriesWithin(most);
   let taken = 0;
   let count = 0;
   return (bytes) => {
     taken += bytes;
     count++;
-    return taken >= most || count >= entriesAtOnce;
+    return taken >= most || count >= mostEntries;
   };
 }
 

@@ -112,8 +112,8 @@ export interface CopyRun {
   readonly source: NodeId;
   /** Names this asker's numbering of chunks to the source. */
   readonly session: string;
-  /** Chunks asked for, by ticket; those to be asked for again; those that came before their turn. */
-  readonly flights: Map<Ticket, number>;
+  /** Chunks asked for, by ticket, and what the pace was charged for them beforehand; those to be asked for again; those that came before their turn. */
+  readonly flights: Map<Ticket, { readonly chunk: number; readonly chargedBytes: number }>;
   readonly again: Set<number>;
   readonly arrived: Map<number, CopyChunk>;
   /** Where chunk `nextTake` begins. */

@@ -31,6 +31,8 @@ interface Round {
   readonly still: Stretch;
   readonly moved: Stretch;
   readonly moveMs: number;
+  /** By the wall clock. */
+  readonly startedMs: number;
   readonly phases: readonly Phase[];
   /** In which phase the longest gap began. */
   readonly gapIn: string;
@@ -99,6 +101,7 @@ async function measure(
     still: writers.between(stillMs, beganMs),
     moved,
     moveMs,
+    startedMs: ended.startedMs,
     phases: phasesOf(ended),
     gapIn: `${phaseAt(ended, gapAtMs)} ${(gapAtMs - ended.startedMs).toFixed(0)} ms after the order`,
     outcome: ended.outcome ?? "",

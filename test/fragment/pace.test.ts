@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { adjustPace, createPace, rateOf, spend, waitMs } from "../../src/fragment/pace.js";
+import { adjustPace, chunkBytesOf, createPace, entriesWithin, rateOf, spend, waitMs } from "../../src/fragment/pace.js";
 
 const mib = 1024 * 1024;
 const limits = { floorBytesPerS: 2 * mib, ceilingBytesPerS: 100 * mib, chunkBytes: mib / 4 };
@@ -50,6 +50,17 @@ describe("pace", () => {
   it("keeps a deadline although timers are late", () => {
     const bytes = sentWithin(10_000, 256 * 1024, () => 50, 20 * mib);
     assert.ok(bytes >= 195 * mib && bytes < 240 * mib, `${bytes / mib} MiB in 10 s`);
+  });
+
+  it("PA3: a slow copy takes small chunks, a fast one large ones, never beyond what it was told", () => {
+    const pace = createPace(limits, 0);
+    for (let nowMs = 0; nowMs < 2000; nowMs += 50) adjustPace(pace, 50, nowMs);
+    const slow = chunkBytesOf(pace);
+    for (let nowMs = 2000; nowMs < 6000; nowMs += 50) adjustPace(pace, 0, nowMs);
+    assert.ok(slow <= 64 * 1024, `${slow} bytes at the floor`);
+    assert.equal(chunkBytesOf(pace), limits.chunkBytes);
+    assert.ok(entriesWithin(slow) <= 300 && entriesWithin(limits.chunkBytes) === 1024);
+    assert.equal(chunkBytesOf(createPace({ ...limits, chunkBytes: 256 }, 0)), 256);
   });
 
   it("saves nothing up over a pause", () => {

@@ -46,7 +46,7 @@ describe("the request window", () => {
         records.forEach(([stampMs, ids], index) => {
           const next = one(index + 1, stampMs, ...new Set(ids.map(String)));
           first.add(next);
-          stored.set(next.lsn, encodeWindowEntry(next.stampMs, next.requests));
+          if (next.requests.length > 0) stored.set(next.lsn, encodeWindowEntry(next.stampMs, next.requests));
           for (const lsn of second.add(next)) stored.delete(lsn);
           if (index === restart) second = reload(stored);
         });

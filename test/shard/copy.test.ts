@@ -245,7 +245,7 @@ describe("shard: copying", () => {
   it("begins anew where the source's range has changed in between (C4)", () => {
     const { n1, n2 } = trimmed();
     n2.letAnswer(n1);
-    n2.pass(10);
+    n2.pass(20);
     const [ask] = n2.asks;
     assert.ok(ask !== undefined);
     const block = new Uint8Array(0);
@@ -274,7 +274,7 @@ describe("shard: copying", () => {
   it("takes chunks in in order, whatever order they come in; a session that the source forgot is begun again", () => {
     const { n1, n2 } = trimmed();
     n2.letAnswer(n1);
-    n2.pass(20);
+    n2.pass(35);
     assert.equal(n2.asks.length, 2, "the other two of three chunks are under way together");
     const late = n2.asks.shift();
     n1.restart();
