@@ -9,7 +9,7 @@ import { bookkeepingKey } from "../src/fragment/layout.js";
 import { emptyReplica, isSparse, isWhole, readBookkeeping } from "../src/fragment/replica.js";
 import { createWindow } from "../src/fragment/window.js";
 import { createAppender } from "../src/kernel/appender.js";
-import type { Effect, Effects } from "../src/kernel/effect.js";
+import type { Effect, Effects, Ticket } from "../src/kernel/effect.js";
 import { type Actor, type Context, dispatch, type Handlers } from "../src/kernel/machine.js";
 import { countingTickets } from "../src/kernel/tickets.js";
 import type { Op } from "../src/protocol/exec.js";
@@ -20,7 +20,7 @@ import { reportedTogether } from "./shard/answer.js";
 import { incident, loadWindow, onDurable, publishStatus } from "./shard/apply.js";
 import { attachTimer, onAttachAnswer, onAttachTimer } from "./shard/attach.js";
 import { expireWatchers, onWatcherRead, takeWatcher } from "./shard/changes.js";
-import { copyTimer, onCopyAnswer, onCopyTimer } from "./shard/copy.js";
+import { copyTimer, onCopyAnswer, onCopyDurable, onCopyTimer } from "./shard/copy.js";
 import { digestTimer, forgetDigest, onDigest, onDigestRequest } from "./shard/digest.js";
 import {
   fallBehind,
@@ -201,10 +201,8 @@ const handlers: Handlers<ShardState, ShardMessage> = {
   appended: (state, message, context) => onAppenderMessage(state, message, context),
   logRead: (state, message, context) => onLogRead(state, message, context),
   answered: (state, message, context) => onAnswered(state, message, context),
-  committed: (state, message) => {
-    if (message.ticket !== state.durableTicket || message.fault !== undefined) return [];
-    return onDurable(state);
-  },
+  committed: (state, message, context) =>
+    message.fault === undefined ? onCommitted(state, message.ticket, context) : [],
   woke: (state, message, context) => onWoke(state, message.name, context),
   streamRead: () => [],
   followed: () => [],
@@ -399,6 +397,16 @@ function onWoke(state: ShardState, name: string, context: Context): Effects {
   if (name === openTimer) return mode.kind === "opening" ? onOpenTimer(state, mode, context) : [];
   if (name === followTimer) return mode.kind === "behind" ? onFollowTimer(state, mode) : [];
   return onAppenderMessage(state, { kind: "woke", name }, context);
+}
+
+function onCommitted(state: ShardState, ticket: Ticket, context: Context): Effects {
+  if (ticket === state.durableTicket) return onDurable(state);
+  const { mode } = state;
+  const copy = mode.kind === "opening" || mode.kind === "behind" ? mode.copy : undefined;
+  if (copy?.durable.ticket !== ticket) return [];
+  const step = onCopyDurable(state, copy);
+  if (mode.kind === "opening") return onOpenCopy(state, mode, step, context);
+  return mode.kind === "behind" ? onFollowCopy(state, mode, step) : [];
 }
 
 function onPacedCopy(state: ShardState, context: Context): Effects {

@@ -56,6 +56,10 @@ const command = new Command("start")
   )
   .option("--copy-ceiling <MiB/s>", "and at most so fast (default: 256)")
   .option(
+    "--scrub-rate <MiB/s>",
+    "how fast a node has the copies of its fragments compared all the time, 0: never (default: 4)",
+  )
+  .option(
     "--capacity <limit>",
     "what a node may be asked of: queries per second, e.g. 500, or a share of a core, e.g. 50%; several with commas: one for each node (default: no limit)",
   )

@@ -8,6 +8,7 @@
 // C4 all chunks are of one range: where a split or merge changed the source's range, the copy begins anew.
 // C5 each chunk begins where the one before it ends. A source that is asked for a chunk twice may end it elsewhere the second time, and begins the next one there:
 //    such a chunk is asked for again, from where it has to begin.
+// C6 a copy does not run ahead of the disk: only so many chunks are taken in and not on the disk yet.
 
 import { limits } from "../../src/config/limits.js";
 import { chunkDigest, readChunk, rowsRoom } from "../../src/fragment/chunk.js";
@@ -41,8 +42,12 @@ import type { CopyRun, ShardReport, ShardState } from "./state.js";
 export const copyTimer = "copy";
 /** Chunks asked for and not taken in yet: so much of a copy is in memory, whatever its size. */
 const windowChunks = 4;
+/** Chunks taken in and not on the disk yet (C6). */
+const undurableChunks = 32;
 const triesPerChunk = 5;
 const windowPrefix = 9;
+
+type Commit = Extract<Effect, { kind: "commit" }>;
 
 export type CopyStep =
   | { readonly kind: "more"; readonly effects: Effects }
@@ -71,6 +76,7 @@ export function startCopy(state: ShardState, source: NodeId): { readonly copy: C
     totalBytes: 0,
     startedAtMs: stepAtMs,
     taken: 0,
+    durable: { ticket: 0, reaches: 0, taken: 0 },
   };
   if (replica.place === undefined && (replica.copying || replica.lsn === 0)) {
     const clears = empty(state);
@@ -97,6 +103,7 @@ function askMore(state: ShardState, copy: CopyRun): Effects {
 function nextToAsk(copy: CopyRun): number | undefined {
   for (const chunk of copy.again) if (beginningOf(copy, chunk) !== undefined) return chunk;
   if (copy.taken === 0 && copy.nextAsk > 0) return undefined;
+  if (copy.taken - copy.durable.taken >= undurableChunks) return undefined;
   const isOpen = copy.nextAsk - copy.nextTake < windowChunks && (copy.last === undefined || copy.nextAsk <= copy.last);
   return isOpen ? copy.nextAsk : undefined;
 }
@@ -120,6 +127,24 @@ function ask(state: ShardState, copy: CopyRun, chunk: number): Effect {
   };
   const timeoutMs = state.config.timing.askTimeoutMs * 2;
   return { kind: "ask", subject: subjects.peer(copy.source), body, timeoutMs, ticket };
+}
+
+/** The disk has caught up with some of it (C6). */
+export function onCopyDurable(state: ShardState, copy: CopyRun): CopyStep {
+  const { durable } = copy;
+  durable.ticket = 0;
+  durable.taken = durable.reaches;
+  const commit = durable.taken < copy.taken ? [asked(state, copy, { kind: "commit", writes: [] })] : [];
+  return { kind: "more", effects: [...commit, ...askMore(state, copy)] };
+}
+
+/** One ticket is under way at a time: it comes back once everything taken in so far is on the disk. */
+function asked({ tickets }: ShardState, copy: CopyRun, commit: Commit): Effect {
+  const { durable } = copy;
+  if (durable.ticket !== 0) return commit;
+  durable.ticket = tickets.next();
+  durable.reaches = copy.taken;
+  return { ...commit, ticket: durable.ticket };
 }
 
 /** The pace lets it go on. */
@@ -194,10 +219,10 @@ function arrive(state: ShardState, copy: CopyRun, chunk: CopyChunk, context: Con
     if (mistake !== undefined) return { kind: "failed", effects: [...effects, ...mistake.effects], why: mistake.why };
     const taken = take(state, copy, next);
     if (typeof taken === "string") return { kind: "failed", effects, why: taken };
-    effects.push(...taken);
+    copy.taken++;
+    effects.push(asked(state, copy, taken.commit), ...taken.told);
     copy.arrived.delete(copy.nextTake);
     copy.nextTake++;
-    copy.taken++;
     copy.cursor = next.nextCursor;
     if (next.done) return { kind: "done", effects: [...effects, { kind: "unwake", name: copyTimer }] };
   }
@@ -240,8 +265,13 @@ function beginAnew(state: ShardState): Effects {
   return [{ kind: "commit", writes: [bookkeeping(state.replica)], clears }];
 }
 
+interface Taken {
+  readonly commit: Commit;
+  readonly told: Effects;
+}
+
 /** One chunk's rows and the place that they reach, in one commit; or why it cannot be taken. */
-function take(state: ShardState, copy: CopyRun, chunk: CopyChunk): Effects | string {
+function take(state: ShardState, copy: CopyRun, chunk: CopyChunk): Taken | string {
   const { replica } = state;
   const entries = readChunk(chunk.block);
   if (!entries.ok) return "a chunk whose digest fits, and which makes no sense";
@@ -261,7 +291,7 @@ function take(state: ShardState, copy: CopyRun, chunk: CopyChunk): Effects | str
   } else replica.place = { ...start, cursor: chunk.nextCursor.slice() };
   writes.push(bookkeeping(replica));
   const told = chunk.done ? [...adopted.told, ...tellLeft(state)] : adopted.told;
-  return [{ kind: "commit", writes, clears: adopted.clears }, ...told];
+  return { commit: { kind: "commit", writes, clears: adopted.clears }, told };
 }
 
 /** What the log takes over from, in bytes of its own: the message goes. */

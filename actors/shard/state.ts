@@ -133,8 +133,9 @@ export interface CopyRun {
   totalRows: number;
   totalBytes: number;
   readonly startedAtMs: number;
-  /** Chunks taken in. */
+  /** Chunks taken in; of these on the disk, and how many will be once `ticket` comes back (0: none is under way). */
   taken: number;
+  readonly durable: { ticket: Ticket; reaches: number; taken: number };
 }
 
 /** A copy that somebody takes from here: where its chunks begin, as far as remembered. */

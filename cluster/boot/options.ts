@@ -136,6 +136,8 @@ const schema = z.strictObject({
   /** How slow and how fast copies of fragments to one node may go, MiB per second. */
   copyFloor: whole("copyFloor", 1, 10_000).default(2),
   copyCeiling: whole("copyCeiling", 1, 10_000).default(256),
+  /** How fast a node has the copies that it leads compared when nobody asks for it, MiB per second; 0 = never. */
+  scrubRate: whole("scrubRate", 0, 10_000).default(4),
   /** Where the live page and the metrics are: HOST:PORT or `off`. Absent: 127.0.0.1:8220, or another port if that is taken. */
   page: text("page").optional(),
   /** Orders may be given on the page, with the operator's token. */

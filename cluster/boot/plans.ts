@@ -1,6 +1,7 @@
 // Plans. Owns which hosts a cluster consists of: their names, zones, folders, and what each is told when it starts.
 
 import { join } from "node:path";
+import { defaultPace } from "../../actors/node/verify.js";
 import { defaultTiming } from "../../src/config/limits.js";
 import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import type { HostSpec, Role } from "../host/spec.js";
@@ -75,6 +76,7 @@ function specOf(options: StartOptions, { dataDir, inner, copies, version }: Grou
       chunkBytes: defaultCopyBounds.chunkBytes,
     },
     loadHistoryDays: options.loadHistoryDays,
+    verify: { ...defaultPace, bytesPerSecond: options.scrubRate * MiB },
     clientGroups: clientGroupsOf(options),
     ...(options.userRate === 0 ? {} : { userPerSecond: options.userRate }),
     snapshotEvery: 512,

@@ -71,11 +71,16 @@ async function composeNode(
     sampleIntervalMs = 0,
     clientGroups = {},
     copyBounds = defaultCopyBounds,
+    verify,
     ceiling,
   } = spec;
   const own = { id, zone, weight, incarnation, storeId, bootCount };
   const common = { ...own, partitions, logGroups, timing, sampleIntervalMs, clientGroups, copyBounds };
-  const config = ceiling === undefined ? common : { ...common, ceiling };
+  const config = {
+    ...common,
+    ...(ceiling === undefined ? {} : { ceiling }),
+    ...(verify === undefined ? {} : { verify }),
+  };
   return {
     actors: [{ id: "node", actor: createNode(config, { store, hash, gauges }) }],
     doors: [

@@ -1,5 +1,6 @@
 // Host spec. Owns what a host is told when it starts: plain data, so that it crosses threads and processes as it is.
 
+import type { VerifyPace } from "../../actors/node/state.js";
 import type { Timing } from "../../src/config/limits.js";
 import type { CopyBounds } from "../../src/fragment/pace.js";
 import type { Level } from "../../src/kernel/effect.js";
@@ -36,6 +37,8 @@ export interface HostSpec {
   readonly loadHistoryDays?: number;
   /** Between which bounds copies of fragments to a node go; absent: the defaults. */
   readonly copyBounds?: CopyBounds;
+  /** How fast copies are compared all the time; absent: the default. */
+  readonly verify?: VerifyPace;
   /** How much a node may be asked of; absent: as much as it can bear. */
   readonly ceiling?: Ceiling;
   /** Requests per second that one user may ask of a router; absent: no limit. */

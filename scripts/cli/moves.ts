@@ -1,6 +1,6 @@
 // Move commands. Owns `foreshard move|moves|replicas|drain`: fragments on their way, by hand or because a node is being emptied.
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Client, MoveInfo, MoveStrategy } from "../../cluster/client/index.js";
 import { UsageError } from "./failure.js";
 import {
@@ -14,14 +14,16 @@ import {
 } from "./move-lines.js";
 import { watchMoves } from "./move-watch.js";
 import { note, write, writeJson, writeTable } from "./output.js";
-import { type CommonOptions, deadlineOf, withClient, withCommon } from "./session.js";
+import { type CommonOptions, withClient, withCommon, withCommonButDeadline } from "./session.js";
 import { common } from "./tables.js";
 
-interface MoveOptions extends CommonOptions {
+interface MoveOptions extends Omit<CommonOptions, "deadline"> {
   readonly to?: string;
   readonly from?: string;
   readonly strategy?: string;
   readonly role?: boolean;
+  readonly deadline?: string;
+  /** Its earlier name. */
   readonly within?: string;
   readonly why?: string;
   readonly watch?: boolean;
@@ -30,17 +32,18 @@ interface MoveOptions extends CommonOptions {
 const strategies: readonly MoveStrategy[] = ["log-shipping", "copy-on-write", "leader-only"];
 
 export function addMoveCommands(program: Command): void {
-  const move = withCommon(program.command("move").argument("[fragment]", "TABLE/NUMBER, such as users/16"))
+  const move = withCommonButDeadline(program.command("move").argument("[fragment]", "TABLE/NUMBER, such as users/16"))
     .description("move a fragment to another node, or only its primary role")
     .option("--to <node>", "where it goes")
     .option("--from <node>", "whose replica goes (default: the primary's)")
     .option("--strategy <name>", `${strategies.join(", ")} (default: log-shipping, or leader-only where a replica is)`)
     .option("--role", "make the destination primary although --from is not")
-    .option("--within <time>", "when the copy should be there, such as 30s or 5m")
+    .option("--deadline <time>", "when the copy should be there, such as 30s or 5m")
+    .addOption(new Option("--within <time>", "the same").conflicts("deadline").hideHelp())
     .option("--why <text>", "kept with the move, for those who look later")
     .option("--watch", "stay until it has ended")
     .action(async (fragment: string | undefined, options: MoveOptions, command: Command) =>
-      start(fragment, { ...options, ...common(command) }),
+      start(fragment, { ...options, ...command.optsWithGlobals<MoveOptions>() }),
     );
   withCommon(move.command("cancel").argument("<move>"))
     .description("end a move before its hand-over")
@@ -73,6 +76,8 @@ export function addMoveCommands(program: Command): void {
 }
 
 async function start(fragment: string | undefined, options: MoveOptions): Promise<void> {
+  const { deadline, ...rest } = options;
+  const within = deadline ?? options.within;
   if (fragment === undefined || options.to === undefined)
     throw new UsageError("say what goes where, such as: foreshard move users/16 --to n4");
   const strategy = strategies.find((known) => known === options.strategy);
@@ -84,13 +89,12 @@ async function start(fragment: string | undefined, options: MoveOptions): Promis
     ...(options.from === undefined ? {} : { from: options.from }),
     ...(strategy === undefined ? {} : { strategy }),
     ...(options.role === true ? { role: true } : {}),
-    ...(options.within === undefined ? {} : { withinMs: durationArgument(options.within) }),
+    ...(within === undefined ? {} : { withinMs: durationArgument(within) }),
     ...(options.why === undefined ? {} : { why: options.why }),
-    ...deadlineOf(options),
   };
-  await withClient(options, async (client) => {
+  await withClient(rest, async (client) => {
     const move = await client.admin.move(wish);
-    if (options.watch !== true) return tellStarted(move, options);
+    if (options.watch !== true) return tellStarted(move, rest);
     await watchOne(client, move, options.json === true);
   });
 }

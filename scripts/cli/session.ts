@@ -18,6 +18,15 @@ export interface CommonOptions {
 
 /** Options that every command takes, before or after its name. */
 export function withCommon(command: Command): Command {
+  return withCommonButDeadline(command).option(
+    "--deadline <ms>",
+    "how long the command may wait for an answer",
+    positive("--deadline"),
+  );
+}
+
+/** Of a command whose deadline is that of what it begins. */
+export function withCommonButDeadline(command: Command): Command {
   return command
     .option("--url <url>", "nats://user:password@host:port of the cluster (or FORESHARD_URL)")
     .option(
@@ -25,7 +34,6 @@ export function withCommon(command: Command): Command {
       "who to be there: JSON {user, pass}, as `foreshard user add --out` writes it, or a NATS credentials file",
     )
     .option("--data-dir <folder>", "data folder of a cluster on this machine (default: ./data)")
-    .option("--deadline <ms>", "how long the command may wait for an answer", positive("--deadline"))
     .option("--json", "machine-readable output");
 }
 

@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
 import { chunkDigest } from "../../src/fragment/chunk.js";
+import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import { testHash } from "../hash.js";
 import { child, FalseLog, fragment, get, Node, put, servingAlone, write } from "./replica-world.js";
 
 const rows = 3000;
 
 /** `n1` holds more rows than fit into a slice, and its log is trimmed to the newest record: whoever is new must copy. */
-function trimmed(): { log: FalseLog; n1: Node; n2: Node; n3: Node } {
+function trimmed(chunkBytes = defaultCopyBounds.chunkBytes): { log: FalseLog; n1: Node; n2: Node; n3: Node } {
   const log = new FalseLog();
-  const [n1, n2, n3] = ["n1", "n2", "n3"].map((id) => new Node(id, log)) as [Node, Node, Node];
+  const [n1, n2, n3] = ["n1", "n2", "n3"].map((id) => new Node(id, log, { ...defaultCopyBounds, chunkBytes })) as [
+    Node,
+    Node,
+    Node,
+  ];
   n1.assign(1, "n1", []);
   n1.lease(1e9);
   for (let from = 0; from < rows; from += 1000)
@@ -239,6 +244,28 @@ describe("shard: copying", () => {
       finish(n2, n1);
     }
     assert.deepEqual(n2.sees("k1"), { n: -1 });
+    assertSame(n2, n1);
+  });
+
+  it("does not run ahead of a slow disk (C6)", () => {
+    const { n1, n2 } = trimmed(512);
+    n2.diskIsSlow = true;
+    const ahead = finish(n2, n1);
+    assert.ok(ahead >= 32 && ahead <= 40, `${ahead} chunks, and none on the disk`);
+    assert.equal(n2.state, "copying");
+    let more = 0;
+    for (let rounds = 0; rounds < 50 && n2.state === "copying"; rounds++) {
+      n2.sync();
+      n2.settle();
+      const some = finish(n2, n1);
+      assert.ok(some <= 40, `${some} chunks after the disk had caught up once`);
+      more += some;
+    }
+    assert.ok(more > ahead);
+    n2.diskIsSlow = false;
+    n2.sync();
+    n2.pass(400);
+    assert.equal(n2.state, "following");
     assertSame(n2, n1);
   });
 

@@ -130,6 +130,9 @@ export class Node implements World {
   private readonly digestAsOf: ReturnType<typeof digestTree>[] = [];
   /** What the node is told beside results. */
   readonly reports: string[] = [];
+  private readonly unsynced: number[] = [];
+  /** Commits reach the disk at `sync` only. */
+  diskIsSlow = false;
   private jobs = 0;
   private boots = 0;
   clockMs = 1000;
@@ -145,9 +148,15 @@ export class Node implements World {
   constructor(
     readonly id: string,
     private readonly log: FalseLog,
+    private readonly copyBounds = defaultCopyBounds,
   ) {
     this.board = createBoard();
     this.kernel = this.boot();
+  }
+
+  /** Tells the shard that everything committed so far is on the disk. */
+  sync(): void {
+    for (const ticket of this.unsynced.splice(0)) this.kernel.deliver("shard", { kind: "committed", ticket });
   }
 
   /** What the disk has left. */
@@ -190,7 +199,7 @@ export class Node implements World {
       parent: "node",
       self: "shard",
       timing: defaultTiming,
-      copyBounds: defaultCopyBounds,
+      copyBounds: this.copyBounds,
     };
     kernel.spawn(
       "shard",
@@ -238,7 +247,8 @@ export class Node implements World {
         return;
       case "commit":
         this.store.commit(effect);
-        if (effect.ticket !== undefined) this.kernel.deliver("shard", { kind: "committed", ticket: effect.ticket });
+        if (effect.ticket !== undefined) this.unsynced.push(effect.ticket);
+        if (!this.diskIsSlow) this.sync();
         return;
       default:
         return;
