@@ -36,6 +36,8 @@ const readyFacts = z.object({
   natsUrl: z.string(),
   natsServers: z.array(z.object({ pid: z.number(), port: z.number() })),
   dataDir: z.string(),
+  /** Only where a page was wished for. */
+  pageUrl: z.string().optional(),
 });
 
 export type ReadyFacts = Readonly<z.infer<typeof readyFacts>>;

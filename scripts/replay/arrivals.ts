@@ -1,0 +1,42 @@
+// Arrivals. Owns when each query of a stream comes: a Poisson process whose rate follows the demand, seeded, so that every policy meets the same queries.
+// AR1 what is drawn depends on the seed and the demand alone, not on when somebody asks.
+
+import type { Random } from "../../src/kernel/random.js";
+
+export interface Arrivals {
+  /** Times, from the beginning of the replay, of all that come before `untilMs` and were not given yet. */
+  until(untilMs: number): readonly number[];
+}
+
+const sliceMs = 20;
+
+/** `rateAt`: queries per second at a time from the beginning. */
+export function createArrivals(rateAt: (ms: number) => number, random: Random): Arrivals {
+  let drawnMs = 0;
+  let ahead: number[] = [];
+  return {
+    until(untilMs) {
+      while (drawnMs < untilMs) {
+        const count = poisson((rateAt(drawnMs + sliceMs / 2) * sliceMs) / 1000, random);
+        const times = Array.from({ length: count }, () => drawnMs + random.next() * sliceMs);
+        ahead.push(...times.sort((a, b) => a - b));
+        drawnMs += sliceMs;
+      }
+      const due = ahead.filter((atMs) => atMs < untilMs);
+      ahead = ahead.slice(due.length);
+      return due;
+    },
+  };
+}
+
+/** Knuth's way: the means of a slice are small. */
+function poisson(mean: number, random: Random): number {
+  const limit = Math.exp(-Math.min(mean, 500));
+  let product = random.next();
+  let count = 0;
+  while (product > limit) {
+    product *= random.next();
+    count++;
+  }
+  return count;
+}
