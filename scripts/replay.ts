@@ -21,7 +21,10 @@ await runTrial(async (farewell) => {
   const results: TrialResult[] = [];
   for (const mode of choice.policies) {
     say(`${mode}: a fresh cluster of ${choice.nodes} nodes`);
-    const result = await runPolicy(mode, staged.wish, farewell, (glimpse) => say(statusLine(mode, glimpse)));
+    const result = await runPolicy(mode, staged.wish, farewell, (glimpse) => {
+      say(statusLine(mode, glimpse));
+      return true;
+    });
     results.push(result);
     const { violated, judged, moves } = scoreOf(result, staged.wish);
     say(`${mode}: ${violated} of ${judged} windows violated, ${moves} moves`);

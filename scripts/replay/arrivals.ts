@@ -29,14 +29,15 @@ export function createArrivals(rateAt: (ms: number) => number, random: Random): 
   };
 }
 
-/** Knuth's way: the means of a slice are small. */
-function poisson(mean: number, random: Random): number {
-  const limit = Math.exp(-Math.min(mean, 500));
-  let product = random.next();
+/** Above this, exponentials underflow: a large count is the sum of smaller ones. */
+const mostAtOnce = 200;
+
+/** Knuth's way. */
+export function poisson(mean: number, random: Random): number {
   let count = 0;
-  while (product > limit) {
-    product *= random.next();
-    count++;
+  for (let left = mean; left > 0; left -= mostAtOnce) {
+    const limit = Math.exp(-Math.min(left, mostAtOnce));
+    for (let product = random.next(); product > limit; product *= random.next()) count++;
   }
   return count;
 }

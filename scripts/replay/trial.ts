@@ -56,6 +56,8 @@ export interface Glimpse {
   readonly loads: ReadonlyMap<string, number>;
   readonly meter: Meter;
   readonly pageUrl: string | undefined;
+  /** Ids in the order of the streams. */
+  readonly fragments: readonly number[];
 }
 
 export interface TrialResult {
@@ -77,11 +79,12 @@ export interface TrialResult {
 const slotSamples = 6;
 const lookEveryMs = 1000;
 
+/** `look` is told once a second how things are, and says whether to go on. */
 export async function runPolicy(
   mode: PolicyMode,
   wish: TrialWish,
   outer: Farewell,
-  look: (glimpse: Glimpse) => void,
+  look: (glimpse: Glimpse) => boolean,
 ): Promise<TrialResult> {
   const farewell = createFarewell();
   const undo = outer.later(() => farewell.all());
@@ -96,7 +99,7 @@ async function run(
   mode: PolicyMode,
   wish: TrialWish,
   farewell: Farewell,
-  look: (glimpse: Glimpse) => void,
+  look: (glimpse: Glimpse) => boolean,
 ): Promise<TrialResult> {
   const cluster = await start(wish, farewell);
   const client = await connect(cluster.ready.natsUrl);
@@ -115,7 +118,7 @@ async function run(
   await client.admin.setPolicy({ ...wish.policy, mode });
 
   const glimpses: Glimpse[] = [];
-  async function watch(untilMs: number): Promise<void> {
+  async function watch(untilMs: number): Promise<boolean> {
     while (callers.elapsedMs() < untilMs) {
       await sleep(Math.max(1, Math.min(lookEveryMs, untilMs - callers.elapsedMs())));
       const [plans, moves, forecast, placed] = await Promise.all([
@@ -126,15 +129,16 @@ async function run(
       ]);
       const elapsedMs = callers.elapsedMs();
       const loads = loadsAt(wish, fragments, placed, elapsedMs);
-      const last = { elapsedMs, beganAtMs, plan: plans[0], moves, forecast, loads, meter, pageUrl };
+      const last = { elapsedMs, beganAtMs, plan: plans[0], moves, forecast, loads, meter, pageUrl, fragments };
       glimpses.push(last);
-      look(last);
+      if (!look(last)) return false;
     }
+    return true;
   }
-  await watch(wish.warmMs);
+  const goesOn = await watch(wish.warmMs);
   const atBegin = glimpses.at(-1)?.plan;
   const before = await cpuOf(cluster);
-  await watch(wish.warmMs + wish.judgedMs);
+  if (goesOn) await watch(wish.warmMs + wish.judgedMs);
   const after = await cpuOf(cluster);
   const moves = await client.cluster.moves(true);
   await callers.close();
