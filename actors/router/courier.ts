@@ -1,7 +1,8 @@
 // Courier. Owns the operations on their way to nodes: gathers them per node, sends, hands results back, and tries again what may be tried again.
 // C1 everything that was handed in during one turn for the same node and lane leaves as one message. While enough operations are under way to keep the node
 //    busy, what comes is gathered for the next message, until an answer comes or for a moment: messages grow with the load, a lone request never waits.
-//    After an answer the message leaves with the next flush, so that those who were just answered and ask again at once travel with those who were gathered.
+//    After an answer the message leaves with the next flush, so that those who were just answered and ask again at once travel with those who were gathered;
+//    and where messages of late were large, one that would be small waits for company, even on an idle node, for a part of the time that an answer takes.
 // C2 every errand ends exactly once: with a result, with a fault, or by `cancel` of its trip.
 // C3 a write that may have been carried out is only ever sent again with its own request id, and never reported as refused by time.
 // C4 asks in flight per node and lane, operations per ask, and tries per errand have limits.
@@ -94,6 +95,9 @@ interface Queue {
   opsUnderWay: number;
   /** How long answers took of late. */
   answerMs: number;
+  /** How many operations messages had of late. */
+  messageOps: number;
+  sentMs: number;
   /** What is open is being gathered, until then at the latest. */
   gathersUntilMs: number | undefined;
 }
@@ -127,6 +131,8 @@ interface Gather {
    */
   readonly leastMs: number;
   readonly mostMs: number;
+  /** So long at most, and half the time of an answer, a small message waits for company on an idle node. */
+  readonly companyMs: number;
 }
 
 /**
@@ -137,16 +143,20 @@ const readLimits: LaneLimits = {
   asks: 32,
   ops: 64,
   bytes: 512 * 1024,
-  gather: { busyAsks: 2, busyOps: 8, fullOps: 32, leastMs: 2, mostMs: 8 },
+  gather: { busyAsks: 2, busyOps: 8, fullOps: 32, leastMs: 2, mostMs: 8, companyMs: 2 },
 };
 const writeLimits: LaneLimits = {
   asks: 32,
   ops: 512,
   bytes: 512 * 1024,
-  gather: { busyAsks: 2, busyOps: 8, fullOps: 256, leastMs: 2, mostMs: 25 },
+  gather: { busyAsks: 2, busyOps: 8, fullOps: 256, leastMs: 2, mostMs: 25, companyMs: 8 },
 };
-/** How much the newest answer's time weighs among those of late. */
+/** How much the newest answer's time, and the newest message's size, weigh among those of late. */
 const newestWeight = 0.25;
+/** A queue that sent nothing for so long forgets that it was busy: whoever comes then is alone. */
+const forgetMs = 50;
+/** What a timer can tell apart. */
+const shortestWaitMs = 1;
 const slowLimits: LaneLimits = { asks: 64, ops: 1, bytes: 256 * 1024 };
 const waitingLimits: LaneLimits = { asks: 4096, ops: 1, bytes: 256 * 1024 };
 
@@ -195,6 +205,8 @@ export function createCourier(
         asks: 0,
         opsUnderWay: 0,
         answerMs: 0,
+        messageOps: 0,
+        sentMs: 0,
         gathersUntilMs: undefined,
       };
       queues.set(key, queue);
@@ -260,16 +272,18 @@ export function createCourier(
   function sendOrGather(queue: Queue, context: Context): Effects {
     const { gather } = limitsOf(queue);
     if (gather === undefined || queue.open.length >= gather.fullOps) return pump(queue, context);
-    if (queue.asks < gather.busyAsks && queue.opsUnderWay < gather.busyOps) return pump(queue, context);
-    const patienceMs = Math.min(gather.mostMs, Math.max(gather.leastMs, queue.answerMs));
-    queue.gathersUntilMs ??= context.nowMs + patienceMs;
+    const patienceMs = isIdle(queue, gather)
+      ? companyMs(queue, gather, context)
+      : Math.min(gather.mostMs, Math.max(gather.leastMs, queue.answerMs));
+    if (patienceMs < shortestWaitMs) return pump(queue, context);
+    queue.gathersUntilMs = Math.min(queue.gathersUntilMs ?? Number.POSITIVE_INFINITY, context.nowMs + patienceMs);
     return armGather(queue.gathersUntilMs, context);
   }
 
   function armGather(atMs: number, context: Context): Effects {
     if (atMs >= gatherAtMs) return none;
     gatherAtMs = atMs;
-    return [{ kind: "wake", name: gatherTimer, afterMs: Math.max(1, atMs - context.nowMs) }];
+    return [{ kind: "wake", name: gatherTimer, afterMs: Math.max(shortestWaitMs, atMs - context.nowMs) }];
   }
 
   /** Sends what waits for one node, as far as the asks in flight allow. */
@@ -342,6 +356,8 @@ export function createCourier(
     shipments.set(ticket, { queue, partition, parts: trips, count: load.length, sentMs: context.nowMs });
     queue.asks++;
     queue.opsUnderWay += load.length;
+    queue.messageOps += (load.length - queue.messageOps) * newestWeight;
+    queue.sentMs = context.nowMs;
     const body = encodeExec(tellsGroups ? { timeLeftMs, parts, groups } : { timeLeftMs, parts });
     return { kind: "ask", subject: queue.subject, body, timeoutMs: tryMs, ticket };
   }
@@ -523,6 +539,17 @@ export function createCourier(
       return effects;
     },
   };
+}
+
+function isIdle(queue: Queue, { busyAsks, busyOps }: Gather): boolean {
+  return queue.asks < busyAsks && queue.opsUnderWay < busyOps;
+}
+
+/** How long what is open should wait for company, although the node is idle. Not at all where messages were small, or nothing came for a while. */
+function companyMs(queue: Queue, { busyOps, companyMs: mostMs }: Gather, { nowMs }: Context): number {
+  if (nowMs - queue.sentMs > forgetMs) queue.messageOps = 0;
+  const isEnough = queue.messageOps < busyOps || queue.open.length >= 2 * queue.messageOps;
+  return isEnough ? 0 : Math.min(mostMs, queue.answerMs / 2);
 }
 
 function keyOf({ lane, access }: Pick<Queue, "lane" | "access">, subject: string): string {

@@ -102,6 +102,31 @@ describe("router: single rows", () => {
     assert.equal(world.asks.length, 2, "but not for ever");
   });
 
+  it("lets a small message wait for company on an idle node only while messages are large and answers take a while", () => {
+    const world = new ScriptedWorld().begin();
+    world.table({ name: "users", fragments: 1 });
+    const gets = (count: number): void => {
+      for (let at = 0; at < count; at++) world.request("foreshard.query.users.get", { key: `k${at}` });
+      world.settle();
+    };
+    gets(1);
+    assert.equal(world.asks.length, 1, "the first of all waits for nobody");
+    world.serveAll(() => found);
+    for (let round = 0; round < 12; round++) {
+      gets(40);
+      world.pass(6);
+      world.serveAll(() => found);
+    }
+    gets(5);
+    assert.equal(world.asks.length, 0, "others are expected");
+    world.pass(3);
+    assert.equal(world.asks.length, 1, "they were waited for long enough");
+    world.serveAll(() => found);
+    world.pass(100);
+    gets(1);
+    assert.equal(world.asks.length, 1, "after a pause nobody is expected");
+  });
+
   it("does not gather more than fills a message", () => {
     const world = new ScriptedWorld().begin();
     world.table({ name: "users", fragments: 1 });
