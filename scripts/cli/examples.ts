@@ -60,6 +60,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   plan: ["foreshard plan", "foreshard plan --json"],
   explain: ["foreshard explain 3"],
   advise: ["foreshard advise"],
+  backtest: [
+    "foreshard backtest --trace load.csv --nodes 6 --report report.html",
+    "foreshard backtest --trace load.csv --policies reactive,predictive --set risk=0.02 --json",
+  ],
   policy: ["foreshard policy show", "foreshard policy set reactive"],
   "policy show": ["foreshard policy show", "foreshard policy show --json"],
   "policy set": ["foreshard policy set shadow", "foreshard policy set risk=0.1 budget.concurrentMoves=8"],

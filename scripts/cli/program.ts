@@ -2,6 +2,7 @@
 
 import { Command } from "commander";
 import { packageVersion } from "../../cluster/version.js";
+import { addBacktestCommand } from "./backtest.js";
 import { addClusterCommands } from "./cluster.js";
 import { addCompletionCommand } from "./completion.js";
 import { addDoctorCommand } from "./doctor.js";
@@ -57,6 +58,7 @@ export function program(): Command {
   addPlanCommands(command);
   addUserCommands(command);
   addRestartCommand(command);
+  addBacktestCommand(command);
   addTopCommand(command);
   addDoctorCommand(command);
   addCompletionCommand(command);

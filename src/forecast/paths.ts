@@ -21,6 +21,7 @@ export interface PathSum {
 
 /** How much of its rank a path keeps from step to step where nothing is known of the series' past. */
 const persistence = 0.7;
+const none: readonly number[] = [];
 /** How much of such a draw all series have in common. */
 const shared = 0.5;
 const commonSeed = 0x51ed;
@@ -39,18 +40,22 @@ export function drawPaths(
 ): SeriesPaths {
   const ranks = guessed(steps, cells, seed);
   const values = new Float32Array(pathCount * steps);
-  const order = new Uint32Array(pathCount);
-  const column = new Float64Array(pathCount);
+  const keys = new Float64Array(pathCount);
   for (let step = 0; step < steps; step++) {
-    for (let path = 0; path < pathCount; path++) {
-      order[path] = path;
-      column[path] = ranks[path * steps + step] ?? 0;
-    }
-    order.sort((a, b) => (column[a] ?? 0) - (column[b] ?? 0) || shuffled(a) - shuffled(b));
+    for (let path = 0; path < pathCount; path++) keys[path] = keyOf(ranks[path * steps + step] ?? 0, path);
+    keys.sort();
     for (let place = 0; place < pathCount; place++)
-      values[(order[place] ?? 0) * steps + step] = valueAt(quantiles, step * quantileCount, (place + 0.5) / pathCount);
+      values[((keys[place] ?? 0) % pathSpan) * steps + step] = stratumAt(quantiles, step * quantileCount, place);
   }
   return { steps, values };
+}
+
+const pathSpan = 256;
+const finestRank = 2 ** 30;
+
+/** Sorts by rank, ties by an order that belongs to the path; the path is what is left over. */
+function keyOf(rank: number, path: number): number {
+  return (Math.round(rank * finestRank) * pathSpan + shuffled(path)) * pathSpan + path;
 }
 
 /**
@@ -65,7 +70,8 @@ function guessed(steps: number, cells: Uint8Array | undefined, seed: number): Fl
   const own = seededRandom(seed);
   for (let path = 0; path < pathCount; path++) {
     const lender = known.length === 0 ? -1 : lenderOf(path, known);
-    const drawn = drift(steps, common, own);
+    // A whole row lends every rank that is lacking.
+    const drawn = known.length === 0 ? drift(steps, common, own) : none;
     for (let step = 0; step < steps; step++) {
       const cell = cells?.[path * steps + step] || (lender < 0 ? 0 : (cells?.[lender * steps + step] ?? 0));
       ranks[path * steps + step] = cell > 0 ? (cell - 1) / 254 : (drawn[step] ?? 0.5);
@@ -131,6 +137,28 @@ export function valueAt(rows: ArrayLike<number>, from: number, level: number): n
   const scale = (last - before) / Math.log((1 - beforeLevel) / (1 - lastLevel));
   return last + scale * Math.log((1 - lastLevel) / (1 - level));
 }
+
+/** The middle of one of `pathCount` equal strata, as `valueAt` reads it. */
+function stratumAt(rows: ArrayLike<number>, from: number, place: number): number {
+  const upper = strata.upper[place] ?? 0;
+  if (upper === 0 || upper >= quantileCount) return valueAt(rows, from, (place + 0.5) / pathCount);
+  const low = rows[from + upper - 1] ?? 0;
+  return low + ((rows[from + upper] ?? low) - low) * (strata.share[place] ?? 0);
+}
+
+/** For each stratum the quantile at or above its middle, and how far it is on the way there from the one before. */
+const strata = ((): { readonly upper: Uint8Array; readonly share: Float64Array } => {
+  const upper = new Uint8Array(pathCount);
+  const share = new Float64Array(pathCount);
+  for (let place = 0; place < pathCount; place++) {
+    const level = (place + 0.5) / pathCount;
+    const at = quantileLevels.findIndex((high) => level <= high);
+    upper[place] = at < 0 ? quantileCount : at;
+    const low = quantileLevels[at - 1] ?? 0;
+    share[place] = at > 0 ? (level - low) / ((quantileLevels[at] ?? 1) - low) : 0;
+  }
+  return { upper, share };
+})();
 
 export function emptySum(steps: number): PathSum {
   return { steps, values: new Float64Array(pathCount * steps) };

@@ -29,7 +29,12 @@ export interface Board {
   /** The fragment's copies are at `next` in all that follows. */
   relocate(fragment: number, next: readonly number[]): void;
   /** Chosen: paid for, applied, and not touched again in this plan. */
-  act(option: Option, weighed: Omit<Weighed, "option" | "fits">, cause: Action["cause"], why: string): void;
+  act(
+    option: Option,
+    weighed: Omit<Weighed, "option" | "fits" | "relievedMs">,
+    cause: Action["cause"],
+    why: string,
+  ): void;
   split(fragment: number, node: number, risk: number, deadlineMs: number, cause: Action["cause"], why: string): void;
   reject(option: Option, why: string): void;
   find(finding: Finding): void;

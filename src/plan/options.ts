@@ -4,8 +4,8 @@
 import type { Strategy } from "../ledger/move.js";
 import { bytesOf, changesBy, mayBear, type Picture, placesOf, primaryOf } from "./picture.js";
 import type { Policy } from "./policy.js";
-import { firstStepAfter, type Price, priceOf, type Timetable, timetable } from "./price.js";
-import { largest, mayExceed, mayExceedWith, riskOf, riskWith } from "./risk.js";
+import { firstStepAfter, overlaps, type Price, priceOf, type Timetable, timetable } from "./price.js";
+import { excessOf, excessWith, largest, mayExceed, mayExceedWith, riskOf, riskWith } from "./risk.js";
 
 export interface Option {
   readonly kind: "handOver" | "moveReplica" | "addReplica";
@@ -56,6 +56,8 @@ export interface Weighed {
   readonly option: Option;
   readonly price: Price;
   readonly times: Timetable;
+  /** From its beginning until the node that it relieves has less. */
+  readonly relievedMs: number;
   readonly gain: number;
   readonly riskBefore: number;
   readonly riskAfter: number;
@@ -80,7 +82,7 @@ export function weigh(picture: Picture, option: Option, before: Float64Array, po
     picture.input.grid,
     Math.max(times.deadlineMs, times.startMs + relievedMs) + policy.coolDownMs,
   );
-  let gain = -copyRisk(picture, [from, to], price, done);
+  let gain = -whileCopying(picture, { option, price, times }, riskOf);
   let after: Float64Array = before;
   let riskTo = 0;
   let fits = true;
@@ -97,17 +99,51 @@ export function weigh(picture: Picture, option: Option, before: Float64Array, po
       gain -= laterShare * Math.max(0, sumFrom(more, Math.max(done, held)) - sumFrom(own, Math.max(done, held)));
     }
   }
-  return { option, price, times, gain, riskBefore: largest(before), riskAfter: largest(after), riskTo, fits };
+  return {
+    option,
+    price,
+    times,
+    relievedMs,
+    gain,
+    riskBefore: largest(before),
+    riskAfter: largest(after),
+    riskTo,
+    fits,
+  };
 }
 
-/** What the copying itself adds to the risk of both ends while it lasts. */
-function copyRisk(picture: Picture, ends: readonly number[], { capacityShare }: Price, done: number): number {
-  if (capacityShare === 0) return 0;
-  return ends.reduce((sum, node) => {
-    if (!mayExceed(picture, node, 1 - capacityShare)) return sum;
-    const calm = riskOf(picture, node);
-    const copying = riskOf(picture, node, 1 - capacityShare);
-    return sum + sumBetween(copying, 0, done) - sumBetween(calm, 0, done);
+/** An expected excess of this share of a node's capacity during one step weighs as much as one step of certain overload. */
+const excessPerStep = 0.2;
+
+/**
+ * The same where no taker would stay calm: by how much the load beyond all capacities falls, in expected steps of overload. A sum that only falls brings no to and fro.
+ */
+export function weighExcess(picture: Picture, weighed: Weighed): Weighed {
+  const { option, times, relievedMs } = weighed;
+  const done = firstStepAfter(picture.input.grid, times.startMs + relievedMs);
+  let gain = 0;
+  for (const { node, delta } of changesBy(picture, option.fragment, option.next)) {
+    if (delta > 0 && !mayExceedWith(picture, node, option.fragment, delta)) continue;
+    gain += sumFrom(excessOf(picture, node), done) - sumFrom(excessWith(picture, node, option.fragment, delta), done);
+  }
+  gain -= whileCopying(picture, weighed, excessOf);
+  return { ...weighed, gain: gain / excessPerStep, fits: true };
+}
+
+/** What the copying itself adds to the risk (or the excess) of both ends while it lasts. */
+function whileCopying(
+  picture: Picture,
+  { option, price, times }: Pick<Weighed, "option" | "price" | "times">,
+  measure: (picture: Picture, node: number, room?: number) => Float64Array,
+): number {
+  if (price.capacityShare === 0) return 0;
+  const room = 1 - price.capacityShare;
+  const shares = overlaps(picture.input.grid, times.startMs, times.startMs + price.lastsMs);
+  return [option.from, option.to].reduce((sum, node) => {
+    if (!mayExceed(picture, node, room)) return sum;
+    const calm = measure(picture, node);
+    const copying = measure(picture, node, room);
+    return shares.reduce((total, share, step) => total + share * ((copying[step] ?? 0) - (calm[step] ?? 0)), sum);
   }, 0);
 }
 
@@ -116,7 +152,6 @@ function sumFrom(values: Float64Array, first: number): number {
   for (let at = first; at < values.length; at++) sum += values[at] ?? 0;
   return sum;
 }
-
 function sumBetween(values: Float64Array, first: number, end: number): number {
   return sumFrom(values.subarray(0, end), first);
 }

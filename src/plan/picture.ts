@@ -92,10 +92,12 @@ export interface Picture {
   /** [node] load of late. */
   readonly now: Float64Array;
   readonly matrices: Map<number, Float64Array>;
+  /** What was worked out of a matrix, by node and question, until the node bears something else. */
+  readonly worked: Map<number, Map<string, Float64Array>>;
   /** Bytes of all copies. */
   totalBytes: number;
-  /** Scratch: the paths of the fragment drawn last, and its summary. */
-  readonly drawn: { fragment: number; readonly paths: Float32Array };
+  /** Paths of the fragments drawn last; and, as scratch, the summary of one. */
+  readonly drawn: Map<number, Float32Array>;
   readonly summary: { fragment: number; readonly mean: Float32Array; readonly upper: Float32Array };
 }
 
@@ -119,8 +121,9 @@ export function createPicture(input: PictureInput): Picture {
     upper: new Float64Array(nodes.length * steps),
     now: new Float64Array(nodes.length),
     matrices: new Map(),
+    worked: new Map(),
     totalBytes: 0,
-    drawn: { fragment: -1, paths: new Float32Array(steps * samples) },
+    drawn: new Map(),
     summary: { fragment: -1, mean: new Float32Array(steps), upper: new Float32Array(steps) },
   };
   const landed = landings(input);
@@ -251,7 +254,7 @@ export function forget(picture: Picture, at: number): void {
   placesOf(picture, at).forEach((node, place, all) => {
     bear(picture, at, node, -weightOf(picture, at, place, all.length));
   });
-  picture.drawn.fragment = -1;
+  picture.drawn.delete(at);
   picture.summary.fragment = -1;
 }
 
@@ -262,7 +265,8 @@ export function regain(picture: Picture, at: number): void {
 }
 
 function bear(picture: Picture, at: number, node: number, share: number): void {
-  const { steps, mean, upper, now, matrices, input } = picture;
+  const { steps, mean, upper, now, matrices, worked, input } = picture;
+  worked.delete(node);
   const { mean: ownMean, upper: ownUpper } = summaryOf(picture, at);
   const row = node * steps;
   for (let step = 0; step < steps; step++) {
@@ -278,13 +282,38 @@ function addTo(matrix: Float64Array, paths: Float32Array, share: number): void {
   for (let at = 0; at < matrix.length; at++) matrix[at] = (matrix[at] ?? 0) + share * (paths[at] ?? 0);
 }
 
-/** [step × samples]; valid until the next fragment is drawn. */
-export function pathsOf({ drawn, input }: Picture, at: number): Float32Array {
-  if (drawn.fragment !== at) {
-    input.loads.draw(at, drawn.paths);
-    drawn.fragment = at;
+/** Fragments whose paths are kept: those that are weighed against each other. */
+const drawnKept = 128;
+
+/** [step × samples]; not to be changed, and not to be kept. */
+export function pathsOf({ drawn, steps, samples, input }: Picture, at: number): Float32Array {
+  const known = drawn.get(at);
+  if (known !== undefined) return known;
+  let paths: Float32Array | undefined;
+  if (drawn.size >= drawnKept)
+    for (const [oldest, used] of drawn) {
+      drawn.delete(oldest);
+      paths = used;
+      break;
+    }
+  paths ??= new Float32Array(steps * samples);
+  input.loads.draw(at, paths);
+  drawn.set(at, paths);
+  return paths;
+}
+
+/** An answer from a node's matrix, worked out once. */
+export function workedOut(picture: Picture, node: number, question: string, work: () => Float64Array): Float64Array {
+  let answers = picture.worked.get(node);
+  if (answers === undefined) {
+    answers = new Map();
+    picture.worked.set(node, answers);
   }
-  return drawn.paths;
+  const known = answers.get(question);
+  if (known !== undefined) return known;
+  const answer = work();
+  answers.set(question, answer);
+  return answer;
 }
 
 /** Valid until the next fragment is asked for. */

@@ -1,17 +1,19 @@
 // Predict. Owns the relief of nodes whose load is foreseen to exceed their capacity: the cheapest set of actions that brings the risk down, in the order
 // hand-over, move of a copy, split, one more copy for reads. Whatever is chosen is applied to the picture at once, so that the next choice sees it.
 // PD1 a taker's risk stays below the calm bound until the fragment may move on: what is mended here breaks nothing there; where no taker stays calm, one may be given what
-//     it risks at most half as much by. PD2 where nothing helps nothing is done, and it is said.
+//     it risks at most half as much by; and where every taker would risk more, what is to be expected beyond all limits together falls: the fuller ones give to the emptier
+//     ones, and never back. PD2 where nothing helps nothing is done, and it is said.
 // PD3 an action averts at least `minimumGain`; a copy also `minimumGainPerGib`. PD4 no fragment moves twice within its cool-down.
 
 import type { Board } from "./board.js";
-import { copyOf, handOversOf, moveOf, type Option, type Weighed, weigh } from "./options.js";
+import { copyOf, handOversOf, moveOf, type Option, type Weighed, weigh, weighExcess } from "./options.js";
 import { capacityOf, limitOf, mayBear, type Picture, placesOf, primaryOf, summaryOf, weightOn } from "./picture.js";
 import { beginOf } from "./price.js";
 import { largest, mayExceed, quantileAt, riskOf } from "./risk.js";
 import { chanceText, loadText, whenText } from "./words.js";
 
 const fragmentsTried = 24;
+const fragmentsEvened = 10;
 const takersTried = 6;
 const actionsPerNode = 16;
 const rejectionsPerNode = 4;
@@ -74,24 +76,29 @@ function relieve(board: Board, threat: Threat): void {
 function choose(board: Board, node: number, risks: Float64Array): Weighed | undefined {
   const tried = hottest(board.picture, node, risks, board.policy.risk);
   const handOvers = tried.flatMap((fragment) => handOversOf(board.picture, fragment, node));
-  const handOver = best(board, handOvers, risks);
+  const handOver = best(board, handOvers, risks, false);
   if (handOver?.fits === true) return handOver;
   const takers = roomiest(board.picture, node, risks, board.policy.risk);
   const moves = tried.flatMap((fragment) => takers.flatMap((to) => moveOf(board.picture, fragment, node, to) ?? []));
-  const move = best(board, moves, risks);
-  if (move?.fits === true || handOver === undefined) return move;
-  return move !== undefined && isBetter(board, move, handOver) ? move : handOver;
+  const move = best(board, moves, risks, false);
+  if (move?.fits === true || (move !== undefined && handOver === undefined)) return move;
+  if (handOver !== undefined) return move !== undefined && isBetter(board, move, handOver) ? move : handOver;
+  const some = new Set(tried.slice(0, fragmentsEvened));
+  const few = ({ fragment }: Option): boolean => some.has(fragment);
+  return best(board, handOvers.filter(few), risks, true) ?? best(board, moves.filter(few), risks, true);
 }
 
-function best(board: Board, options: readonly Option[], risks: Float64Array): Weighed | undefined {
+/** `evens`: every taker would risk much; that the excess of all together falls will do. */
+function best(board: Board, options: readonly Option[], risks: Float64Array, evens: boolean): Weighed | undefined {
   let found: Weighed | undefined;
   let rejected = 0;
   for (const option of options) {
     const tooSoon = board.mayNotMove(option.fragment);
-    const weighed = tooSoon === undefined ? hurried(board, option, risks) : undefined;
+    const usual = tooSoon === undefined ? hurried(board, option, risks) : undefined;
+    const weighed = usual !== undefined && evens ? weighExcess(board.picture, usual) : usual;
     const why = tooSoon ?? (weighed === undefined ? undefined : objection(board, weighed));
     if (why !== undefined) {
-      if (rejected++ < rejectionsPerNode) board.reject(option, why);
+      if (!evens && rejected++ < rejectionsPerNode) board.reject(option, why);
     } else if (weighed !== undefined && (found === undefined || isBetter(board, weighed, found))) found = weighed;
   }
   return found;
@@ -263,7 +270,7 @@ function spread(board: Board, { node, first }: Threat, risks: Float64Array, frag
   if (board.mayNotMove(fragment) !== undefined) return false;
   const takers = roomiest(picture, node, risks, policy.risk);
   const options = takers.flatMap((to) => copyOf(picture, fragment, node, to) ?? []);
-  const chosen = best(board, options, risks);
+  const chosen = best(board, options, risks, false);
   if (chosen === undefined) return false;
   carryOut(board, chosen, risks, { node, risks, first });
   return true;

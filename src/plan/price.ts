@@ -30,6 +30,16 @@ export function firstStepAfter(grid: Grid, afterMs: number): number {
   return step < 0 ? grid.endsMs.length : step;
 }
 
+/** Share of each step, as far as there is any, that lies between two moments. */
+export function overlaps(grid: Grid, fromMs: number, endMs: number): readonly number[] {
+  const shares: number[] = [];
+  for (let step = 0; step < grid.endsMs.length && beginOf(grid, step) < endMs; step++) {
+    const [begin, end] = [beginOf(grid, step), grid.endsMs[step] ?? 0];
+    shares.push(Math.max(0, Math.min(end, endMs) - Math.max(begin, fromMs)) / Math.max(1, end - begin));
+  }
+  return shares;
+}
+
 export interface Timetable {
   /** From now. */
   readonly startMs: number;

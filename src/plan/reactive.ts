@@ -6,17 +6,20 @@ import type { Board } from "./board.js";
 import { handOversOf, moveOf, type Option } from "./options.js";
 import { bytesOf, capacityOf, changesBy, type Picture, weightOn } from "./picture.js";
 import { priceOf } from "./price.js";
-import { largest, mayExceedWith, riskOf, riskWith } from "./risk.js";
+import { excessOf, excessWith, mayExceedWith } from "./risk.js";
 import { loadText } from "./words.js";
 
 const fragmentsTried = 32;
 const takersTried = 4;
 const transfersPerNode = 16;
+/** What is less is rounding. */
+const leastGrowth = 1e-6;
+const surprise = 1 + 1e-6;
 
 export interface ReactiveRules {
   /**
-   * Beside a forecast: a node whose load is foreseen is relieved only when it is overloaded all the same, one whose load mostly is not by the usual thresholds;
-   * and takers must stay calm in what is foreseen.
+   * Beside a forecast: a node whose load is foreseen is relieved only when it is overloaded, or nearly so by more than anybody foresaw; one whose load mostly is not
+   * foreseen by the usual thresholds. And what is foreseen beyond all capacities must not grow.
    */
   readonly mindsForecast: boolean;
 }
@@ -33,7 +36,7 @@ export function react(board: Board, { mindsForecast }: ReactiveRules): void {
   const hotOnes = picture.nodes
     .map((_, node) => node)
     .filter((node) => utilisation(picture, node) > hot)
-    .filter((node) => !mindsForecast || utilisation(picture, node) > overloadShare || !isForeseen(picture, node))
+    .filter((node) => !mindsForecast || !isForeseen(picture, node) || isSurprise(picture, node, overloadShare))
     .sort((a, b) => utilisation(picture, b) - utilisation(picture, a) || a - b);
   if (mean > overloadShare && hotOnes.length > 0) sayAll(board, mean);
   for (const node of hotOnes) relieve(board, node, { mean, calm: Math.max(calm, floorShare), open, mindsForecast });
@@ -52,6 +55,15 @@ function isForeseen(picture: Picture, node: number): boolean {
   for (const fragment of picture.held[node] ?? [])
     if (loads.isForecast(fragment)) foreseen += loads.now(fragment) * weightOn(picture, fragment, node);
   return foreseen * 2 >= (picture.now[node] ?? 0);
+}
+
+/** Full beyond its capacity, or nearly so and beyond the tail of what was foreseen. */
+function isSurprise(picture: Picture, node: number, overloadShare: number): boolean {
+  const use = utilisation(picture, node);
+  return (
+    use > surprise ||
+    (use > overloadShare && (picture.now[node] ?? 0) > surprise * (picture.upper[node * picture.steps] ?? 0))
+  );
 }
 
 function utilisation(picture: Picture, node: number): number {
@@ -118,14 +130,22 @@ function objection(board: Board, option: Option, { calm, mean, mindsForecast }: 
     const isBetter = after < before - policy.reactive.hotExcess * mean;
     if (capacity === 0 || !isBetter || after > Math.max(calm, before - (now * delta) / capacity))
       return `${picture.nodes[node]?.id} would be as full as the one that gives`;
-    if (!mindsForecast || !mayExceedWith(picture, node, option.fragment, delta)) continue;
-    const bound = policy.risk * policy.calmShare;
-    const risk = largest(riskWith(picture, node, option.fragment, delta));
-    if (risk > bound && risk > largest(riskOf(picture, node)))
-      return `${picture.nodes[node]?.id} is foreseen to need that room itself`;
   }
+  if (mindsForecast && foreseenGrowth(picture, option) > leastGrowth)
+    return `${picture.nodes[option.to]?.id} is foreseen to need that room itself`;
   const bytes = option.kind === "handOver" ? 0 : bytesOf(picture, option.fragment);
   return board.purse.lacks(bytes, option.kind !== "handOver", [option.from, option.to]);
+}
+
+/** By how much the load that is foreseen beyond all capacities grows. */
+function foreseenGrowth(picture: Picture, { fragment, next }: Option): number {
+  const changes = changesBy(picture, fragment, next);
+  if (changes.every(({ node, delta }) => delta <= 0 || !mayExceedWith(picture, node, fragment, delta))) return 0;
+  const sumOf = (steps: Float64Array): number => steps.reduce((sum, excess) => sum + excess, 0);
+  return changes.reduce(
+    (sum, { node, delta }) => sum + sumOf(excessWith(picture, node, fragment, delta)) - sumOf(excessOf(picture, node)),
+    0,
+  );
 }
 
 function carryOut(board: Board, option: Option, { mean }: Aim): void {

@@ -1,11 +1,13 @@
 // Risk. Owns the probability that a node's load exceeds its limit (the share of its capacity at which it is full), step by step, as it is and as it would be with more or less of a fragment.
 // RI1 a node without a known capacity has no risk that anyone could state: it is neither relieved nor loaded.
 
-import { limitOf, matrixOf, type Picture, pathsOf, summaryOf } from "./picture.js";
+import { limitOf, matrixOf, type Picture, pathsOf, summaryOf, workedOut } from "./picture.js";
 
 /** P(load > limit) by step. `room`: share of the limit that is there (a copy takes some). */
 export function riskOf(picture: Picture, node: number, room = 1): Float64Array {
-  return countAbove(picture, matrixOf(picture, node), limitOf(picture, node) * room, undefined, 0);
+  return workedOut(picture, node, `risk ${room}`, () =>
+    countAbove(picture, matrixOf(picture, node), limitOf(picture, node) * room, undefined, 0),
+  );
 }
 
 /** The same with `share` of a fragment's load more. */
@@ -36,6 +38,42 @@ function countAbove(
     risks[step] = above / samples;
   }
   return risks;
+}
+
+/**
+ * Load beyond the limit that is to be expected, by step, as a share of the limit. Unlike the probability it does not saturate: two nodes that are over their limit
+ * are told apart, and evening them out makes the sum smaller.
+ */
+export function excessOf(picture: Picture, node: number, room = 1): Float64Array {
+  return workedOut(picture, node, `excess ${room}`, () =>
+    meanAbove(picture, matrixOf(picture, node), limitOf(picture, node) * room, undefined, 0),
+  );
+}
+
+/** The same with `share` of a fragment's load more. */
+export function excessWith(picture: Picture, node: number, fragment: number, share: number, room = 1): Float64Array {
+  const capacity = limitOf(picture, node) * room;
+  return meanAbove(picture, matrixOf(picture, node), capacity, pathsOf(picture, fragment), share);
+}
+
+function meanAbove(
+  { steps, samples }: Picture,
+  matrix: Float64Array,
+  capacity: number,
+  paths: Float32Array | undefined,
+  share: number,
+): Float64Array {
+  const excess = new Float64Array(steps);
+  if (capacity <= 0) return excess;
+  for (let step = 0; step < steps; step++) {
+    let sum = 0;
+    for (let at = step * samples; at < (step + 1) * samples; at++) {
+      const over = (matrix[at] ?? 0) + (paths === undefined ? 0 : share * (paths[at] ?? 0)) - capacity;
+      if (over > 0) sum += over;
+    }
+    excess[step] = sum / (samples * capacity);
+  }
+  return excess;
 }
 
 /** False only where the risk is at most the tail's share at every step: no closer look is needed. */
