@@ -12,7 +12,7 @@ import { runPolicy } from "./replay/trial.js";
 const nodes = 3;
 const ceiling = 100;
 const fill = 0.45;
-const pastDays = 4;
+const pastDays = 7;
 const secondsPerDay = 60;
 const sampleMs = 100;
 
@@ -69,6 +69,8 @@ await runTrial(async (farewell) => {
     replicas: 1,
     ceiling,
     writeShare: 0.1,
+    rowBytes: 1000,
+    copyRate: 256,
     seed: 1,
     speed,
     sampleMs,

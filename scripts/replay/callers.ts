@@ -25,11 +25,12 @@ export interface CallersWish {
   readonly seed: number;
   readonly meter: Meter;
   readonly writeShare: number;
+  readonly rowBytes: number;
 }
 
 /** Keys of a fragment are numbers from its place times this on. */
 export const keysPerFragment = 1000;
-export const rowsPerFragment = 300;
+export const rowsPerFragment = 500;
 export const replayTable = "replay";
 const tickMs = 2;
 const patienceMs = 2000;
@@ -44,10 +45,12 @@ export function regionsOf({ streams }: Pick<Demand, "streams">): readonly Region
   return [...new Set(streams.map(userOf))].map((user) => ({ user, pass: `password-of-${user}` }));
 }
 
-const filler = "x".repeat(500);
-/** About half a KiB. */
-export function rowOf(key: number): { readonly key: number; readonly text: string } {
-  return { key, text: filler };
+const fillers = new Map<number, string>();
+/** About `bytes` long. */
+export function rowOf(key: number, bytes: number): { readonly key: number; readonly text: string } {
+  const text = fillers.get(bytes) ?? "x".repeat(bytes);
+  fillers.set(bytes, text);
+  return { key, text };
 }
 
 export class Callers {
@@ -110,11 +113,11 @@ export class Callers {
 
   /** Writes a few of the rows that are there, as large as they are. */
   private async ask(stream: Stream, link: NatsConnection | undefined, dueMs: number, random: Random): Promise<void> {
-    const { meter, writeShare } = this.wish;
+    const { meter, writeShare, rowBytes } = this.wish;
     const key = stream.fragment * keysPerFragment + random.below(rowsPerFragment);
     const isWrite = random.next() < writeShare;
     if (link === undefined || this.underWay >= mostUnderWay) return meter.failed(dueMs);
-    const body = isWrite ? { key, doc: rowOf(key), deadlineMs: patienceMs } : { key, deadlineMs: patienceMs };
+    const body = isWrite ? { key, doc: rowOf(key, rowBytes), deadlineMs: patienceMs } : { key, deadlineMs: patienceMs };
     const subject = subjects.query(replayTable, isWrite ? "put" : "get");
     this.underWay++;
     const sentMs = performance.now();

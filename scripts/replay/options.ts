@@ -5,6 +5,7 @@ import { Command } from "commander";
 import type { PolicyMode } from "../../src/plan/policy.js";
 import { policyModes } from "../../src/plan/policy.js";
 import { readTrace } from "../cli/trace-file.js";
+import { rowsPerFragment } from "./callers.js";
 import { createDemand, type Demand } from "./demand.js";
 import { type OnGrid, onGrid, shuffled } from "./recorded.js";
 import type { TrialWish } from "./trial.js";
@@ -26,6 +27,8 @@ export interface Choice {
   readonly pastDays: number;
   readonly startDay: number;
   readonly writes: number;
+  readonly fragmentMib: number;
+  readonly copyRate: number;
   readonly seed: number;
   readonly shuffle: boolean;
   readonly isJson: boolean;
@@ -62,13 +65,15 @@ export function choose(): Choice {
     .option("--fill <share>", "of all ceilings, that the peak of all together fills", "0.6")
     .option("--hours <count>", "recorded time that is judged", "48")
     .option("--warm-hours <count>", "recorded time before that, in which the forecaster reads the past", "12")
-    .option("--past-days <count>", "recorded time before that, written into FORESHARD_LOAD as history", "4")
+    .option("--past-days <count>", "recorded time before that, written into FORESHARD_LOAD as history", "7")
     .option("--start-day <count>", "of the trace, at which the queries begin", "0")
     .option("--series <count>", "of each trace, at most", "4")
     .option("--fragments <count>", "of each series", "4")
     .option("--regions <count>", "client groups of each series, in time zones of their own", "4")
     .option("--lag-hours <count>", "between one region and the next", "6")
     .option("--replicas <count>", "copies of each fragment", "1")
+    .option("--fragment-mib <size>", "of each fragment", "4")
+    .option("--copy-rate <MiB/s>", "copies go at most so fast: data has its weight", "1")
     .option("--writes <share>", "of the queries", "0.1")
     .option("--seed <number>", "draws the queries", "1")
     .option("--shuffle", "the hours of the traces in an order by chance: nothing can be foreseen")
@@ -110,6 +115,8 @@ export function choose(): Choice {
     pastDays: number("pastDays", 0, 30),
     startDay: number("startDay", 0, 10_000),
     writes: number("writes", 0, 1),
+    fragmentMib: number("fragmentMib", 0.1, 64),
+    copyRate: number("copyRate", 1, 10_000, true),
     seed: number("seed", 0, 2 ** 31, true),
     shuffle: given.shuffle === true,
     isJson: given.json === true,
@@ -168,6 +175,8 @@ function wishOf(choice: Choice, demand: Demand, fromMs: number): TrialWish {
     replicas,
     ceiling,
     writeShare: choice.writes,
+    rowBytes: Math.round((choice.fragmentMib * 1024 * 1024) / rowsPerFragment),
+    copyRate: choice.copyRate,
     seed,
     speed,
     sampleMs,

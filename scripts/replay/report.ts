@@ -30,9 +30,7 @@ export interface Score {
   readonly doubted: number;
 }
 
-const rowKiB = 0.5;
-
-export function scoreOf(result: TrialResult, { warmMs }: TrialWish): Score {
+export function scoreOf(result: TrialResult, { warmMs, rowBytes }: TrialWish): Score {
   const windows = result.meter.windows().slice(warmMs / windowMs);
   const sum = (of: (at: (typeof windows)[number]) => number): number => windows.reduce((all, one) => all + of(one), 0);
   const moves = movesIn(result, warmMs);
@@ -48,7 +46,7 @@ export function scoreOf(result: TrialResult, { warmMs }: TrialWish): Score {
     failed: sum(({ failed }) => failed),
     p99Ms: result.meter.quantile(0.99, warmMs / windowMs),
     moves: moves.length,
-    copiedMiB: (copies * rowsPerFragment * rowKiB) / 1024,
+    copiedMiB: (copies * rowsPerFragment * rowBytes) / 2 ** 20,
     forecasterCpu: result.forecasterCpu,
     leaderCpu: result.leaderCpu,
     series: result.series,

@@ -28,6 +28,9 @@ export interface TrialWish {
   /** Queries per second of one node. */
   readonly ceiling: number;
   readonly writeShare: number;
+  readonly rowBytes: number;
+  /** MiB per second, at most. */
+  readonly copyRate: number;
   readonly seed: number;
   /** Recorded time per real time. */
   readonly speed: number;
@@ -105,7 +108,7 @@ async function run(
   const client = await connect(cluster.ready.natsUrl);
   farewell.later(() => client.close());
   await client.admin.setPolicy({ mode: "static" });
-  const fragments = await prepare(client, cluster.ready.natsUrl, wish.demand, wish.replicas);
+  const fragments = await prepare(client, cluster.ready.natsUrl, wish);
   const meter = new Meter(Math.ceil((wish.warmMs + wish.judgedMs) / windowMs));
   const { natsUrl, dataDir, pageUrl } = cluster.ready;
   const callers = await Callers.open({ ...wish, natsUrl, meter });
@@ -199,6 +202,8 @@ async function start(wish: TrialWish, farewell: Farewell): Promise<TrialCluster>
     capacity: ceiling,
     control: 1,
     page,
+    "copy-floor": Math.min(2, wish.copyRate),
+    "copy-ceiling": wish.copyRate,
     "sample-interval": `${sampleMs}ms`,
     durability: "interval",
     "log-groups": 4,
@@ -208,12 +213,16 @@ async function start(wish: TrialWish, farewell: Farewell): Promise<TrialCluster>
 }
 
 /** One table, its rows written by the groups that will ask for them; gives the ids of its fragments in the order of their keys. */
-async function prepare(client: Client, natsUrl: string, { streams }: Demand, replicas: number): Promise<number[]> {
+async function prepare(
+  client: Client,
+  natsUrl: string,
+  { demand: { streams }, replicas, rowBytes }: TrialWish,
+): Promise<number[]> {
   const splitAt = streams.slice(1).map((_, at) => [(at + 1) * keysPerFragment]);
   await client.admin.createTable({ name: replayTable, partitioning: "range", key: "number", splitAt, replicas });
   for (const { user, pass } of regionsOf({ streams })) {
     const region = await connect({ servers: natsUrl.replace(/\/\/[^@]*@/, "//"), user, pass });
-    for (const stream of streams) if (userOf(stream) === user) await writeRows(region, stream.fragment);
+    for (const stream of streams) if (userOf(stream) === user) await writeRows(region, stream.fragment, rowBytes);
     await region.close();
   }
   const fragments = await client.cluster.fragments(replayTable);
@@ -221,12 +230,12 @@ async function prepare(client: Client, natsUrl: string, { streams }: Demand, rep
   return [...fragments].sort((a, b) => begins(a.from) - begins(b.from)).map(({ id }) => id);
 }
 
-async function writeRows(client: Client, fragment: number): Promise<void> {
+async function writeRows(client: Client, fragment: number, rowBytes: number): Promise<void> {
   const rows = client.table(replayTable);
   await Promise.all(
     Array.from({ length: rowsPerFragment }, (_, row) => {
       const key = fragment * keysPerFragment + row;
-      return rows.put(key, rowOf(key), { deadlineMs: 20_000 });
+      return rows.put(key, rowOf(key, rowBytes), { deadlineMs: 20_000 });
     }),
   );
 }
