@@ -17,6 +17,11 @@ export class Bench {
     return made;
   }
 
+  /** Runs after what was begun later has ended, and before the folders that were made earlier go. */
+  last(close: () => Promise<unknown>): void {
+    this.closers.push(close);
+  }
+
   async engine(more: Partial<EngineOptions> = {}, dataDir?: string): Promise<Engine> {
     const engine = unwrap(await startNatsServer(dataDir ?? (await this.folder()), silentLog, more));
     this.closers.push(() => engine.stop());
