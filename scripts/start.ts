@@ -49,6 +49,9 @@ const command = new Command("start")
     "where the nats-servers are reached instead, through a proxy or a tunnel: host:port for each",
   )
   .option("--route-advertise <addresses>", "the same for the links between three nats-servers")
+  .option("--tls-cert <file>", "PEM certificate of the nats-servers, which the hosts show too (default: no TLS)")
+  .option("--tls-key <file>", "its key")
+  .option("--tls-ca <file>", "PEM authority: everybody who connects must show a certificate of it (mutual TLS)")
   .option("--isolation <how>", "threads or processes (default: threads)")
   .option(
     "--copy-floor <MiB/s>",

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { accessToEngine, accessToExisting, type EngineAccess } from "../engine/access.js";
 import { startEngine } from "../engine/nats-server.js";
+import { tlsFilesOf } from "../engine/tls.js";
 import { openUserBook, type UserBook } from "../engine/users.js";
 import { openLog } from "../host/log.js";
 import { openProcess } from "../hosts/process-door.js";
@@ -214,7 +215,9 @@ async function openAccess(
   log: Log,
   watcher: ClusterWatcher,
 ): Promise<Result<EngineAccess>> {
-  if (options.nats !== undefined) return accessToExisting(options.nats, options.creds);
+  const tls = await tlsFilesOf(options);
+  if (!tls.ok) return tls;
+  if (options.nats !== undefined) return accessToExisting(options.nats, options.creds, tls.value);
   const engine = await startEngine({
     dataDir: path,
     ...(options.port === undefined ? {} : { port: options.port }),
@@ -222,6 +225,7 @@ async function openAccess(
     durability: options.durability,
     ...(options.natsServer === undefined ? {} : { binary: options.natsServer }),
     seats: book?.seats() ?? [],
+    ...(tls.value === undefined ? {} : { tls: tls.value }),
     ...(options.natsAdvertise === undefined ? {} : { advertise: options.natsAdvertise }),
     ...(options.routeAdvertise === undefined ? {} : { routeAdvertise: options.routeAdvertise }),
     log(level, event, fields) {

@@ -34,6 +34,7 @@ export function connectionFiles(
       natsUrl: access.natsUrl,
       servers: access.client.servers,
       inboxPrefix: access.client.inboxPrefix,
+      ...(access.client.tls === undefined ? {} : { tls: access.client.tls }),
       ...(options.creds === undefined ? {} : { creds: resolve(options.creds) }),
       ...(cluster.pageUrl === undefined ? {} : { pageUrl: cluster.pageUrl }),
       pid: process.pid,

@@ -120,6 +120,10 @@ const schema = z.strictObject({
   creds: text("creds").optional(),
   natsServer: text("natsServer").optional(),
   natsServers: natsServers.optional(),
+  /** PEM files: certificate and key of the servers, which the hosts show too; and the authority that everybody's certificate must come from. */
+  tlsCert: text("tlsCert").optional(),
+  tlsKey: text("tlsKey").optional(),
+  tlsCa: text("tlsCa").optional(),
   /** Where the nats-servers are reached instead of at their own ports, through a proxy or a tunnel: one address for each. */
   natsAdvertise: addresses("natsAdvertise").optional(),
   /** The same for the links between three servers. */
@@ -171,7 +175,11 @@ function sentence(issue: z.core.$ZodIssue): string {
 }
 
 function contradiction(options: StartOptions, chosen: Readonly<Record<string, unknown>>): string | undefined {
+  if ((options.tlsCert === undefined) !== (options.tlsKey === undefined))
+    return "tlsCert and tlsKey belong together: give both or neither";
   if (options.nats === undefined) {
+    if (options.tlsCa !== undefined && options.tlsCert === undefined)
+      return "tlsCa without tlsCert and tlsKey: the servers need a certificate of their own";
     if (options.creds !== undefined) return "creds belongs to an existing NATS cluster: name it with --nats URL";
   } else {
     const stray = embeddedOnly.find((name) => chosen[name] !== undefined);

