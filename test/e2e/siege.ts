@@ -8,6 +8,7 @@ import { type RunningCluster, startCluster } from "../../cluster/boot/cluster.js
 import { decodeOptions } from "../../cluster/boot/options.js";
 import { type Client, connect as connectClient } from "../../cluster/client/index.js";
 import { loadCredentials } from "../../cluster/engine/credentials.js";
+import { tlsOptionsOf } from "../../cluster/world/nats-address.js";
 import { decodeRecord } from "../../src/fragment/record.js";
 import type { FaultCode, Result } from "../../src/kernel/fault.js";
 import { decodeLeaseRecord } from "../../src/ledger/lease-record.js";
@@ -72,7 +73,15 @@ export class Siege extends Bench {
     const options = unwrap(decodeOptions(this.wish));
     this.running = unwrap(await startCluster(options, { onNotice: (notice) => this.notices.push(notice) }));
     this.wire = await this.user();
-    this.library = await connectClient(this.cluster.natsUrl);
+    this.library = await connectClient({ servers: this.cluster.natsUrl, ...this.certified });
+  }
+
+  /** Where the cluster was started with certificates: those of its own hosts. */
+  private get certified(): { readonly tls?: { ca: string; cert: string; key: string } } {
+    const { tlsCa: ca, tlsCert: cert, tlsKey: key } = this.wish;
+    return typeof ca === "string" && typeof cert === "string" && typeof key === "string"
+      ? { tls: { ca, cert, key } }
+      : {};
   }
 
   get cluster(): RunningCluster {
@@ -97,6 +106,7 @@ export class Siege extends Bench {
       user,
       pass,
       reconnect: false,
+      ...tlsOptionsOf(this.certified.tls),
       ...(as === undefined ? {} : { inboxPrefix: `_INBOX_${user}` }),
     });
     this.ends.push(() => made.close());
@@ -107,7 +117,12 @@ export class Siege extends Bench {
   private async insider(): Promise<NatsConnection> {
     if (this.inside !== undefined) return this.inside;
     const { core } = unwrap(await loadCredentials(this.cluster.dataDir));
-    const made = await connect({ servers: new URL(this.cluster.natsUrl).host, ...core, reconnect: false });
+    const made = await connect({
+      servers: new URL(this.cluster.natsUrl).host,
+      ...core,
+      reconnect: false,
+      ...tlsOptionsOf(this.certified.tls),
+    });
     this.ends.push(() => made.close());
     this.inside = made;
     return made;
