@@ -33,7 +33,7 @@ export async function drawCertificates(folder: string): Promise<Certificates | u
   };
   const pair = async (name: string, ca: string, days: number): Promise<Pair> => {
     const ends = ["-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`];
-    await openssl("req", ...curve, ...ends, "-addext", "subjectAltName=IP:127.0.0.1");
+    await openssl("req", ...curve, ...ends, "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost");
     const signed = ["-CA", `${ca}.pem`, "-CAkey", `${ca}.key`, "-CAcreateserial", "-copy_extensions", "copy"];
     await openssl("x509", "-req", "-in", `${name}.csr`, ...signed, "-days", String(days), "-out", `${name}.pem`);
     return { cert: at(`${name}.pem`), key: at(`${name}.key`) };
