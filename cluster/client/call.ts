@@ -5,37 +5,65 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { faultIn } from "../../actors/router/faults.js";
 import { limits } from "../../src/config/limits.js";
-import { fault } from "../../src/kernel/fault.js";
+import { type Fault, fault } from "../../src/kernel/fault.js";
 import { FaultError } from "./fault-error.js";
 
 export type Fields = Readonly<Record<string, unknown>>;
 /** Answers the fields of the answer's body; throws a `FaultError`. */
 export type Call = (subject: string, body: Fields) => Promise<Fields>;
 
-/** One try: the answer's body, `{fault}` included; settles within the deadline that the body names. */
-export type Ask = (subject: string, body: Fields) => Promise<unknown>;
+/** One try. `done` is called once, within the deadline that the body names, with the answer's body, `{fault}` included. */
+export type Ask = (subject: string, body: Fields, done: (answer: unknown) => void) => void;
 
 const defaultRetryMs = 20;
 const longestRetryMs = 500;
 
+/** Most calls are answered at the first try: that one costs one promise, and everything else begins only when it was refused. */
 export function createCall(ask: Ask): Call {
-  return async (subject, body) => {
-    const grantedMs = typeof body.deadlineMs === "number" ? body.deadlineMs : limits.defaultDeadlineMs;
-    const endMs = performance.now() + grantedMs;
-    for (let tries = 0; ; tries++) {
-      const leftMs = Math.max(1, Math.round(endMs - performance.now()));
-      // The deadline that the caller gave is checked as it is; a retry has what is left of it.
-      const answer = await ask(subject, tries === 0 ? body : { ...body, deadlineMs: leftMs });
-      const refused = faultIn(answer);
-      if (refused === undefined) return fieldsOf(answer);
-      if (refused.code !== "OVERLOADED") throw new FaultError(refused);
-      const asked = refused.detail?.retryAfterMs;
-      const leastMs = typeof asked === "number" ? asked : defaultRetryMs;
-      const waitMs = Math.min(longestRetryMs, leastMs * 2 ** Math.min(tries, 5)) * (0.5 + Math.random());
-      if (performance.now() + waitMs >= endMs) throw new FaultError(refused);
-      await pause(waitMs);
-    }
-  };
+  return (subject, body) =>
+    new Promise((resolve, reject) => {
+      const askedMs = performance.now();
+      ask(subject, body, (answer) => {
+        const refused = faultIn(answer);
+        if (refused === undefined) settle(answer, resolve, reject);
+        else if (refused.code !== "OVERLOADED") reject(new FaultError(refused));
+        else tryAgain(ask, { subject, body, askedMs }, refused).then(resolve, reject);
+      });
+    });
+}
+
+interface Asked {
+  readonly subject: string;
+  readonly body: Fields;
+  readonly askedMs: number;
+}
+
+/** After a first refusal for load: until it is answered, or the deadline leaves no time for another pause. */
+async function tryAgain(ask: Ask, { subject, body, askedMs }: Asked, first: Fault): Promise<Fields> {
+  const grantedMs = typeof body.deadlineMs === "number" ? body.deadlineMs : limits.defaultDeadlineMs;
+  const endMs = askedMs + grantedMs;
+  for (let tries = 0, refused = first; ; tries++) {
+    const asked = refused.detail?.retryAfterMs;
+    const leastMs = typeof asked === "number" ? asked : defaultRetryMs;
+    const waitMs = Math.min(longestRetryMs, leastMs * 2 ** Math.min(tries, 5)) * (0.5 + Math.random());
+    if (performance.now() + waitMs >= endMs) throw new FaultError(refused);
+    await pause(waitMs);
+    const leftMs = Math.max(1, Math.round(endMs - performance.now()));
+    // The deadline that the caller gave was checked as it is; a retry has what is left of it.
+    const answer = await new Promise((resolve) => ask(subject, { ...body, deadlineMs: leftMs }, resolve));
+    const again = faultIn(answer);
+    if (again === undefined) return fieldsOf(answer);
+    if (again.code !== "OVERLOADED") throw new FaultError(again);
+    refused = again;
+  }
+}
+
+function settle(answer: unknown, resolve: (fields: Fields) => void, reject: (error: unknown) => void): void {
+  try {
+    resolve(fieldsOf(answer));
+  } catch (error) {
+    reject(error);
+  }
 }
 
 /** For a write whose caller gave no request id. */

@@ -18,8 +18,8 @@ import { createRequests } from "../world/requests.js";
 import { createTimers } from "../world/timers.js";
 
 export interface EdgeWorld {
-  /** The answer's body, `{fault}` included; settles within the deadline that the body names. */
-  request(subject: string, body: unknown): Promise<unknown>;
+  /** `done` is called once, within the deadline that the body names, with the answer's body, `{fault}` included. */
+  ask(subject: string, body: unknown, done: (answer: unknown) => void): void;
   close(): void;
 }
 
@@ -111,15 +111,15 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
   });
   begin();
 
+  function ask(subject: string, body: unknown, done: (answer: unknown) => void): void {
+    if (closed) return queueMicrotask(() => done({ fault: closedFault }));
+    const reply = replies++;
+    waiting.set(reply, { subject, done });
+    kernel.request(routerActorId, { kind: "request", subject, body, from: { reply }, user: "" });
+  }
+
   return {
-    request(subject, body) {
-      if (closed) return Promise.resolve({ fault: closedFault });
-      return new Promise((resolve) => {
-        const reply = replies++;
-        waiting.set(reply, { subject, done: resolve });
-        kernel.request(routerActorId, { kind: "request", subject, body, from: { reply }, user: "" });
-      });
-    },
+    ask,
     close() {
       if (closed) return;
       closed = true;

@@ -95,7 +95,7 @@ export async function connect(wish: string | ConnectOptions): Promise<Client> {
   const connection = await openConnection({ address: address.value, name, waitOnFirstConnect: false });
   if (!connection.ok) throw new FaultError(connection.fault);
   const world: EdgeWorld = await openEdgeWorld(connection.value);
-  const call = createCall(world.request);
+  const call = createCall(world.ask);
   const close = async (): Promise<void> => {
     world.close();
     await connection.value.close();

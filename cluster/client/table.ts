@@ -114,15 +114,19 @@ const noField = "_";
  * `UNAVAILABLE` and `DEADLINE_EXCEEDED`. Calls of one turn of the event loop travel together.
  */
 export class Table<Doc extends object = Fields> {
+  private readonly subject: string;
+
   constructor(
     private readonly call: Call,
     readonly name: string,
-  ) {}
+  ) {
+    this.subject = `foreshard.query.${name}.`;
+  }
 
   /** The row, or null where there is none. */
-  async get(key: Key, options: GetOptions = {}): Promise<Row<Doc> | null> {
-    const { row } = await this.ask("get", { key, ...options });
-    return row as Row<Doc> | null;
+  get(key: Key, options?: GetOptions): Promise<Row<Doc> | null> {
+    const body = options === undefined ? { key } : given({ key, ...options });
+    return this.call(`${this.subject}get`, body).then(rowIn<Doc>);
   }
 
   /** Rows in the order of the keys, null where there is none; at most 1,000 keys. Each row is current at its own moment. */
@@ -228,14 +232,21 @@ export class Table<Doc extends object = Fields> {
     return new Watch<Doc>((body) => this.ask("watch", body), options);
   }
 
-  private async write(op: string, fields: object): Promise<{ readonly version: number }> {
-    const { version } = await this.ask(op, { requestId: drawRequestId(), ...given(fields) });
-    return { version: Number(version) };
+  private write(op: string, fields: object): Promise<{ readonly version: number }> {
+    return this.call(this.subject + op, { requestId: drawRequestId(), ...given(fields) }).then(versionIn);
   }
 
   private ask(op: string, fields: object): Promise<Fields> {
-    return this.call(`foreshard.query.${this.name}.${op}`, given(fields));
+    return this.call(this.subject + op, given(fields));
   }
+}
+
+function rowIn<Doc>({ row }: Fields): Row<Doc> | null {
+  return row as Row<Doc> | null;
+}
+
+function versionIn({ version }: Fields): { readonly version: number } {
+  return { version: Number(version) };
 }
 
 /** A running change feed. Each change comes once; after an error, `cursor` says where to go on. */
