@@ -43,7 +43,7 @@ export function createQuota({ underWay, perSecond }: QuotaRules): Quota {
       if (user === "") return undefined;
       const account = accountOf(user, nowMs);
       if (account.underWay >= underWay)
-        return fault("OVERLOADED", `this user has ${underWay} requests under way at this router, as many as one may`, {
+        return fault("OVERLOADED", `this user has ${underWay} requests under way at this router, as many as one may; try again later`, {
           retryAfterMs: 20,
         });
       if (perSecond !== undefined) {

@@ -75,7 +75,8 @@ describe("engine: start", () => {
     const again = await bench.engine({}, folder);
     strictEqual(await readFile(path, "utf8"), before);
     deepStrictEqual(again.credentials, engine.credentials);
-    strictEqual(new Set(Object.values(again.credentials).map(({ pass }) => pass)).size, 4);
+    const passes = Object.values(again.credentials).map(({ pass }) => pass);
+    strictEqual(new Set(passes).size, passes.length);
   });
 
   it("names a damaged credentials file", async () => {
