@@ -43,9 +43,13 @@ export function createQuota({ underWay, perSecond }: QuotaRules): Quota {
       if (user === "") return undefined;
       const account = accountOf(user, nowMs);
       if (account.underWay >= underWay)
-        return fault("OVERLOADED", `this user has ${underWay} requests under way at this router, as many as one may; try again later`, {
-          retryAfterMs: 20,
-        });
+        return fault(
+          "OVERLOADED",
+          `this user has ${underWay} requests under way at this router, as many as one may; try again later`,
+          {
+            retryAfterMs: 20,
+          },
+        );
       if (perSecond !== undefined) {
         account.tokens = Math.min(perSecond, account.tokens + ((nowMs - account.atMs) * perSecond) / 1000);
         account.atMs = nowMs;

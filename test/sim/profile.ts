@@ -67,7 +67,8 @@ export interface Profile {
   readonly aim: Cell | undefined;
 }
 
-const usualCopy: CopyBounds = { floorBytesPerS: 8 * 1024, ceilingBytesPerS: 64 * 1024, chunkBytes: 512 };
+/** Of what is charged: a row of these runs has about 40 bytes, and costs 64 more. */
+const usualCopy: CopyBounds = { floorBytesPerS: 20 * 1024, ceilingBytesPerS: 160 * 1024, chunkBytes: 512 };
 
 export const calmProfile: Profile = {
   everyS: new Map(),
@@ -148,7 +149,7 @@ export function drawProfile(random: Random): Profile {
 /** How fragments move in a run, and in which of their phases somebody dies; moves of the strategy that is aimed at are many. */
 function movement(random: Random, everyS: Map<FaultKind, number>): Pick<Profile, "copy" | "regret" | "aim"> {
   const slow = random.next() < 0.5;
-  const rate = 1024 * (1 + random.next() * 6);
+  const rate = 2560 * (1 + random.next() * 6);
   const copy = slow ? { floorBytesPerS: rate, ceilingBytesPerS: rate * 2, chunkBytes: 256 } : usualCopy;
   const regret = random.next() < 0.4 ? random.next() * 0.2 : 0;
   const aim = everyS.has("moveCrash") ? cells[random.below(cells.length)] : undefined;
