@@ -27,6 +27,7 @@ import {
   followTimer,
   onFollowAttach,
   onFollowCopy,
+  onFollowFirst,
   onFollowRead,
   onFollowTail,
   onFollowTimer,
@@ -357,6 +358,7 @@ function onLogRead(state: ShardState, message: Extract<ShardMessage, { kind: "lo
   if (mode.kind === "opening" && message.ticket === mode.catchUp?.ticket)
     return onOpenRead(state, mode, message.outcome, context);
   if (mode.kind === "behind" && message.ticket === mode.tailTicket) return onFollowTail(state, mode, message.outcome);
+  if (mode.kind === "behind" && message.ticket === mode.firstTicket) return onFollowFirst(state, mode, message.outcome);
   if (mode.kind === "behind" && message.ticket === mode.catchUp?.ticket)
     return onFollowRead(state, mode, message.outcome);
   return onAppenderMessage(state, message, context);

@@ -1,12 +1,14 @@
 // Following. Owns a backup's way to the tail of the log: compare with the last record, read what is missing, copy when that is gone.
 // F1 a backup never decides what the truth is: where its history and the log's differ it copies from the primary and reports it.
+// F2 who holds nothing copies what would be long to read record by record; and reads all the same when no copy comes about and the log begins with the first record:
+//    what only the log still has is not lost by waiting for a peer.
 
 import type { FragmentRecord } from "../../src/fragment/record.js";
-import { isSettled, judge } from "../../src/fragment/replica.js";
+import { bookkeeping, isSettled, judge } from "../../src/fragment/replica.js";
 import type { Effects, LogRecord, ReadOutcome } from "../../src/kernel/effect.js";
 import type { NodeId } from "../../src/protocol/subjects.js";
 import { apply, incident, publishStatus, readRecord } from "./apply.js";
-import { type AttachStep, shouldAttach, startAttach } from "./attach.js";
+import { type AttachStep, empty, shouldAttach, startAttach } from "./attach.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
 import { type CopyStep, isShortOfRoom, startCopy } from "./copy.js";
 import { applyHeld, forgetHeld, hold, holdsNext } from "./held.js";
@@ -15,6 +17,10 @@ import type { Mode, ShardState } from "./state.js";
 
 export type Behind = Extract<Mode, { kind: "behind" }>;
 const retryMs = 300;
+/** A replica that holds nothing reads so many records one by one; more are copied. */
+const recordsToRead = 256;
+/** Copies that came to nothing, before the log is asked whether it has everything (F2). */
+const copyTriesBeforeLog = 6;
 export const followTimer = "follow";
 
 /** Starts (again) to find out where the log's tail is. */
@@ -27,6 +33,8 @@ export function fallBehind(state: ShardState): Effects {
     copy: undefined,
     attach: undefined,
     copyTries: 0,
+    firstTicket: 0,
+    readsAll: false,
   };
   state.mode = mode;
   // What is damaged is not worth comparing with the log.
@@ -67,9 +75,14 @@ function compare(state: ShardState, mode: Behind, log: LogRecord): Effects {
       ? [...apply(state, tail, log.seq), ...atTail(state)]
       : halt(state, mode, tail);
   if (verdict === "diverged") return diverged(state, mode);
+  if (isLongToRead(state, mode, tail)) return copyFromPeer(state, mode);
   const { catchUp, effects } = startCatchUp(state, tail.lsn);
   mode.catchUp = catchUp;
   return effects;
+}
+
+function isLongToRead({ replica, assignment }: ShardState, { readsAll }: Behind, tail: FragmentRecord): boolean {
+  return replica.lsn === 0 && !readsAll && tail.lsn > recordsToRead && assignment.livePeers.length > 0;
 }
 
 /** The next record takes a neighbour over that is not at its end here: wait for it, or give up and copy (RE3). */
@@ -130,9 +143,10 @@ function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
 function copyFromPeer(state: ShardState, mode: Behind): Effects {
   if (state.noRoom && isShortOfRoom(state)) return [{ kind: "wake", name: followTimer, afterMs: retryMs * 10 }];
   state.noRoom = false;
+  if (mode.copyTries >= copyTriesBeforeLog && isOrdinary(state)) return readFirst(state, mode);
   const source = sourceFor(state, mode.copyTries);
-  if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   mode.copyTries++;
+  if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   if (state.assignment.sparse !== undefined) {
     const { attach, effects } = startAttach(state, source);
     mode.attach = attach;
@@ -145,12 +159,37 @@ function copyFromPeer(state: ShardState, mode: Behind): Effects {
   return effects;
 }
 
-function sourceFor({ assignment, damage }: ShardState, tries: number): NodeId | undefined {
-  const { primary, livePeers, sparse } = assignment;
+function isOrdinary({ assignment, damage }: ShardState): boolean {
+  return assignment.sparse === undefined && damage === undefined;
+}
+
+/** Does the log still have everything (F2)? */
+function readFirst(state: ShardState, mode: Behind): Effects {
+  mode.copyTries = 0;
+  mode.firstTicket = state.tickets.next();
+  return [
+    { kind: "readLog", log: state.log, at: "next", seq: 1, ticket: mode.firstTicket },
+    { kind: "wake", name: followTimer, afterMs: retryMs * 10 },
+  ];
+}
+
+/** What was copied so far goes only when the log is known to have it too. */
+export function onFollowFirst(state: ShardState, mode: Behind, outcome: ReadOutcome): Effects {
+  mode.firstTicket = 0;
+  const first = outcome.kind === "record" ? readRecord(state, outcome.record) : undefined;
+  if (first?.lsn !== 1) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+  mode.readsAll = true;
+  const clears = empty(state);
+  state.replica.copying = false;
+  publishStatus(state);
+  return [{ kind: "commit", writes: [bookkeeping(state.replica)], clears }, ...readTail(state, mode)];
+}
+
+function sourceFor(state: ShardState, tries: number): NodeId | undefined {
+  const { primary, livePeers } = state.assignment;
   const backups = livePeers.filter((node) => node !== primary);
   const primaries = livePeers.filter((node) => node === primary);
-  const ordinary = sparse === undefined && damage === undefined;
-  const sources = ordinary ? [...backups, ...primaries] : [...primaries, ...backups];
+  const sources = isOrdinary(state) ? [...backups, ...primaries] : [...primaries, ...backups];
   return sources[tries % Math.max(1, sources.length)];
 }
 

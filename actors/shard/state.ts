@@ -199,7 +199,11 @@ export type Mode =
       catchUp: CatchUp | undefined;
       copy: CopyRun | undefined;
       attach: AttachRun | undefined;
+      /** Copies begun, or wished for with no source, since the log was last asked for its first record. */
       copyTries: number;
+      firstTicket: Ticket;
+      /** The log has everything: it is read, however long that takes. */
+      readsAll: boolean;
     }
   /** Backup at the tail. */
   | { readonly kind: "following" }

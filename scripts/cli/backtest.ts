@@ -235,8 +235,9 @@ function windowOf({ window }: Flags, { intervalMs }: Demand): number {
 }
 
 /** As in a cluster, but that rounds and horizon follow the trace. */
+/** Of what is said the nearer half is planned for: of slots as long as those of recorded loads the further half is too vague to move data for. */
 function policyFor({ intervalMs }: Demand, windowMs: number, changes: readonly string[]): Policy {
-  const base = decodePolicy({ roundMs: windowMs, horizonMs: Math.min(dayMs, saidSteps * intervalMs) });
+  const base = decodePolicy({ roundMs: windowMs, horizonMs: Math.min(dayMs, (saidSteps / 2) * intervalMs) });
   if (!base.ok) throw new FaultError(base.fault);
   const decoded = decodePolicy(changes.length === 0 ? {} : policyChange(changes), base.value);
   if (!decoded.ok) throw new FaultError(decoded.fault);

@@ -1,6 +1,6 @@
 // Advise. Owns the answer to "how many nodes are needed, and when": from the sum of all loads, step by step, by what an average node can bear.
 
-import { capacityOf, limitOf, matrixOf, type Picture } from "./picture.js";
+import { capacityOf, matrixOf, type Picture } from "./picture.js";
 import type { Policy } from "./policy.js";
 import { beginOf } from "./price.js";
 
@@ -18,7 +18,7 @@ export interface Advice {
 /** Step by step. Capacities of nodes that may not take load do not count; without any capacity nothing can be said. */
 export function advise(picture: Picture, { risk }: Policy): readonly Advice[] {
   const open = picture.nodes.flatMap(({ isOpen }, node) => (isOpen && capacityOf(picture, node) > 0 ? [node] : []));
-  const capacityThere = open.reduce((sum, node) => sum + limitOf(picture, node), 0);
+  const capacityThere = open.reduce((sum, node) => sum + capacityOf(picture, node), 0) * picture.input.fullShare;
   if (capacityThere === 0) return [];
   const { steps, samples } = picture;
   const total = new Float64Array(steps * samples);

@@ -4,7 +4,7 @@ import type { Action, Finding, Rejected } from "./action.js";
 import { shorten } from "./action.js";
 import type { Option, Weighed } from "./options.js";
 import { type Picture, place, placesOf } from "./picture.js";
-import type { Policy } from "./policy.js";
+import { type Policy, stayMs } from "./policy.js";
 import { createPurse, type Purse } from "./purse.js";
 import { riskOf } from "./risk.js";
 
@@ -22,7 +22,7 @@ export interface Board {
   readonly before: Map<number, Float64Array>;
   noteBefore(node: number): void;
   /** Why this fragment is left where it is; undefined: it may move. */
-  mayNotMove(fragment: number): string | undefined;
+  mayNotMove(fragment: number, cause: Action["cause"]): string | undefined;
   mayNotSplit(fragment: number): string | undefined;
   /** Where fragments were that this plan places elsewhere, or leaves alone from now on. */
   readonly homes: Map<number, readonly number[]>;
@@ -80,7 +80,7 @@ export function createBoard(picture: Picture, policy: Policy): Board {
     noteBefore(node) {
       if (!before.has(node)) before.set(node, riskOf(picture, node));
     },
-    mayNotMove: (fragment) => tooSoon(fragment, policy.coolDownMs),
+    mayNotMove: (fragment, cause) => tooSoon(fragment, cause === "present" ? policy.coolDownMs : stayMs(policy)),
     mayNotSplit: (fragment) => tooSoon(fragment, policy.splitCoolDownMs),
     act(option, { price, times, gain, riskBefore, riskAfter, riskTo }, cause, why) {
       const { kind, fragment, from, to, strategy, role, next } = option;

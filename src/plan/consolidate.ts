@@ -45,7 +45,7 @@ function allOf(board: Board, node: number, takers: readonly number[]): Planned[]
   const planned: Planned[] = [];
   for (const fragment of [...(picture.held[node] ?? [])]) {
     const option =
-      planned.length >= copiesAtMost || board.mayNotMove(fragment) !== undefined
+      planned.length >= copiesAtMost || board.mayNotMove(fragment, "calm") !== undefined
         ? undefined
         : firstFit(board, fragment, node, takers);
     if (option === undefined) {

@@ -3,7 +3,7 @@
 
 import type { Strategy } from "../ledger/move.js";
 import { bytesOf, changesBy, mayBear, type Picture, placesOf, primaryOf } from "./picture.js";
-import type { Policy } from "./policy.js";
+import { type Policy, stayMs } from "./policy.js";
 import { firstStepAfter, overlaps, type Price, priceOf, type Timetable, timetable } from "./price.js";
 import { excessOf, excessWith, largest, mayExceed, mayExceedWith, riskOf, riskWith } from "./risk.js";
 
@@ -80,7 +80,7 @@ export function weigh(picture: Picture, option: Option, before: Float64Array, po
   const done = firstStepAfter(picture.input.grid, times.startMs + relievedMs);
   const held = firstStepAfter(
     picture.input.grid,
-    Math.max(times.deadlineMs, times.startMs + relievedMs) + policy.coolDownMs,
+    Math.max(times.deadlineMs, times.startMs + relievedMs) + stayMs(policy),
   );
   let gain = -whileCopying(picture, { option, price, times }, riskOf);
   let after: Float64Array = before;

@@ -57,7 +57,7 @@ export interface PictureInput {
   readonly loads: Loads;
   /** Share of a load that a backup's applying of writes costs. */
   readonly applyShare: number;
-  /** Share of its capacity at which a node is full. */
+  /** The policy's share of its capacity at which a node is full. */
   readonly fullShare: number;
   /** Samples whose mean is a fragment's tail: see `tailOf`. */
   readonly tail: number;
@@ -94,6 +94,8 @@ export interface Picture {
   readonly matrices: Map<number, Float64Array>;
   /** What was worked out of a matrix, by node and question, until the node bears something else. */
   readonly worked: Map<number, Map<string, Float64Array>>;
+  /** See `setFullShare`. */
+  fullShare: number;
   /** Bytes of all copies. */
   totalBytes: number;
   /** Paths of the fragments drawn last; and, as scratch, the summary of one. */
@@ -122,12 +124,14 @@ export function createPicture(input: PictureInput): Picture {
     now: new Float64Array(nodes.length),
     matrices: new Map(),
     worked: new Map(),
+    fullShare: input.fullShare,
     totalBytes: 0,
     drawn: new Map(),
     summary: { fragment: -1, mean: new Float32Array(steps), upper: new Float32Array(steps) },
   };
   const landed = landings(input);
   for (let at = 0; at < fragments.length; at++) settle(picture, at, landed);
+  setFullShare(picture);
   return picture;
 }
 
@@ -167,7 +171,39 @@ export function capacityOf({ nodes }: Picture, node: number): number {
 
 /** The load at which it is full. */
 export function limitOf(picture: Picture, node: number): number {
-  return capacityOf(picture, node) * picture.input.fullShare;
+  return capacityOf(picture, node) * picture.fullShare;
+}
+
+/** Nodes cannot all be exactly as full as all together are. */
+const unevenness = 1.05;
+
+/**
+ * Share of a capacity at which a node is full: the policy's; or, where the nodes will be fuller than that all together, what each would bear if the load were evened
+ * out. Below that no moving of data can bring all of them, and trying costs them what they lack.
+ */
+export function setFullShare(picture: Picture): void {
+  const { steps, nodes, mean, input } = picture;
+  const sums = new Float64Array(steps);
+  let capacity = 0;
+  nodes.forEach((_, node) => {
+    if (!mayBear(picture, node)) return;
+    capacity += capacityOf(picture, node);
+    for (let step = 0; step < steps; step++) sums[step] = (sums[step] ?? 0) + (mean[node * steps + step] ?? 0);
+  });
+  const evened = capacity === 0 ? 0 : Math.max(0, ...sums) / capacity;
+  const share = evened <= input.fullShare ? input.fullShare : Math.min(1, evened * unevenness);
+  if (share === picture.fullShare) return;
+  picture.fullShare = share;
+  picture.worked.clear();
+}
+
+/** At least half of what the node bears now is of fragments with a forecast that is believed. */
+export function isForeseen(picture: Picture, node: number): boolean {
+  const { loads } = picture.input;
+  let foreseen = 0;
+  for (const fragment of picture.held[node] ?? [])
+    if (loads.isForecast(fragment)) foreseen += loads.now(fragment) * weightOn(picture, fragment, node);
+  return foreseen * 2 >= (picture.now[node] ?? 0);
 }
 
 /** May be given load: open, and what it bears is known. */

@@ -25,6 +25,7 @@ import {
   type PictureInput,
   place,
   regain,
+  setFullShare,
   tailOf,
 } from "./picture.js";
 import type { Policy } from "./policy.js";
@@ -136,6 +137,7 @@ export function createPlanner(input: PlanInput, policy: Policy): Planner {
     },
     plan(nowMs) {
       picture.nowMs = nowMs;
+      setFullShare(picture);
       const board = planOn(picture, policy);
       const plan = told(board);
       for (const [at, home] of board.homes) {

@@ -69,7 +69,7 @@ const policySchema = z.strictObject({
   calmShare: share(0.01, 1).default(0.5),
   horizonMs: z.number().min(1000).max(dayMs).default(3_600_000),
   roundMs: z.number().min(100).max(3_600_000).default(10_000),
-  /** A fragment that was moved stays for so long. */
+  /** A fragment that was moved stays for so long; against moves for what is foreseen see `stayMs`. */
   coolDownMs: ms(30 * dayMs).default(600_000),
   splitCoolDownMs: ms(30 * dayMs).default(1_800_000),
   /** Least sum over steps of probability of overload that an action must avert. */
@@ -94,6 +94,14 @@ const policySchema = z.strictObject({
 });
 
 export type Policy = z.output<typeof policySchema>;
+
+/**
+ * What was moved for what is foreseen stays for a good part of the horizon: forecasts of the far end change from round to round, and data that follows each change
+ * pays for more copies than it averts overload.
+ */
+export function stayMs({ coolDownMs, horizonMs }: Policy): number {
+  return Math.max(coolDownMs, horizonMs / 3);
+}
 
 export const defaultPolicy: Policy = policySchema.parse({});
 

@@ -7,7 +7,17 @@
 
 import type { Board } from "./board.js";
 import { copyOf, handOversOf, moveOf, type Option, type Weighed, weigh, weighExcess } from "./options.js";
-import { capacityOf, limitOf, mayBear, type Picture, placesOf, primaryOf, summaryOf, weightOn } from "./picture.js";
+import {
+  capacityOf,
+  isForeseen,
+  limitOf,
+  mayBear,
+  type Picture,
+  placesOf,
+  primaryOf,
+  summaryOf,
+  weightOn,
+} from "./picture.js";
 import { beginOf } from "./price.js";
 import { largest, mayExceed, quantileAt, riskOf } from "./risk.js";
 import { chanceText, loadText, whenText } from "./words.js";
@@ -29,7 +39,8 @@ export function predict(board: Board): void {
   const { picture, policy } = board;
   const threats: Threat[] = [];
   for (let node = 0; node < picture.nodes.length; node++) {
-    if (!mayExceed(picture, node)) continue;
+    // What nobody foresees with any right is the present's: it is relieved as a reactive system would (I12).
+    if (!isForeseen(picture, node) || !mayExceed(picture, node)) continue;
     const risks = riskOf(picture, node);
     board.before.set(node, risks);
     const first = risks.findIndex((risk) => risk > policy.risk);
@@ -93,7 +104,7 @@ function best(board: Board, options: readonly Option[], risks: Float64Array, eve
   let found: Weighed | undefined;
   let rejected = 0;
   for (const option of options) {
-    const tooSoon = board.mayNotMove(option.fragment);
+    const tooSoon = board.mayNotMove(option.fragment, "forecast");
     const usual = tooSoon === undefined ? hurried(board, option, risks) : undefined;
     const weighed = usual !== undefined && evens ? weighExcess(board.picture, usual) : usual;
     const why = tooSoon ?? (weighed === undefined ? undefined : objection(board, weighed));
@@ -140,7 +151,7 @@ function isBetter({ policy }: Board, one: Weighed, other: Weighed): boolean {
 
 /** `85 (85 % of 100)`. */
 function limitText(picture: Picture, node: number): string {
-  const { fullShare } = picture.input;
+  const { fullShare } = picture;
   const limit = loadText(limitOf(picture, node));
   return fullShare === 1
     ? limit
@@ -267,7 +278,7 @@ function spread(board: Board, { node, first }: Threat, risks: Float64Array, frag
   const places = placesOf(picture, fragment);
   const { spreadShare = 0 } = picture.fragments[fragment] ?? {};
   if (!policy.readReplicas || spreadShare <= 0 || places.length >= policy.mostReplicas) return false;
-  if (board.mayNotMove(fragment) !== undefined) return false;
+  if (board.mayNotMove(fragment, "forecast") !== undefined) return false;
   const takers = roomiest(picture, node, risks, policy.risk);
   const options = takers.flatMap((to) => copyOf(picture, fragment, node, to) ?? []);
   const chosen = best(board, options, risks, false);

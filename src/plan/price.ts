@@ -1,10 +1,11 @@
 // Price. Owns what an action costs (bytes, time, capacity of both ends meanwhile), until when it must be done and when it had best begin.
 // PR1 what is begun in time is finished before the first step at risk. PR2 what cannot be any more is late, and gains only from its end on.
+// PR3 what is put off is put off to another round: between two rounds nothing begins.
 
 import type { Strategy } from "../ledger/move.js";
 import type { Grid } from "./loads.js";
 import type { Picture } from "./picture.js";
-import type { Policy } from "./policy.js";
+import { type Policy, stayMs } from "./policy.js";
 
 export interface Price {
   readonly bytes: number;
@@ -50,20 +51,21 @@ export interface Timetable {
 /** A trough must be this much lower than the present to be worth waiting for. */
 const troughShare = 0.9;
 
-/** Begins in the trough before the first step at risk, at the latest so that it ends in time, and not before that by more than a cool-down. */
+/** Begins in the trough before the first step at risk, at the latest so that it ends in time, and not before that by more than the fragment then stays. */
 export function timetable(
   picture: Picture,
   ends: readonly number[],
   firstAtRisk: number,
   lastsMs: number,
-  { prices, coolDownMs }: Policy,
+  policy: Policy,
 ): Timetable {
   const { grid } = picture.input;
+  const { prices, roundMs } = policy;
   const deadlineMs = beginOf(grid, firstAtRisk);
   const latestMs = deadlineMs - lastsMs * prices.haste;
   if (latestMs < 0) return { startMs: 0, deadlineMs, isLate: deadlineMs < lastsMs };
   // What is begun much earlier rests on a forecast of much later, and cannot be mended when that changes.
-  const earliestMs = Math.max(0, latestMs - coolDownMs);
+  const earliestMs = Math.max(0, latestMs - stayMs(policy));
   const loadAt = (step: number): number =>
     ends.reduce((sum, node) => sum + (picture.mean[node * picture.steps + step] ?? 0), 0);
   const present = ends.reduce((sum, node) => sum + (picture.now[node] ?? 0), 0);
@@ -75,5 +77,6 @@ export function timetable(
     least = loadAt(step);
     startMs = beginOf(grid, step);
   }
-  return { startMs, deadlineMs, isLate: false };
+  // What is to begin before the next round comes begins in this one: the next would put it off again.
+  return { startMs: startMs < roundMs ? 0 : startMs, deadlineMs, isLate: false };
 }

@@ -4,7 +4,7 @@
 
 import type { Board } from "./board.js";
 import { handOversOf, moveOf, type Option } from "./options.js";
-import { bytesOf, capacityOf, changesBy, type Picture, weightOn } from "./picture.js";
+import { bytesOf, capacityOf, changesBy, isForeseen, type Picture, weightOn } from "./picture.js";
 import { priceOf } from "./price.js";
 import { excessOf, excessWith, mayExceedWith } from "./risk.js";
 import { loadText } from "./words.js";
@@ -48,15 +48,6 @@ function sayAll(board: Board, mean: number): void {
     board.find({ kind: "allOverloaded", node: "", fragment: -1, text });
 }
 
-/** At least half of what the node bears now is of fragments with a forecast. */
-function isForeseen(picture: Picture, node: number): boolean {
-  const { loads } = picture.input;
-  let foreseen = 0;
-  for (const fragment of picture.held[node] ?? [])
-    if (loads.isForecast(fragment)) foreseen += loads.now(fragment) * weightOn(picture, fragment, node);
-  return foreseen * 2 >= (picture.now[node] ?? 0);
-}
-
 /** Full beyond its capacity, or nearly so and beyond the tail of what was foreseen. */
 function isSurprise(picture: Picture, node: number, overloadShare: number): boolean {
   const use = utilisation(picture, node);
@@ -98,7 +89,7 @@ function choose(board: Board, node: number, aim: Aim): Option | undefined {
   );
 
   function admissible(option: Option): boolean {
-    const why = board.mayNotMove(option.fragment) ?? objection(board, option, aim);
+    const why = board.mayNotMove(option.fragment, "present") ?? objection(board, option, aim);
     if (why !== undefined) board.reject(option, why);
     return why === undefined;
   }

@@ -3,41 +3,40 @@
 
 import { limitOf, matrixOf, type Picture, pathsOf, summaryOf, workedOut } from "./picture.js";
 
+/** What is made of the samples of one step. */
+interface Measure {
+  readonly name: string;
+  of(loads: Float64Array, limit: number): number;
+}
+
+const chance: Measure = {
+  name: "risk",
+  of(loads, limit) {
+    // What is left of sums after taking away what was added is not load.
+    const least = limit * (1 + 1e-9);
+    let above = 0;
+    for (let at = 0; at < loads.length; at++) if ((loads[at] ?? 0) > least) above++;
+    return above / loads.length;
+  },
+};
+
+const excess: Measure = {
+  name: "excess",
+  of(loads, limit) {
+    let sum = 0;
+    for (let at = 0; at < loads.length; at++) sum += Math.max(0, (loads[at] ?? 0) - limit);
+    return sum / (loads.length * limit);
+  },
+};
+
 /** P(load > limit) by step. `room`: share of the limit that is there (a copy takes some). */
 export function riskOf(picture: Picture, node: number, room = 1): Float64Array {
-  return workedOut(picture, node, `risk ${room}`, () =>
-    countAbove(picture, matrixOf(picture, node), limitOf(picture, node) * room, undefined, 0),
-  );
+  return asItIs(picture, node, room, chance);
 }
 
 /** The same with `share` of a fragment's load more. */
-export function riskWith(picture: Picture, node: number, fragment: number, share: number, room = 1): Float64Array {
-  const capacity = limitOf(picture, node) * room;
-  return countAbove(picture, matrixOf(picture, node), capacity, pathsOf(picture, fragment), share);
-}
-
-function countAbove(
-  { steps, samples }: Picture,
-  matrix: Float64Array,
-  capacity: number,
-  paths: Float32Array | undefined,
-  share: number,
-): Float64Array {
-  const risks = new Float64Array(steps);
-  if (capacity <= 0) return risks;
-  // What is left of sums after taking away what was added is not load.
-  const limit = capacity * (1 + 1e-9);
-  for (let step = 0; step < steps; step++) {
-    let above = 0;
-    const end = (step + 1) * samples;
-    if (paths === undefined) {
-      for (let at = step * samples; at < end; at++) if ((matrix[at] ?? 0) > limit) above++;
-    } else {
-      for (let at = step * samples; at < end; at++) if ((matrix[at] ?? 0) + share * (paths[at] ?? 0) > limit) above++;
-    }
-    risks[step] = above / samples;
-  }
-  return risks;
+export function riskWith(picture: Picture, node: number, fragment: number, share: number): Float64Array {
+  return withMore(picture, node, fragment, share, chance);
 }
 
 /**
@@ -45,35 +44,44 @@ function countAbove(
  * are told apart, and evening them out makes the sum smaller.
  */
 export function excessOf(picture: Picture, node: number, room = 1): Float64Array {
-  return workedOut(picture, node, `excess ${room}`, () =>
-    meanAbove(picture, matrixOf(picture, node), limitOf(picture, node) * room, undefined, 0),
-  );
+  return asItIs(picture, node, room, excess);
 }
 
 /** The same with `share` of a fragment's load more. */
-export function excessWith(picture: Picture, node: number, fragment: number, share: number, room = 1): Float64Array {
-  const capacity = limitOf(picture, node) * room;
-  return meanAbove(picture, matrixOf(picture, node), capacity, pathsOf(picture, fragment), share);
+export function excessWith(picture: Picture, node: number, fragment: number, share: number): Float64Array {
+  return withMore(picture, node, fragment, share, excess);
 }
 
-function meanAbove(
+function asItIs(picture: Picture, node: number, room: number, measure: Measure): Float64Array {
+  const limit = limitOf(picture, node) * room;
+  const measured = (): Float64Array => {
+    const matrix = matrixOf(picture, node);
+    return byStep(picture, limit, (from, end) => measure.of(matrix.subarray(from, end), limit));
+  };
+  return workedOut(picture, node, `${measure.name} ${room}`, measured);
+}
+
+function withMore(picture: Picture, node: number, fragment: number, share: number, measure: Measure): Float64Array {
+  const limit = limitOf(picture, node);
+  const matrix = matrixOf(picture, node);
+  const paths = pathsOf(picture, fragment);
+  const loads = new Float64Array(picture.samples);
+  return byStep(picture, limit, (from) => {
+    for (let at = 0; at < loads.length; at++) loads[at] = (matrix[from + at] ?? 0) + share * (paths[from + at] ?? 0);
+    return measure.of(loads, limit);
+  });
+}
+
+/** RI1: nothing where there is no limit. */
+function byStep(
   { steps, samples }: Picture,
-  matrix: Float64Array,
-  capacity: number,
-  paths: Float32Array | undefined,
-  share: number,
+  limit: number,
+  measured: (from: number, end: number) => number,
 ): Float64Array {
-  const excess = new Float64Array(steps);
-  if (capacity <= 0) return excess;
-  for (let step = 0; step < steps; step++) {
-    let sum = 0;
-    for (let at = step * samples; at < (step + 1) * samples; at++) {
-      const over = (matrix[at] ?? 0) + (paths === undefined ? 0 : share * (paths[at] ?? 0)) - capacity;
-      if (over > 0) sum += over;
-    }
-    excess[step] = sum / (samples * capacity);
-  }
-  return excess;
+  const found = new Float64Array(steps);
+  if (limit <= 0) return found;
+  for (let step = 0; step < steps; step++) found[step] = measured(step * samples, (step + 1) * samples);
+  return found;
 }
 
 /** False only where the risk is at most the tail's share at every step: no closer look is needed. */

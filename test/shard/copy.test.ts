@@ -379,4 +379,72 @@ describe("shard: copying", () => {
     assert.equal(n2.state, "serving");
     assertSame(n2, n1);
   });
+
+  describe("a log that still has everything, and is long (F2)", () => {
+    function long(): { log: FalseLog; n1: Node; n2: Node } {
+      const { log, n1 } = servingAlone();
+      for (let n = 0; n < 400; n++) n1.exec(put(`k${n}`, n));
+      return { log, n1, n2: new Node("n2", log) };
+    }
+    const readRecords = ({ trace }: Node): number => trace.filter((what) => what.startsWith("read after")).length;
+
+    it("a newcomer copies instead of reading it record by record", () => {
+      const { n1, n2 } = long();
+      n2.assign(1, "n1", ["n1"]);
+      assert.equal(n2.state, "copying");
+      finish(n2, n1);
+      assert.deepEqual([n2.state, n2.lsn, readRecords(n2)], ["following", n1.lsn, 0]);
+      assert.deepEqual(n2.sees("k399"), { n: 399 });
+    });
+
+    it("it reads after all when nobody gives it a copy", () => {
+      const { log, n1, n2 } = long();
+      const n3 = new Node("n3", log);
+      // Two that lost their disks, and nobody else: each would wait for the other.
+      n2.assign(1, "n1", ["n3"]);
+      n3.assign(1, "n1", ["n2"]);
+      for (let round = 0; round < 40; round++)
+        for (const [one, other] of [
+          [n2, n3],
+          [n3, n2],
+        ] as const) {
+          one.letAnswer(other);
+          one.pass(300);
+        }
+      for (const node of [n2, n3]) {
+        assert.deepEqual([node.state, node.lsn], ["following", n1.lsn]);
+        assert.deepEqual(node.sees("k399"), { n: 399 });
+      }
+    });
+
+    it("it reads after all when its only source is gone in the middle of the copy", () => {
+      const { n1, n2 } = long();
+      n2.assign(1, "n1", ["n1"]);
+      n2.letAnswer(n1);
+      n2.assign(1, "n1", []);
+      for (let round = 0; round < 40; round++) {
+        n2.timeOut();
+        n2.pass(300);
+      }
+      assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+      assert.deepEqual(n2.sees("k399"), { n: 399 });
+    });
+
+    it("what was copied stays when the log has lost its beginning and the source is away", () => {
+      const { log, n1, n2 } = trimmed(1024);
+      n2.letAnswer(n1);
+      const { rows: before } = n2;
+      assert.ok(before !== undefined && before > 0 && before < rows);
+      log.trim(log.records.at(-1)?.seq ?? 0);
+      for (let round = 0; round < 40; round++) {
+        n2.timeOut();
+        n2.pass(300);
+      }
+      assert.ok((n2.rows ?? 0) >= before);
+      finish(n2, n1);
+      n2.pass(3000);
+      finish(n2, n1);
+      assertSame(n2, n1);
+    });
+  });
 });
