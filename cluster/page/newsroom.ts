@@ -26,8 +26,10 @@ export interface NewsroomPorts {
 const everyMs = 1_000;
 /** Sizes are told less often: they change with every write. */
 const sizesEvery = 5;
-/** How long a page that is opened waits for fresh figures; older ones come at once otherwise. */
-const patienceMs = 600;
+/** How long a page that is opened waits for fresh figures; older ones come at once otherwise, and the fresh ones as soon as they are there. */
+const patienceMs = 120;
+/** How long where there are no older ones. */
+const firstPatienceMs = 600;
 /** Pages that are opened within this time are told the same. */
 const sharedMs = 300;
 
@@ -44,6 +46,7 @@ export function createNewsroom({ lookout, viewers, hash, status }: NewsroomPorts
   let closed = false;
   let opening: Promise<readonly (readonly [TopicName, string])[]> | undefined;
   let openedAtMs = Number.NEGATIVE_INFINITY;
+  let isBehind = false;
 
   function say(topic: TopicName, value: object): void {
     const text = JSON.stringify(value);
@@ -85,8 +88,9 @@ export function createNewsroom({ lookout, viewers, hash, status }: NewsroomPorts
 
   async function all(): Promise<readonly (readonly [TopicName, string])[]> {
     const patience = new AbortController();
-    const enough = pause(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined);
-    await Promise.race([lookout.refresh(), enough]);
+    const waitMs = lookout.census.partitions() === undefined ? firstPatienceMs : patienceMs;
+    const enough = pause(waitMs, true, { signal: patience.signal }).catch(() => true);
+    isBehind = await Promise.race([lookout.refresh().then(() => false), enough]);
     patience.abort();
     update();
     return [["past", JSON.stringify(pastOf(lookout))], ...told];
@@ -110,7 +114,7 @@ export function createNewsroom({ lookout, viewers, hash, status }: NewsroomPorts
     },
     wake() {
       if (timer !== undefined || closed) return;
-      timer = setTimeout(() => void tick(), everyMs);
+      timer = setTimeout(() => void tick(), isBehind ? 0 : everyMs);
     },
     close() {
       closed = true;
