@@ -23,7 +23,7 @@ export interface PageCounts {
   readonly refused: number;
 }
 
-const patienceMs = 60;
+const patienceMs = 40;
 
 export function createMetrics(lookout: Lookout, page: () => PageCounts): Metrics {
   const sheet = createSheet();

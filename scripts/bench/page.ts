@@ -8,11 +8,11 @@ import { connect } from "../../cluster/client/index.js";
 import { until } from "../../cluster/engine/until.js";
 import { chromiumPath, noChromium, openWindow, type Window } from "../live/chromium.js";
 import type { Farewell } from "../live/farewell.js";
-import { loadAverage, median, publish, say, secondsText, spreadText } from "../live/figures.js";
+import { loadAverage, median, publish, say, spreadText } from "../live/figures.js";
 import { TrialCluster } from "../live/trial-cluster.js";
 import { type BenchChoice, runBench } from "./options.js";
 import { fill, startCrowd } from "./page/crowd.js";
-import { coresUsed, cpuMsOf, newsOf, type Opened, openPage } from "./page/watch.js";
+import { coresUsed, cpuMsOf, newsOf, type Opened, openLine, openPage } from "./page/watch.js";
 
 const fragments = 1_000;
 const table = "many";
@@ -66,6 +66,11 @@ async function page({ tries, isJson, seed }: BenchChoice, farewell: Farewell): P
         seen === undefined ? noBrowser : spreadText(seen.firstPicturesMs),
       ],
       [
+        "… one line of text in the same browser (/healthz)",
+        "-",
+        seen === undefined ? noBrowser : spreadText(seen.linesMs),
+      ],
+      [
         "… processor time of all the browser until then",
         "-",
         seen === undefined ? noBrowser : spreadText(seen.browserMs),
@@ -99,6 +104,7 @@ async function page({ tries, isJson, seed }: BenchChoice, farewell: Farewell): P
 interface Seen extends Omit<Opened, "firstPictureMs" | "browserCpuMs"> {
   readonly firstPicturesMs: readonly number[];
   readonly browserMs: readonly number[];
+  readonly linesMs: readonly number[];
   /** Shares of a core while one page is open. */
   readonly server: number;
   readonly renderer: number;
@@ -107,7 +113,11 @@ interface Seen extends Omit<Opened, "firstPictureMs" | "browserCpuMs"> {
 
 async function look(window: Window, url: string, tries: number, server: () => Promise<number>): Promise<Seen> {
   const opened: Opened[] = [];
-  for (let at = 0; at < tries; at++) opened.push(await openPage(window, url));
+  const linesMs: number[] = [];
+  for (let at = 0; at < tries; at++) {
+    linesMs.push(await openLine(window, url));
+    opened.push(await openPage(window, url));
+  }
   let used = new Map<"server" | "renderer" | "browser", number>();
   const last = await openPage(window, url, async () => {
     await sleep(3_000);
@@ -121,6 +131,7 @@ async function look(window: Window, url: string, tries: number, server: () => Pr
   return {
     ...last,
     firstPicturesMs: all.map(({ firstPictureMs }) => firstPictureMs),
+    linesMs,
     browserMs: all.map(({ browserCpuMs }) => browserCpuMs),
     server: share("server"),
     renderer: share("renderer"),

@@ -1,24 +1,18 @@
 // The page and the metrics of a real cluster: figures that are right, dashboards that name only what is exported, a browser that shows it, and many viewers.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { get, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { until } from "../../cluster/engine/until.js";
+import { chromiumPath, launchChromium, noChromium } from "../../scripts/live/chromium.js";
 import { Siege } from "./siege.js";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const limitMs = 20_000;
 const hostile = '<img src=x onerror="window.hacked=1">';
-const browsers = [
-  process.env.CHROMIUM ?? "",
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-];
 
 describe("people who look at a running cluster", () => {
   const siege = new Siege();
@@ -150,12 +144,12 @@ describe("people who look at a running cluster", () => {
 
     before(async function () {
       this.timeout(60_000);
-      const executablePath = browsers.find((path) => path !== "" && existsSync(path));
-      if (executablePath === undefined) {
-        process.stderr.write("    NOT TRIED: there is no Chromium here (apt-get install chromium, or CHROMIUM=PATH)\n");
+      const path = chromiumPath();
+      if (path === undefined) {
+        process.stderr.write(`    NOT TRIED: ${noChromium}\n`);
         this.skip();
       }
-      browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+      browser = await launchChromium(path);
       page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
       page.on("request", (request) => asked.push(request.url()));
       page.on("pageerror", (error) => complaints.push(error.message));

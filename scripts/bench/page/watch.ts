@@ -58,6 +58,18 @@ export async function openPage(
   }
 }
 
+/** How long the same browser takes for one line of text: what of the time of a picture is the browser's and the machine's. */
+export async function openLine({ browser }: Window, url: string): Promise<number> {
+  const context = await browser.newContext();
+  try {
+    const page = await context.newPage();
+    await page.goto(`${url}/healthz`);
+    return Number(await page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"));
+  } finally {
+    await context.close();
+  }
+}
+
 /** Share of a core that each group of processes used, over `forMs`. */
 export async function coresUsed<T extends string>(
   groups: Readonly<Record<T, () => Promise<number>>>,
