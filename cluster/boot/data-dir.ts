@@ -6,6 +6,7 @@ import { mkdir, readdir, readFile, realpath, rm, writeFile } from "node:fs/promi
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { writePrivate } from "../engine/credentials.js";
 import { lockFolder } from "./lock.js";
 import { fixedByFolder, type StartOptions } from "./options.js";
@@ -63,7 +64,7 @@ async function factsOf(path: string, wish: Fixed): Promise<Result<FolderFacts>> 
   const file = join(path, "foreshard.json");
   const text = await readFile(file, "utf8").catch(() => undefined);
   if (text === undefined) return makeFacts(path, file, wish);
-  const content = parse(text);
+  const content = valueOfJson(text);
   const found = made.safeParse(content);
   if (found.success) return agree(found.data, wish, path);
   const format = z.object({ format: z.number() }).safeParse(content);
@@ -116,12 +117,4 @@ function agree(facts: FolderFacts, wish: Fixed, path: string): Result<FolderFact
     "CONFIG",
     `the data folder ${path} was made with ${changed} ${facts[changed]} and cannot be opened with ${wish[changed]}: leave the option out, or name another folder with --data-dir`,
   );
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

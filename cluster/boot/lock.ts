@@ -5,6 +5,7 @@ import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { processMark } from "./process-mark.js";
 
 const schema = z.object({ pid: z.number().int(), mark: z.string() });
@@ -44,7 +45,7 @@ async function claim(draft: string, path: string): Promise<boolean> {
 }
 
 async function livingHolder(text: string): Promise<number | undefined> {
-  const found = schema.safeParse(parse(text));
+  const found = schema.safeParse(valueOfJson(text));
   if (!found.success) return undefined;
   const mark = await processMark(found.data.pid);
   return mark !== undefined && mark === found.data.mark ? found.data.pid : undefined;
@@ -64,12 +65,4 @@ async function putAside(path: string, stale: string, draft: string): Promise<voi
 
 async function release(path: string, mine: string): Promise<void> {
   if ((await readFile(path, "utf8").catch(() => "")) === mine) await rm(path, { force: true });
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

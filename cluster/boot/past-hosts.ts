@@ -4,6 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { writePrivate } from "../engine/credentials.js";
 import { until } from "../engine/until.js";
 import type { HostLine } from "../hosts/supervisor.js";
@@ -36,7 +37,7 @@ function pathIn(dataDir: string): string {
 /** The hosts of the last run, all of them certainly gone. Call it while holding the folder's lock, before any host starts. */
 export async function buryPastHosts(dataDir: string): Promise<readonly PastHost[]> {
   const text = await readFile(pathIn(dataDir), "utf8").catch(() => "[]");
-  const found = schema.safeParse(parse(text));
+  const found = schema.safeParse(valueOfJson(text));
   const past = found.success ? found.data : [];
   const gone = await Promise.all(past.map(async (host) => ((await isEnded(host)) ? [host] : [])));
   return gone.flat();
@@ -69,12 +70,4 @@ export function hostRecord(dataDir: string): HostRecord {
     },
     settled: () => last,
   };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

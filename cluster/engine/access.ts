@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { openConnection } from "../world/connection.js";
 import { openInbox } from "../world/inbox.js";
 import { callApiLater } from "../world/jetstream.js";
@@ -138,7 +139,7 @@ async function loginsOf(
   if (text.includes("BEGIN NATS USER JWT")) {
     return same({ servers, inboxPrefix, creds: text, ...certified });
   }
-  const found = loginFile.safeParse(parse(text));
+  const found = loginFile.safeParse(valueOfJson(text));
   if (!found.success)
     return fail("CONFIG", `${creds} is neither a NATS credentials file nor JSON with {"user": …, "pass": …}`);
   const { client, ...own } = found.data;
@@ -178,12 +179,4 @@ async function inspect(address: NatsAddress, url: string): Promise<Result<number
 function urlOf({ servers, user, pass, tls }: NatsAddress): string {
   const who = user === undefined ? "" : `${encodeURIComponent(user)}:${encodeURIComponent(pass ?? "")}@`;
   return `${tls === undefined ? "nats" : "tls"}://${who}${servers[0] ?? ""}`;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -7,6 +7,7 @@ import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 
 const user = z.object({ user: z.string().min(1), pass: z.string().min(1), inboxPrefix: z.string().min(1) });
 export type UserCredentials = Readonly<z.infer<typeof user>>;
@@ -26,7 +27,7 @@ export async function loadCredentials(dataDir: string): Promise<Result<Credentia
   const path = join(dataDir, "credentials.json");
   const text = await readFile(path, "utf8").catch(() => undefined);
   if (text === undefined) return complete(path, {});
-  const found = schema.safeParse(parse(text));
+  const found = schema.safeParse(valueOfJson(text));
   if (found.success && oldest.every((name) => found.data[name] !== undefined)) return complete(path, found.data);
   return fail("DATA_DIR", `${path} is damaged: put it back from a copy, or delete it to have new passwords made`);
 }
@@ -73,12 +74,4 @@ export async function writePrivate(path: string, text: string): Promise<void> {
     await file.close();
   }
   await rename(draft, path);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -3,6 +3,7 @@
 
 import { get } from "node:http";
 import { z } from "zod";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { loopback } from "./config.js";
 
 const settings = z.object({
@@ -27,14 +28,14 @@ export interface ServerSettings {
 export async function askHealth(monitorPort: number): Promise<string> {
   const answer = await fetchText(monitorPort, "/healthz");
   if (answer === undefined) return "does not answer";
-  const found = health.safeParse(parse(answer));
+  const found = health.safeParse(valueOfJson(answer));
   if (!found.success) return "answers what is not a health report";
   return found.data.status === "ok" ? "ok" : (found.data.error ?? found.data.status);
 }
 
 export async function askSettings(monitorPort: number): Promise<ServerSettings | undefined> {
   const answer = await fetchText(monitorPort, "/varz");
-  const found = settings.safeParse(answer === undefined ? undefined : parse(answer));
+  const found = settings.safeParse(answer === undefined ? undefined : valueOfJson(answer));
   if (!found.success) return undefined;
   const { version, max_payload, jetstream } = found.data;
   const config = jetstream?.config;
@@ -49,14 +50,14 @@ export async function askSettings(monitorPort: number): Promise<ServerSettings |
 /** When it read its configuration last, in its own words. */
 export async function askLoadTime(monitorPort: number): Promise<string | undefined> {
   const answer = await fetchText(monitorPort, "/varz");
-  const found = loaded.safeParse(answer === undefined ? undefined : parse(answer));
+  const found = loaded.safeParse(answer === undefined ? undefined : valueOfJson(answer));
   return found.success ? found.data.config_load_time : undefined;
 }
 
 /** Name of the server that leads JetStream's own bookkeeping; absent on a single server. */
 export async function askMetaLeader(monitorPort: number): Promise<string | undefined> {
   const answer = await fetchText(monitorPort, "/jsz");
-  const found = meta.safeParse(answer === undefined ? undefined : parse(answer));
+  const found = meta.safeParse(answer === undefined ? undefined : valueOfJson(answer));
   return found.success ? found.data.meta_cluster?.leader : undefined;
 }
 
@@ -74,12 +75,4 @@ function fetchText(port: number, path: string): Promise<string | undefined> {
     asked.on("timeout", () => asked.destroy());
     asked.on("error", () => resolve(undefined));
   });
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { isName } from "../../src/protocol/subjects.js";
 import { type EdgeUser, type SeatLimits, seatCount } from "./config.js";
 import { drawPassword, reservedUsers, writePrivate } from "./credentials.js";
@@ -113,7 +114,7 @@ export interface UserBook {
 export async function openUserBook(dataDir: string, fixed: readonly EdgeUser[]): Promise<Result<UserBook>> {
   const path = join(dataDir, "users.json");
   const text = await readFile(path, "utf8").catch(() => undefined);
-  const found = schema.safeParse(text === undefined ? [] : parse(text));
+  const found = schema.safeParse(text === undefined ? [] : valueOfJson(text));
   if (!found.success)
     return fail("DATA_DIR", `${path} is damaged: put it back from a copy, or delete it and add the users again`);
   const book = bookOf(path, fixed, found.data);
@@ -182,12 +183,4 @@ function bookOf(path: string, fixed: readonly EdgeUser[], lines: readonly UserLi
       }
     },
   };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

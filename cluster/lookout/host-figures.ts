@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import type { Result } from "../../src/kernel/fault.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import type { Connection } from "../world/connection.js";
 
 const count = z.number();
@@ -60,7 +61,7 @@ export async function routerCounts({ nats }: Connection, routers: number): Promi
   const found: RouterCount[] = [];
   const answers = await nats.requestMany("$SRV.STATS.foreshard", "", { maxMessages: routers, maxWait: discoveryMs });
   for await (const msg of answers) {
-    const checked = serviceStats.safeParse(parse(msg.string()));
+    const checked = serviceStats.safeParse(valueOfJson(msg.string()));
     if (!checked.success) continue;
     const { id, endpoints } = checked.data;
     for (const { name, num_requests: requests, num_errors: errors, processing_time } of endpoints)
@@ -68,12 +69,4 @@ export async function routerCounts({ nats }: Connection, routers: number): Promi
         found.push({ router: id, operation: name, requests, errors, busySeconds: processing_time / 1e9 });
   }
   return found;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

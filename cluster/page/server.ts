@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import type { PageAddress } from "./address.js";
 import type { Guard } from "./guard.js";
 
@@ -191,9 +192,5 @@ export async function bodyOf(request: IncomingMessage): Promise<unknown> {
     if (size > pageLimits.bodyBytes) return undefined;
     parts.push(part);
   }
-  try {
-    return JSON.parse(Buffer.concat(parts).toString("utf8"));
-  } catch {
-    return undefined;
-  }
+  return valueOfJson(Buffer.concat(parts).toString("utf8"));
 }

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { writePrivate } from "../engine/credentials.js";
 
 export const tokenFiles = { viewers: "viewers.json", operator: "operator.json" } as const;
@@ -16,7 +17,7 @@ export async function tokenIn(dataDir: string, whose: keyof typeof tokenFiles): 
   try {
     const text = await readFile(path, "utf8").catch(() => undefined);
     if (text !== undefined) {
-      const held = content.safeParse(parse(text));
+      const held = content.safeParse(valueOfJson(text));
       return held.success
         ? ok(held.data.token)
         : fail("DATA_DIR", `${path} is damaged: remove it, and a new token is drawn`);
@@ -26,13 +27,5 @@ export async function tokenIn(dataDir: string, whose: keyof typeof tokenFiles): 
     return ok(token);
   } catch (error) {
     return fail("DATA_DIR", `${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,12 +1,13 @@
 // Arguments. Owns how words on the command line become keys, documents, conditions and aggregates.
 
 import type { AggregateAsk, Filter, Key } from "../../cluster/client/index.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { fromJson } from "../../src/query/json.js";
 import { UsageError } from "./failure.js";
 
 /** JSON when it reads as an array, number, object or quoted text; else the text itself. */
 export function keyArgument(text: string): Key {
-  const value = parsed(text);
+  const value = valueOfJson(text);
   const structured =
     typeof value === "number" || typeof value === "string" || (typeof value === "object" && value !== null);
   if (!structured) return text;
@@ -16,7 +17,7 @@ export function keyArgument(text: string): Key {
 
 /** A JSON object. */
 export function documentArgument(text: string, what: string): Record<string, unknown> {
-  const value = parsed(text);
+  const value = valueOfJson(text);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new UsageError(`${what} must be a JSON object such as '{"name": "Ada"}'`);
   return decoded(value, what) as Record<string, unknown>;
@@ -45,7 +46,7 @@ export function conditionArgument(text: string): Filter {
       `${JSON.stringify(text)} is no condition; write such as "age >= 18" with =, !=, <, <=, >, >=, ^= (begins) or ~= (contains)`,
     );
   const word = parts?.[3] ?? "";
-  const value = parsed(word);
+  const value = valueOfJson(word);
   const operand = operator === "prefix" || value === undefined ? word : decoded(value, text);
   return { [field]: { [operator]: operand } };
 }
@@ -89,14 +90,6 @@ export function listArgument(text: string): string[] {
 /** Commander's way to gather an option that may be given several times. */
 export function gather(text: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), text];
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function decoded(value: unknown, what: string): unknown {

@@ -3,6 +3,7 @@
 
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { z } from "zod";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { UsageError } from "./failure.js";
 
 const schema = z.object({
@@ -35,7 +36,7 @@ export async function markOf(file: string, table: string, key: readonly string[]
 export async function rowsDone(file: string, mark: ImportMark): Promise<number> {
   const text = await readFile(resumePath(file), "utf8").catch(() => undefined);
   if (text === undefined) return 0;
-  const found = schema.safeParse(jsonOf(text));
+  const found = schema.safeParse(valueOfJson(text));
   if (!found.success) throw new UsageError(`${resumePath(file)} is damaged; delete it and import from the start`);
   const { table, key, sizeBytes, modifiedMs, rows } = found.data;
   const same =
@@ -58,12 +59,4 @@ export async function saveRows(file: string, mark: ImportMark, rows: number): Pr
 
 export async function forget(file: string): Promise<void> {
   await rm(resumePath(file), { force: true });
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

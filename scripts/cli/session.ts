@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { type Client, type ConnectOptions, connect, FaultError } from "../../cluster/client/index.js";
 import { fault } from "../../src/kernel/fault.js";
+import { valueOfJson } from "../../src/protocol/json-text.js";
 import { UsageError } from "./failure.js";
 
 export interface CommonOptions {
@@ -78,7 +79,7 @@ export async function addressFor(options: CommonOptions): Promise<ConnectOptions
         `no running cluster was found: there is no ${path}. Start one with npm start, or name one with --url or --data-dir`,
       ),
     );
-  const parsed = connectionFile.safeParse(jsonOf(text));
+  const parsed = connectionFile.safeParse(valueOfJson(text));
   if (!parsed.success)
     throw new FaultError(fault("CONFIG", `${path} is damaged; start the cluster again, or name it with --url`));
   const { natsUrl, inboxPrefix, creds } = parsed.data;
@@ -111,7 +112,7 @@ function tlsOf({
 export async function pageOf({ url, dataDir }: CommonOptions): Promise<string | undefined> {
   if (url !== undefined || (dataDir === undefined && (process.env.FORESHARD_URL ?? "") !== "")) return undefined;
   const text = await readFile(join(resolve(dataDir ?? "data"), "connection.json"), "utf8").catch(() => "");
-  const parsed = connectionFile.safeParse(jsonOf(text));
+  const parsed = connectionFile.safeParse(valueOfJson(text));
   return parsed.success ? parsed.data.pageUrl : undefined;
 }
 
@@ -128,12 +129,4 @@ export async function withClient<T>(options: CommonOptions, work: (client: Clien
 /** `{deadlineMs}` when one was given. */
 export function deadlineOf({ deadline }: CommonOptions): { deadlineMs?: number } {
   return deadline === undefined ? {} : { deadlineMs: deadline };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { fail, ok, type Result } from "../kernel/fault.js";
+import { valueOfJson } from "../protocol/json-text.js";
 import type { Entry, Row } from "./history.js";
 
 /** An entry as one line of JSON, `{client, id, op, key, input, output, ending, invokeNs, returnNs, tries}`. */
@@ -71,7 +72,7 @@ export function historyOf(text: string): Result<readonly Entry[]> {
   const entries: Entry[] = [];
   for (const [at, line] of text.split("\n").entries()) {
     if (line.trim() === "") continue;
-    const decoded = entry.safeParse(jsonOf(line));
+    const decoded = entry.safeParse(valueOfJson(line));
     if (!decoded.success) {
       const [issue] = decoded.error.issues;
       const where = issue === undefined || issue.path.length === 0 ? "it" : issue.path.join(".");
@@ -80,12 +81,4 @@ export function historyOf(text: string): Result<readonly Entry[]> {
     entries.push(decoded.data);
   }
   return ok(entries);
-}
-
-function jsonOf(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
