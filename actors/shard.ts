@@ -436,9 +436,13 @@ function armExpiry(state: ShardState): Effects {
 function onExpiry(state: ShardState, context: Context): Effects {
   state.expiryArmed = false;
   const target = state.freshTarget;
-  if (target !== undefined && context.nowMs - target.askedAtMs > state.config.timing.askTimeoutMs)
-    state.freshTarget = undefined;
+  const isOver = target !== undefined && context.nowMs - target.askedAtMs > state.config.timing.askTimeoutMs;
+  // A record that the primary told of did not come: the delivery has missed it.
+  const missed = isOver && state.mode.kind === "following" && target.lsn > state.replica.lsn;
+  const lookAgain = missed ? fallBehind(state) : [];
+  if (isOver) state.freshTarget = undefined;
   return [
+    ...lookAgain,
     ...expireReads(state, context.nowMs),
     ...expireWatchers(state, context.nowMs),
     ...(mayWait(state) ? expireWrites(state, context.nowMs) : []),

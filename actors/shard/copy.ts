@@ -8,6 +8,7 @@
 // C4 all chunks are of one range: where a split or merge changed the source's range, the copy begins anew.
 // C5 each chunk begins where the one before it ends. A source that is asked for a chunk twice may end it elsewhere the second time, and begins the next one there:
 //    such a chunk is asked for again, from where it has to begin.
+// C7 the fragment's time comes with the copy: the source's last record need not have brought a request that would tell of it, and windows are joined by it.
 // C6 a copy does not run ahead of the disk: only so many chunks are taken in and not on the disk yet.
 
 import { limits } from "../../src/config/limits.js";
@@ -286,8 +287,10 @@ function take(state: ShardState, copy: CopyRun, chunk: CopyChunk): Taken | strin
   spend(copy.pace, costBytes(chunk.block.length, entries.value.length));
   const writes = [...adopted.writes, ...writesOf(state, entries.value)];
   if (chunk.done) {
-    const { cursor: _cursor, ...reached } = start;
+    const { cursor: _cursor, stampMs, ...reached } = start;
     Object.assign(replica, reached, { copying: false, place: undefined });
+    if (stampMs > 0) replica.stampMs = stampMs;
+    state.stampedAtMs = state.stepAtMs;
   } else replica.place = { ...start, cursor: chunk.nextCursor.slice() };
   writes.push(bookkeeping(replica));
   const told = chunk.done ? [...adopted.told, ...tellLeft(state)] : adopted.told;
@@ -300,6 +303,7 @@ function beginningAt({
   seq,
   epoch,
   hash,
+  stampMs,
   rows,
   bytes,
   shape: { changedLsn, sealed, cut, joined },
@@ -311,6 +315,7 @@ function beginningAt({
     seq,
     epoch,
     hash: hash.slice(),
+    stampMs,
     rows,
     bytes,
     changedLsn,

@@ -2,6 +2,7 @@
 // F1 a backup never decides what the truth is: where its history and the log's differ it copies from the primary and reports it.
 // F2 who holds nothing copies what would be long to read record by record; and reads all the same when no copy comes about and the log begins with the first record:
 //    what only the log still has is not lost by waiting for a peer.
+// F3 a server that lags may answer for the log: where more is known to be there than it says, it is asked again, some times.
 
 import type { FragmentRecord } from "../../src/fragment/record.js";
 import { bookkeeping, isSettled, judge } from "../../src/fragment/replica.js";
@@ -21,11 +22,13 @@ const retryMs = 300;
 const recordsToRead = 256;
 /** Copies that came to nothing, before the log is asked whether it has everything (F2). */
 const copyTriesBeforeLog = 6;
+/** Answers that say less than is known, before they are taken for the truth: the log may have lost it (F3). */
+const doubtfulLooks = 10;
 export const followTimer = "follow";
 
 /** Starts (again) to find out where the log's tail is. */
 export function fallBehind(state: ShardState): Effects {
-  if (state.replica.sealed) return atTail(state);
+  if (state.replica.sealed) return follow(state);
   const mode: Behind = {
     kind: "behind",
     tailTicket: 0,
@@ -35,6 +38,7 @@ export function fallBehind(state: ShardState): Effects {
     copyTries: 0,
     firstTicket: 0,
     readsAll: false,
+    looks: 0,
   };
   state.mode = mode;
   // What is damaged is not worth comparing with the log.
@@ -56,7 +60,7 @@ export function onFollowTail(state: ShardState, mode: Behind, outcome: ReadOutco
   mode.tailTicket = 0;
   switch (outcome.kind) {
     case "none":
-      return atTail(state);
+      return atTail(state, mode);
     case "gone":
     case "unknown":
       return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
@@ -69,10 +73,10 @@ function compare(state: ShardState, mode: Behind, log: LogRecord): Effects {
   const tail = readRecord(state, log);
   if (tail === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   const verdict = judge(state.replica, tail);
-  if (verdict === "old" || verdict === "staleEpoch") return atTail(state);
+  if (verdict === "old" || verdict === "staleEpoch") return atTail(state, mode);
   if (verdict === "apply")
     return isReady(state, tail) === "yes"
-      ? [...apply(state, tail, log.seq), ...atTail(state)]
+      ? [...apply(state, tail, log.seq), ...atTail(state, mode)]
       : halt(state, mode, tail);
   if (verdict === "diverged") return diverged(state, mode);
   if (isLongToRead(state, mode, tail)) return copyFromPeer(state, mode);
@@ -92,8 +96,20 @@ function halt(state: ShardState, mode: Behind, record: FragmentRecord): Effects 
     : [{ kind: "wake", name: followTimer, afterMs: retryMs }];
 }
 
-function atTail(state: ShardState): Effects {
-  if (!isSettled(state.replica)) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+function atTail(state: ShardState, mode: Behind): Effects {
+  if (holdsNext(state)) return goOn(state, mode);
+  if (!isSettled(state.replica) || (isKnownToBeBehind(state) && mode.looks++ < doubtfulLooks))
+    return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
+  return follow(state);
+}
+
+/** The log delivered a later record already, its primary told of one, or of one the ledger knows (F3). */
+function isKnownToBeBehind({ replica, held, assignment, freshTarget }: ShardState): boolean {
+  const known = Math.max(held.records.at(-1)?.lsn ?? 0, assignment.activatedLsn, freshTarget?.lsn ?? 0);
+  return known > replica.lsn;
+}
+
+function follow(state: ShardState): Effects {
   state.mode = { kind: "following" };
   forgetHeld(state.held);
   publishStatus(state);

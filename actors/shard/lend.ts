@@ -38,12 +38,12 @@ export function onCopyRequest(state: ShardState, request: CopyRequest, from: Rep
     if (beginnings.size <= beginningsKept) break;
     beginnings.delete(number);
   }
-  const { fragment, rows, bytes, lsn, seq, epoch, hash } = replica;
+  const { fragment, rows, bytes, lsn, seq, epoch, hash, stampMs } = replica;
   const chunk: CopyChunk = {
     ...{ fragment, chunk: request.chunk, block, cursor, nextCursor: nextCursor ?? emptyBytes },
     ...{ done: nextCursor === undefined },
     ...{ rows: Math.max(0, rows), bytes: Math.max(0, bytes), shape: shapeOf(replica) },
-    ...{ lsn, seq, epoch, hash, lateMs: latenessOf(state), digest: chunkDigest(block, state.wiring.hash) },
+    ...{ lsn, seq, epoch, hash, stampMs, lateMs: latenessOf(state), digest: chunkDigest(block, state.wiring.hash) },
   };
   return [reply(from, { chunk }), ...armLateness(state)];
 }

@@ -204,6 +204,8 @@ export type Mode =
       firstTicket: Ticket;
       /** The log has everything: it is read, however long that takes. */
       readsAll: boolean;
+      /** Answers of the log that said less than is known. */
+      looks: number;
     }
   /** Backup at the tail. */
   | { readonly kind: "following" }

@@ -73,6 +73,8 @@ export interface CopyPlace {
   readonly seq: number;
   readonly epoch: number;
   readonly hash: Bytes;
+  /** The fragment's time then: of the record at `lsn`, whether or not that brought a request; 0: the source did not tell. */
+  readonly stampMs: number;
   /** As the source counted them then: later records say what they add to that. */
   readonly rows: number;
   readonly bytes: number;
@@ -261,13 +263,14 @@ export function readBookkeeping(fragment: FragmentId, value: Bytes): Replica | u
 function readPlace(kept: unknown): CopyPlace | undefined {
   if (typeof kept !== "object" || kept === null) return undefined;
   const { cursor, lsn, seq, epoch, hash, rows, bytes } = kept as Record<string, unknown>;
-  const { changedLsn, sealed, cut, joined } = kept as Record<string, unknown>;
+  const { changedLsn, sealed, cut, joined, stampMs = 0 } = kept as Record<string, unknown>;
+  if (typeof stampMs !== "number") return undefined;
   if (typeof lsn !== "number" || typeof seq !== "number" || typeof epoch !== "number") return undefined;
   if (typeof rows !== "number" || typeof bytes !== "number") return undefined;
   if (typeof changedLsn !== "number" || typeof sealed !== "boolean") return undefined;
   if (!(cursor instanceof Uint8Array) || !(hash instanceof Uint8Array)) return undefined;
   return {
-    ...{ cursor, lsn, seq, epoch, hash, rows, bytes },
+    ...{ cursor, lsn, seq, epoch, hash, stampMs, rows, bytes },
     ...{ changedLsn, sealed, cut: cutFrom(cut), joined: joinFrom(joined) },
   };
 }

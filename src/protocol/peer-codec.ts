@@ -78,6 +78,8 @@ const chunk = z.object({
   seq: whole,
   epoch: whole,
   hash: bytes,
+  // Nodes of an earlier version do not tell.
+  stampMs: z.number().default(0),
   shape,
   lateMs: z.number().nonnegative(),
   digest: bytes,

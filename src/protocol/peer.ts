@@ -114,6 +114,8 @@ export interface CopyChunk {
   readonly seq: number;
   readonly epoch: number;
   readonly hash: Bytes;
+  /** The fragment's time there; 0: not told. */
+  readonly stampMs: number;
   /** Bounds of the source, and what it says of its past splits and merges. */
   readonly shape: Shape;
   /** How late the source's timers fire. */

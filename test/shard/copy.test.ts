@@ -67,6 +67,19 @@ describe("shard: copying", () => {
     assertSame(n2, n1);
   });
 
+  it("the fragment's time comes with it, though the source's last record brought no request (C7)", () => {
+    const { log, n1 } = servingAlone();
+    for (let n = 0; n < 400; n++) n1.exec(put(`k${n}`, n));
+    n1.pass(7000);
+    n1.tell({ kind: "checkpoint" });
+    assert.match(log.story.at(-1) ?? "", /checkpoint/);
+    const n2 = new Node("n2", log);
+    n2.assign(1, "n1", ["n1"]);
+    finish(n2, n1);
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    assert.equal(n2.storedStampMs, n1.storedStampMs);
+  });
+
   it("while it copies it serves nothing and is no source", () => {
     const { log, n1, n2 } = trimmed();
     n2.letAnswer(n1);
@@ -445,6 +458,44 @@ describe("shard: copying", () => {
       n2.pass(3000);
       finish(n2, n1);
       assertSame(n2, n1);
+    });
+  });
+
+  describe("a server that lags answers for the log (F3)", () => {
+    it("a record that was delivered is not forgotten because the log denies it", () => {
+      const { log, n1, n2 } = servingAlone();
+      for (let n = 0; n < 4; n++) n1.exec(put(`k${n}`, n));
+      n2.misreadings.push({ kind: "none" }, { kind: "none" });
+      n2.tail(log.records.at(-1)?.seq);
+      assert.equal(n2.state, "behind");
+      n2.pass(3000);
+      assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+    });
+
+    it("a marker that the ledger knows is waited for, but not for ever", () => {
+      const { log, n1 } = servingAlone();
+      n1.exec(put("k", 1));
+      const n2 = new Node("n2", log);
+      n2.misreadings.push({ kind: "none" });
+      n2.assign(1, "n1", ["n1"], { activatedLsn: 1 });
+      assert.equal(n2.state, "behind");
+      n2.pass(3000);
+      assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+      log.lose(log.records.length);
+      const n3 = new Node("n3", log);
+      n3.assign(1, "n1", ["n1"], { activatedLsn: 1 });
+      n3.pass(20_000);
+      assert.equal(n3.state, "following");
+    });
+
+    it("what the primary told a reader of and never came is looked for", () => {
+      const { n1, n2 } = servingAlone();
+      n1.exec(put("k", 1));
+      assert.ok((n2.lsn ?? 0) < (n1.lsn ?? 0), "the delivery missed it");
+      n2.exec(get("k", { level: "bounded", maxStaleMs: 500 }));
+      n2.letAnswer(n1);
+      n2.pass(5000);
+      assert.equal(n2.lsn, n1.lsn);
     });
   });
 });

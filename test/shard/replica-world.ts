@@ -405,6 +405,11 @@ export class Node implements World {
       (decodeWindowEntry(value)?.requests ?? []).map(({ requestId }) => `${lsnOfWindowKey(key)} ${requestId}`),
     );
   }
+  /** The fragment's time as the store has it. */
+  get storedStampMs(): number | undefined {
+    const kept = this.store.get(bookkeepingKey(fragment));
+    return kept === undefined ? undefined : readBookkeeping(fragment, kept)?.stampMs;
+  }
   /** Pieces of the key space that the stored replica lacks. */
   get missingRanges(): number {
     const kept = this.store.get(bookkeepingKey(fragment));
