@@ -442,3 +442,16 @@ export function servingAlone(): { log: FalseLog; n1: Node; n2: Node; n3: Node } 
   n1.trace = [];
   return { log, n1, n2, n3 };
 }
+
+/** Lets the copy go on until nothing is asked any more; gives how many chunks the source was asked for. */
+export function finish(destination: Node, source: Node): number {
+  let chunks = 0;
+  for (let idle = 0; idle < 4; ) {
+    const answered = destination.letAnswer(source);
+    chunks += answered;
+    idle = answered > 0 ? 0 : idle + 1;
+    assert.ok(chunks < 100, "the copy does not end");
+    destination.pass(10);
+  }
+  return chunks;
+}
