@@ -18,6 +18,8 @@ Examples:
   $ npm start -- --nats-servers 3                     a real three-server NATS cluster, streams in three copies
   $ npm start -- --nats nats://10.0.0.5:4222 --creds core.json
                                                       on a NATS cluster that runs already
+  $ npm start -- --nats nats://10.0.0.5:4222 --creds core.json --machine east
+                                                      one machine of several: see docs/OPERATIONS.md
   $ npm start -- --config cluster.json                the same options from a file: {"nodes": 5, "zones": ["a", "b"]}
 
 Options on the command line win over those of the file.`;
@@ -42,6 +44,10 @@ const command = new Command("start")
   )
   .option("--nats <url>", "an existing NATS cluster with JetStream, instead of one started here")
   .option("--creds <file>", 'who to be there: JSON {"user", "pass"} or a NATS credentials file')
+  .option(
+    "--machine <name>",
+    "this machine's name among several on one NATS cluster (--nats); it is also the zone of its nodes",
+  )
   .option("--nats-server <path>", "the nats-server to start (default: from the npm package, else the PATH)")
   .option("--nats-servers <count>", "1, or 3 for a JetStream cluster on this machine (default: 1)")
   .option(

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
-import { accessToEngine, accessToExisting, type EngineAccess } from "../engine/access.js";
+import { accessToEngine, accessToExisting, accessToMeeting, type EngineAccess } from "../engine/access.js";
 import { startEngine } from "../engine/nats-server.js";
 import { tlsFilesOf } from "../engine/tls.js";
 import { openUserBook, type UserBook } from "../engine/users.js";
@@ -21,7 +21,7 @@ import { openPage } from "../page/page.js";
 import { packageVersion } from "../version.js";
 import { type Connection, openConnection } from "../world/connection.js";
 import { openInbox } from "../world/inbox.js";
-import { ensureStreams } from "../world/streams.js";
+import { ensureStreams, otherShape } from "../world/streams.js";
 import { announceDeath } from "./announcer.js";
 import { connectionFiles } from "./connection-files.js";
 import { type DataDir, openDataDir } from "./data-dir.js";
@@ -178,6 +178,7 @@ async function bringUp(
       supervisor,
       inbox,
       log,
+      isOneOfSeveral: options.machine !== undefined,
       notice: (text) => watch.onNotice?.(text),
     }),
     log,
@@ -217,7 +218,10 @@ async function openAccess(
 ): Promise<Result<EngineAccess>> {
   const tls = await tlsFilesOf(options);
   if (!tls.ok) return tls;
-  if (options.nats !== undefined) return accessToExisting(options.nats, options.creds, tls.value);
+  if (options.nats !== undefined) {
+    const join = options.machine === undefined ? accessToExisting : accessToMeeting;
+    return join(options.nats, options.creds, tls.value);
+  }
   const engine = await startEngine({
     dataDir: path,
     ...(options.port === undefined ? {} : { port: options.port }),
@@ -253,11 +257,15 @@ async function prepareStreams(
   connection: Connection,
   facts: DataDir["facts"],
   copies: number,
-  { loadHistoryDays }: StartOptions,
+  { loadHistoryDays, nats }: StartOptions,
 ): Promise<Result<unknown>> {
   const inbox = openInbox(connection);
   try {
     const { controlPartitions, logGroups } = facts;
+    if (nats !== undefined) {
+      const other = await otherShape(inbox, { partitions: controlPartitions, logGroups });
+      if (other !== undefined) return fail("CONFIG", other);
+    }
     return await ensureStreams(inbox, { partitions: controlPartitions, logGroups, replicas: copies, loadHistoryDays });
   } finally {
     inbox.close();

@@ -103,10 +103,13 @@ const edgeUsers = z.array(
   { error: "users must be a list of {user, pass, publish, group?}" },
 );
 
+const machineLetters = 32;
+const machineRule = `machine must be a name (a letter, then letters, digits, _ or -) of at most ${machineLetters} letters`;
+
 const schema = z.strictObject({
   nodes: whole("nodes", 1, 64).default(3),
-  routers: whole("routers", 1, 16).default(1),
-  control: whole("control", 1, 9).default(2),
+  routers: whole("routers", 0, 16).default(1),
+  control: whole("control", 0, 9).default(2),
   /** Hosts that forecast the load; they divide the series among themselves. 0: nothing is forecast. */
   forecasters: whole("forecasters", 0, 16).default(1),
   controlPartitions: whole("controlPartitions", 1, limits.controlPartitions).optional(),
@@ -118,6 +121,11 @@ const schema = z.strictObject({
   durability: oneOf("durability", ["always", "interval"]).default("always"),
   nats: text("nats").optional(),
   creds: text("creds").optional(),
+  /** This machine's name among several that share a NATS cluster: its hosts' names begin with it, and it is their zone where no other is chosen. */
+  machine: z
+    .string()
+    .refine((name) => isName(name) && name.length <= machineLetters, { message: machineRule })
+    .optional(),
   natsServer: text("natsServer").optional(),
   natsServers: natsServers.optional(),
   /** PEM files: certificate and key of the servers, which the hosts show too; and the authority that everybody's certificate must come from. */
@@ -174,6 +182,17 @@ function sentence(issue: z.core.$ZodIssue): string {
   return issue.message;
 }
 
+/** A machine among others may do without what another has; one that is alone may not. */
+function lonelyMistake({ machine, nats, routers, control }: StartOptions): string | undefined {
+  if (machine !== undefined)
+    return nats === undefined
+      ? "machine names one of several machines, which meet in a NATS cluster that runs already: name that with nats"
+      : undefined;
+  const missing = routers === 0 ? "routers" : control === 0 ? "control" : undefined;
+  if (missing === undefined) return undefined;
+  return `${missing} must be at least 1: only one machine of several (option machine) may leave that to the others`;
+}
+
 function contradiction(options: StartOptions, chosen: Readonly<Record<string, unknown>>): string | undefined {
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined))
     return "tlsCert and tlsKey belong together: give both or neither";
@@ -186,7 +205,9 @@ function contradiction(options: StartOptions, chosen: Readonly<Record<string, un
     if (stray !== undefined)
       return `${stray} belongs to the nats-server that is started here, and nats names another: leave one out`;
   }
-  if (options.replicas > options.nodes)
+  const lonely = lonelyMistake(options);
+  if (lonely !== undefined) return lonely;
+  if (options.machine === undefined && options.replicas > options.nodes)
     return `replicas is ${options.replicas} with nodes ${options.nodes}: each copy of a fragment lies on a node of its own, so choose at most as many`;
   const groups = options.logGroups ?? fixedByFolder.logGroups;
   const partitions = options.controlPartitions ?? fixedByFolder.controlPartitions;

@@ -34,9 +34,9 @@ export function plansOf(options: StartOptions, ground: Ground): HostPlan[] {
   const roles: readonly Role[] = ["control", "node", "router", "forecaster"];
   return roles.flatMap((role) =>
     Array.from({ length: counts[role] }, (_, index): HostPlan => {
-      const id = `${initials[role]}${index + 1}`;
+      const id = `${options.machine === undefined ? "" : `${options.machine}-`}${initials[role]}${index + 1}`;
       const ceiling = role === "node" ? ceilingOf(options, index) : {};
-      const zone = options.zones[index % Math.max(1, options.zones.length)] ?? defaultZone;
+      const zone = options.zones[index % Math.max(1, options.zones.length)] ?? options.machine ?? defaultZone;
       return { id, role, spec: (incarnation) => specOf(options, ground, { role, id, zone, incarnation, ...ceiling }) };
     }),
   );

@@ -11,6 +11,7 @@ import type { NatsAddress, TlsPaths } from "../world/nats-address.js";
 import { isNewEnough, tooOld } from "./binary.js";
 import type { EdgeUser } from "./config.js";
 import type { Engine } from "./nats-server.js";
+import { until } from "./until.js";
 
 export interface EngineAccess {
   /** For each kind of host, and for the supervisor. */
@@ -71,6 +72,28 @@ const loginFile = login.extend({
   control: other,
   forecaster: other,
 });
+
+/** Servers that several machines wait for before they make a stream: it has as many copies from then on. */
+const severalServers = 3;
+const meetingMs = 60_000;
+
+/** Of one machine of several: its start waits until the servers have found each other. */
+export async function accessToMeeting(
+  url: string,
+  creds: string | undefined,
+  tls?: TlsPaths,
+): Promise<Result<EngineAccess>> {
+  let access = await accessToExisting(url, creds, tls);
+  const isMet = async (): Promise<boolean> => {
+    if (!access.ok || access.value.copies < severalServers) access = await accessToExisting(url, creds, tls);
+    return access.ok && access.value.copies >= severalServers;
+  };
+  if ((await until(isMet, meetingMs, 500)) || !access.ok) return access;
+  return fail(
+    "ENGINE",
+    `the NATS servers at ${url} are fewer than ${severalServers} after ${meetingMs / 1000} s: streams made now would stay in one copy; start the other servers first`,
+  );
+}
 
 /**
  * Joins a NATS cluster that runs already; `creds` names a file with `{user, pass}` as JSON, or a NATS credentials file. The JSON may hold a user of its own

@@ -1,7 +1,7 @@
 // Server configuration. Owns what the embedded nats-server is told: addresses, limits, JetStream, accounts and permissions.
 // Pure: a value in, the configuration's text out (JSON is a subset of its language, and quotes every text safely).
 //
-// A1 Everything listens on loopback. No account has a user without password, nobody of ours may publish or subscribe `>` (`roles.ts`).
+// A1 Everything listens on loopback, unless the servers stand on machines of their own (`address`). No account has a user without password, nobody of ours may publish or subscribe `>` (`roles.ts`).
 // A2 Clients live in accounts of their own: the client user in EDGE, every other user alone in a seat. What they reach of CORE is the query service and the discovery of
 //    micro services, and they hear the events; nothing else is exported, so the reply subject that a client chooses is rewritten by the server, can never name
 //    an inner subject, and never reaches another user.
@@ -40,6 +40,8 @@ export interface ServerSpec {
   readonly name: string;
   readonly port: number;
   readonly monitorPort: number;
+  /** Where clients and other servers reach it; absent: on this machine only. */
+  readonly address?: string;
   /** Where clients reach it instead, through a proxy or a tunnel. */
   readonly advertise?: string;
   /** Absent for a single server. */
@@ -77,7 +79,7 @@ export function configText(spec: ServerSpec): string {
 function configOf(spec: ServerSpec) {
   return {
     server_name: spec.name,
-    listen: `${loopback}:${spec.port}`,
+    listen: `${spec.address ?? loopback}:${spec.port}`,
     ...(spec.advertise === undefined ? {} : { client_advertise: spec.advertise }),
     http: `${loopback}:${spec.monitorPort}`,
     pid_file: `${spec.folder}/nats-server.pid`,
@@ -99,7 +101,7 @@ function configOf(spec: ServerSpec) {
       max_file_store: spec.maxFileBytes,
       max_memory_store: 256 * MiB,
     },
-    ...(spec.cluster === undefined ? {} : { cluster: clusterOf(spec.cluster, spec.credentials.route, spec.tls) }),
+    ...(spec.cluster === undefined ? {} : { cluster: clusterOf(spec.cluster, spec) }),
     accounts: {
       CORE: {
         jetstream: "enabled",
@@ -129,10 +131,10 @@ function tlsOf({ cert, key, ca }: TlsPaths) {
 
 const tlsTimeoutS = 5;
 
-function clusterOf(cluster: ClusterSpec, route: UserCredentials, tls: TlsPaths | undefined) {
+function clusterOf(cluster: ClusterSpec, { address, credentials: { route }, tls }: ServerSpec) {
   return {
     name: "foreshard",
-    listen: `${loopback}:${cluster.port}`,
+    listen: `${address ?? loopback}:${cluster.port}`,
     ...(cluster.advertise === undefined ? {} : { advertise: cluster.advertise }),
     authorization: { user: route.user, password: route.pass },
     // Without an authority a server could not judge another's certificate; the links stay on loopback then.

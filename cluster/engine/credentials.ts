@@ -34,8 +34,19 @@ export async function loadCredentials(dataDir: string): Promise<Result<Credentia
 
 /** Draws whoever is missing. */
 async function complete(path: string, held: Partial<Credentials>): Promise<Result<Credentials>> {
+  const all = filled(held);
+  if (reservedUsers.every((name) => held[name] !== undefined)) return ok(all);
+  try {
+    await writePrivate(path, `${JSON.stringify(all, null, 2)}\n`);
+    return ok(all);
+  } catch (error) {
+    return fail("DATA_DIR", `${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function filled(held: Partial<Credentials>): Credentials {
   const of = (name: keyof Credentials): UserCredentials => held[name] ?? draw(name);
-  const all: Credentials = {
+  return {
     core: of("core"),
     keeper: of("keeper"),
     node: of("node"),
@@ -46,13 +57,11 @@ async function complete(path: string, held: Partial<Credentials>): Promise<Resul
     sys: of("sys"),
     route: of("route"),
   };
-  if (reservedUsers.every((name) => held[name] !== undefined)) return ok(all);
-  try {
-    await writePrivate(path, `${JSON.stringify(all, null, 2)}\n`);
-    return ok(all);
-  } catch (error) {
-    return fail("DATA_DIR", `${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
-  }
+}
+
+/** All of them, new. */
+export function drawCredentials(): Credentials {
+  return filled({});
 }
 
 export function drawPassword(): string {

@@ -1,12 +1,13 @@
 // Desk. Owns the wiring of what the supervisor can be asked.
 
+import { fail } from "../../src/kernel/fault.js";
 import type { EngineAccess } from "../engine/access.js";
 import type { UserBook } from "../engine/users.js";
 import type { Supervisor } from "../hosts/supervisor.js";
 import type { Log } from "../log.js";
 import type { Inbox } from "../world/inbox.js";
 import { readAudit } from "./audit-log.js";
-import type { KeeperDesk } from "./keeper.js";
+import type { KeeperAnswer, KeeperDesk } from "./keeper.js";
 import { createRolling } from "./rolling.js";
 import { createUserDesk } from "./user-desk.js";
 
@@ -17,10 +18,12 @@ export interface DeskPorts {
   readonly supervisor: Supervisor;
   readonly inbox: Inbox;
   readonly log: Log;
+  /** Another machine's supervisor has hosts of this cluster too. */
+  readonly isOneOfSeveral: boolean;
   notice(text: string): void;
 }
 
-export function keeperDesk({ access, book, supervisor, inbox, log, notice }: DeskPorts): KeeperDesk {
+export function keeperDesk({ access, book, supervisor, inbox, log, isOneOfSeveral, notice }: DeskPorts): KeeperDesk {
   const rolling = createRolling({
     inbox,
     hosts: () => supervisor.hosts(),
@@ -33,7 +36,15 @@ export function keeperDesk({ access, book, supervisor, inbox, log, notice }: Des
   return {
     ...createUserDesk(book, access),
     audit: (body) => readAudit(inbox, body),
-    rollingRestart: () => rolling.begin(),
+    rollingRestart: async () => (isOneOfSeveral ? eachAlone() : rolling.begin()),
     restartState: () => rolling.state(),
   };
+}
+
+/** No supervisor may end what another one started. */
+function eachAlone(): KeeperAnswer {
+  return fail(
+    "NOT_POSSIBLE",
+    "this cluster runs on several machines, each under a supervisor of its own: restart one machine after the other, the next once foreshard doctor finds nothing",
+  );
 }

@@ -93,6 +93,32 @@ function logStream(group: number, maxLogBytes: number | undefined): StreamSpec {
   };
 }
 
+/** Why a cluster of this shape cannot be what these servers hold already; undefined where it can, or where they hold none. */
+export async function otherShape(
+  inbox: Inbox,
+  { partitions, logGroups }: Pick<StreamsWish, "partitions" | "logGroups">,
+): Promise<string | undefined> {
+  const shape = [
+    { option: "log-groups", wished: logGroups, nameOf: streams.log },
+    { option: "control-partitions", wished: partitions, nameOf: streams.ledger },
+  ];
+  for (const { option, wished, nameOf } of shape) {
+    const found = await countStreams(inbox, nameOf, wished);
+    if (found > 0 && found !== wished)
+      return `the cluster on these NATS servers was made with --${option} ${found}${found > wished ? " or more" : ""}, not ${wished}: start with that in a new data folder`;
+  }
+  return undefined;
+}
+
+/** How many there are, numbered from 0; one more than `most` at the most. */
+async function countStreams(inbox: Inbox, nameOf: (number: number) => string, most: number): Promise<number> {
+  for (let count = 0; count <= most; count++) {
+    const info = await callApiLater(inbox, `STREAM.INFO.${nameOf(count)}`, undefined, callTimeoutMs);
+    if (info.kind !== "ok") return count;
+  }
+  return most + 1;
+}
+
 /** Makes what is missing and checks what is there. Several callers at once are fine. */
 export async function ensureStreams(inbox: Inbox, wish: StreamsWish): Promise<Result<readonly string[]>> {
   const made: string[] = [];

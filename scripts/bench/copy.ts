@@ -98,7 +98,7 @@ async function measure(cluster: TrialCluster, client: Client, watch: Watch): Pro
 }
 
 async function tableOf(cluster: TrialCluster): Promise<{ readonly partition: number; readonly id: number }> {
-  const door = await openDoor(cluster.ready);
+  const door = await openDoor(cluster.gate);
   try {
     for (const view of await readViews(door))
       for (const { id, name } of view.tables.values()) if (name === table) return { partition: view.partition, id };

@@ -30,7 +30,7 @@ async function manyFragments({ isJson }: BenchChoice, farewell: Farewell): Promi
     restart: "always",
   });
   await cluster.start();
-  const door = await openDoor(cluster.ready);
+  const door = await openDoor(cluster.gate);
   farewell.later(() => door.close());
   const lines: Line[] = [];
   const note = (what: string, ms: number | undefined): void => {

@@ -10,6 +10,7 @@ import { addExamples } from "./examples.js";
 import { addExportCommand } from "./export.js";
 import { addForecastCommand } from "./forecast.js";
 import { addImportCommand } from "./import.js";
+import { addMachinesCommand } from "./machines.js";
 import { addMoveCommands } from "./moves.js";
 import { addPlanCommands } from "./plan.js";
 import { addProfileCommands } from "./profiles.js";
@@ -58,6 +59,7 @@ export function program(): Command {
   addPlanCommands(command);
   addUserCommands(command);
   addRestartCommand(command);
+  addMachinesCommand(command);
   addBacktestCommand(command);
   addTopCommand(command);
   addDoctorCommand(command);

@@ -5,7 +5,14 @@ import { z } from "zod";
 import { pack, unpack } from "../../src/protocol/codec.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import type { TryOutcome } from "../../src/verify/attempt.js";
-import type { ReadyFacts } from "./trial-cluster.js";
+
+/** Where a cluster is asked, and as whom. */
+export interface Gate {
+  /** `host:port` of each nats-server. */
+  readonly servers: readonly string[];
+  readonly user: string;
+  readonly pass: string;
+}
 
 export interface Door {
   query(table: string, op: string, body: object, timeoutMs: number): Promise<TryOutcome>;
@@ -18,10 +25,10 @@ const faultAnswer = z.object({ fault: z.object({ code: z.string(), message: z.st
 const clusterLimitMs = 20_000;
 const clusterTryMs = 3_000;
 
-export async function openDoor(ready: ReadyFacts, name = "foreshard-trial"): Promise<Door> {
+export async function openDoor({ servers, user, pass }: Gate, name = "foreshard-trial"): Promise<Door> {
   const nats = await connect({
-    servers: serversOf(ready),
-    ...loginOf(ready),
+    servers: [...servers],
+    ...{ user, pass },
     name,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
@@ -47,16 +54,6 @@ export async function openDoor(ready: ReadyFacts, name = "foreshard-trial"): Pro
     },
     close: () => nats.close(),
   };
-}
-
-function serversOf({ natsUrl, natsServers }: ReadyFacts): string[] {
-  const { hostname } = new URL(natsUrl);
-  return natsServers.map(({ port }) => `${hostname}:${port}`);
-}
-
-function loginOf({ natsUrl }: ReadyFacts): { user: string; pass: string } {
-  const { username, password } = new URL(natsUrl);
-  return { user: decodeURIComponent(username), pass: decodeURIComponent(password) };
 }
 
 async function ask(nats: NatsConnection, subject: string, body: object, timeoutMs: number): Promise<TryOutcome> {

@@ -3,8 +3,7 @@
 import { type BatchStep, connect, FaultError, type Key, type Table } from "../../cluster/client/index.js";
 import type { AggregateOptions } from "../../cluster/client/table.js";
 import type { TryOutcome } from "../../src/verify/attempt.js";
-import type { Door } from "./door.js";
-import type { ReadyFacts } from "./trial-cluster.js";
+import type { Door, Gate } from "./door.js";
 
 type Body = Readonly<Record<string, unknown>>;
 type Ask = (table: Table, body: Body) => Promise<object>;
@@ -22,10 +21,10 @@ const asks: Readonly<Record<string, Ask>> = {
   aggregate: (table, body) => table.aggregate(body as unknown as AggregateOptions),
 };
 
-export async function openLibraryDoor(ready: ReadyFacts): Promise<Pick<Door, "query" | "close">> {
-  const { username, password, hostname } = new URL(ready.natsUrl);
+export async function openLibraryDoor({ servers, user, pass }: Gate): Promise<Pick<Door, "query" | "close">> {
+  const login = `${encodeURIComponent(user)}:${encodeURIComponent(pass)}`;
   const client = await connect({
-    servers: ready.natsServers.map(({ port }) => `nats://${username}:${password}@${hostname}:${port}`),
+    servers: servers.map((server) => `nats://${login}@${server}`),
     name: "foreshard-trial-library",
   });
   return {

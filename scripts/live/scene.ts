@@ -5,7 +5,7 @@ import { loadHash } from "../../cluster/world/hash.js";
 import { seededRandom } from "../../src/kernel/random.js";
 import { passed, type Verdict } from "../../src/verify/history.js";
 import { createWorkload } from "../../src/verify/workload.js";
-import { type Door, openDoor } from "./door.js";
+import { type Door, type Gate, openDoor } from "./door.js";
 import type { Farewell } from "./farewell.js";
 import { openLibraryDoor } from "./library-door.js";
 import { Load } from "./load.js";
@@ -22,14 +22,18 @@ export interface SceneOptions {
   readonly fragmentsPerTable: number;
 }
 
-export interface Scene {
-  readonly cluster: TrialCluster;
+/** Everything but the cluster itself: what asks it, and what is remembered of the answers. */
+export interface Play {
   readonly door: Door;
   readonly load: Load;
   readonly receipts: Receipts;
   readonly prober: Prober;
   start(): void;
   stop(): Promise<void>;
+}
+
+export interface Scene extends Play {
+  readonly cluster: TrialCluster;
 }
 
 /** What became of everything that was written. */
@@ -44,12 +48,17 @@ const receiptWriters = 3;
 
 /** Starts the cluster and makes the tables; nobody asks anything yet. */
 export async function openScene(farewell: Farewell, wish: ClusterWish, options: SceneOptions): Promise<Scene> {
-  const random = seededRandom(options.seed);
   const cluster = await TrialCluster.prepare(farewell, wish);
   await cluster.start();
-  const door = await openDoor(cluster.ready);
-  const library = await openLibraryDoor(cluster.ready);
-  const probeDoor = await openDoor(cluster.ready, "foreshard-trial-prober");
+  return { cluster, ...(await openPlay(farewell, cluster.gate, options)) };
+}
+
+/** The same on a cluster that somebody else started. */
+export async function openPlay(farewell: Farewell, gate: Gate, options: SceneOptions): Promise<Play> {
+  const random = seededRandom(options.seed);
+  const door = await openDoor(gate);
+  const library = await openLibraryDoor(gate);
+  const probeDoor = await openDoor(gate, "foreshard-trial-prober");
   for (const open of [door, library, probeDoor]) farewell.later(() => open.close());
   await createTables(door, options.fragmentsPerTable);
 
@@ -59,7 +68,6 @@ export async function openScene(farewell: Farewell, wish: ClusterWish, options: 
   const receipts = new Receipts(door, { table: receiptTable, writers: receiptWriters, rowsPerRequest: 1, thinkMs: 5 });
   const prober = new Prober(probeDoor, probeKeys(await readViews(door), await loadHash()));
   return {
-    cluster,
     door,
     load,
     receipts,
@@ -76,7 +84,7 @@ export async function openScene(farewell: Farewell, wish: ClusterWish, options: 
 }
 
 /** Reads every row and judges every answer; the load has ended. `needed`: fewer strong operations are too little to judge. */
-export async function readBack({ load, receipts }: Scene, needed: number): Promise<ReadBack> {
+export async function readBack({ load, receipts }: Play, needed: number): Promise<ReadBack> {
   const finalReads = await load.finalReads();
   return {
     receipts: await receipts.compare(),

@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { freePorts } from "../../cluster/engine/ports.js";
 import { until } from "../../cluster/engine/until.js";
+import type { Gate } from "./door.js";
 import type { Farewell } from "./farewell.js";
 import { familyOf, killFamily, type Part, type ProcessLine, partsOf, signal } from "./processes.js";
 import { SmallDisk } from "./small-disk.js";
@@ -93,6 +94,16 @@ export class TrialCluster {
   get ready(): ReadyFacts {
     if (this.facts === undefined) throw new Error("the cluster is not ready");
     return this.facts;
+  }
+
+  get gate(): Gate {
+    const { natsUrl, natsServers } = this.ready;
+    const { hostname, username, password } = new URL(natsUrl);
+    return {
+      servers: natsServers.map(({ port }) => `${hostname}:${port}`),
+      user: decodeURIComponent(username),
+      pass: decodeURIComponent(password),
+    };
   }
 
   get wires(): Wires {

@@ -33,7 +33,7 @@ export function foreshardPeer(name: string, { nodes, durability, fragments, rows
         more: ["--durability", durability],
       });
       await cluster.start();
-      const door = await openDoor(cluster.ready);
+      const door = await openDoor(cluster.gate);
       const step = rows / fragments;
       const splitAt = Array.from({ length: fragments - 1 }, (_, at) => [keyOf(Math.round((at + 1) * step))]);
       const wish = { name: table, partitioning: "range", key: { partition: "string" }, splitAt, deadlineMs: 60_000 };
