@@ -37,4 +37,14 @@ describe("docs/OPERATIONS.md", () => {
     const { scripts } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
     for (const [, name = ""] of text.matchAll(/npm run ([\w:]+)/g)) assert.ok(name in scripts, `npm run ${name}`);
   });
+
+  it("its containers are started with options that there are, on files that `foreshard machines` writes", async () => {
+    const compose = await readFile(join(root, "docs", "deploy", "compose.yaml"), "utf8");
+    const start = await readFile(join(root, "scripts", "start.ts"), "utf8");
+    const options = [...compose.matchAll(/^ +- --([a-z-]+)=/gm)].map(([, name = ""]) => name);
+    assert.ok(options.length > 15, "options to judge");
+    for (const name of options) assert.ok(start.includes(`"--${name} <`), name);
+    for (const [, file = ""] of compose.matchAll(/\/etc\/foreshard\/([\w.]+)/g))
+      assert.ok(["nats.conf", "creds.json"].includes(file), file);
+  });
 });
