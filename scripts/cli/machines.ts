@@ -8,7 +8,7 @@ import { drawCredentials, writePrivate } from "../../cluster/engine/credentials.
 import { machineFiles, machinesIn, serversText } from "../../cluster/engine/machines.js";
 import type { TlsPaths } from "../../cluster/world/nats-address.js";
 import { UsageError } from "./failure.js";
-import { note, write } from "./output.js";
+import { note, write, writeJson } from "./output.js";
 import { positive } from "./session.js";
 
 interface Flags {
@@ -23,6 +23,7 @@ interface Flags {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsCa?: string;
+  readonly json?: boolean;
 }
 
 const gib = 2 ** 30;
@@ -46,6 +47,7 @@ export function addMachinesCommand(program: Command): void {
     .option("--tls-cert <path>", "certificate on each machine; with --tls-key and --tls-ca everything is encrypted")
     .option("--tls-key <path>", "its key")
     .option("--tls-ca <path>", "authority that all certificates come from")
+    .option("--json", "as JSON")
     .addHelpText("after", example)
     .action((flags: Flags) => writeMachines(flags));
 }
@@ -79,10 +81,13 @@ async function writeMachines(flags: Flags): Promise<void> {
       await chmod(file, 0o644);
     }
   }
-  for (const { name } of machines.value)
-    await write(`${join(flags.out, name)}: nats.conf creds.json foreshard-nats.service foreshard.service\n`);
+  const servers = serversText(wish, machines.value[0]?.name ?? "");
+  const folders = machines.value.map(({ name }) => ({ name, folder: join(flags.out, name) }));
+  if (flags.json === true) return writeJson({ machines: folders, servers });
+  for (const { folder: where } of folders)
+    await write(`${where}: nats.conf creds.json foreshard-nats.service foreshard.service\n`);
   note(
-    `each goes to ${folder} on its machine (the units to /etc/systemd/system); clients use ${serversText(wish, machines.value[0]?.name ?? "")} with the "client" of creds.json`,
+    `each goes to ${folder} on its machine (the units to /etc/systemd/system); clients use ${servers} with the "client" of creds.json`,
   );
 }
 

@@ -3,14 +3,15 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { findBinary } from "../../cluster/engine/binary.js";
 import { drawCredentials } from "../../cluster/engine/credentials.js";
 import { type MachinesWish, machineFiles, machinesIn } from "../../cluster/engine/machines.js";
-import { program } from "../../scripts/cli/program.js";
 import { faultOf, unwrap } from "./support.js";
 
 const run = promisify(execFile);
+const program = fileURLToPath(new URL("../../scripts/foreshard.js", import.meta.url));
 const three = "east=10.0.0.1,west=10.0.0.2,north=nats-north";
 
 function wishOf(folder: string): MachinesWish {
@@ -64,17 +65,15 @@ describe("several machines", () => {
     try {
       const out = join(folder, "machines");
       const words = ["machines", "--servers", three, "--out", out, "--folder", join(folder, "place")];
-      await program().parseAsync(words, { from: "user" });
+      await run(process.execPath, [program, ...words]);
       strictEqual((await stat(join(out, "east", "creds.json"))).mode & 0o777, 0o600);
       const binary = unwrap(await findBinary(undefined));
       for (const name of ["east", "west", "north"]) await run(binary.path, ["-t", "-c", join(out, name, "nats.conf")]);
       await writeFile(join(out, "kept"), "");
-      await program()
-        .parseAsync(words, { from: "user" })
-        .then(
-          () => ok(false, "the passwords in use were overwritten"),
-          (error: unknown) => match(String(error), /exists, or cannot be made/),
-        );
+      await run(process.execPath, [program, ...words]).then(
+        () => ok(false, "the passwords in use were overwritten"),
+        ({ stderr }) => match(String(stderr), /exists, or cannot be made/),
+      );
     } finally {
       await rm(folder, { recursive: true });
     }
