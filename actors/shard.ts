@@ -223,6 +223,8 @@ function onAssign(state: ShardState, assignment: Assignment, context: Context): 
   if (!mine && office) return leaveOffice(state);
   if (!mine && before.epoch === 0) return fallBehind(state);
   if (state.mode.kind === "opening") return onPeersChanged(state, state.mode, context);
+  // The primary's marker was delivered before this copy listened, and nothing else may come for long.
+  if (state.mode.kind === "following" && assignment.activatedLsn > state.replica.lsn) return fallBehind(state);
   publishStatus(state);
   return [...prepare(state), ...pump(state, context)];
 }

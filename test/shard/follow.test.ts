@@ -81,6 +81,16 @@ describe("shard: following while a server that lags answers for the log (F3)", (
     assert.equal(n3.state, "following");
   });
 
+  it("a marker that the ledger tells of later is looked for", () => {
+    const { log, n1 } = servingAlone();
+    const n2 = new Node("n2", log);
+    n2.misreadings.push({ kind: "none" });
+    n2.assign(1, "n1", ["n1"]);
+    assert.deepEqual([n2.state, n2.lsn], ["following", 0]);
+    n2.assign(1, "n1", ["n1"], { activatedLsn: 1 });
+    assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
+  });
+
   it("what the primary told a reader of and never came is looked for", () => {
     const { n1, n2 } = servingAlone();
     n1.exec(put("k", 1));
