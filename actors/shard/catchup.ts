@@ -1,7 +1,9 @@
 // Catching up. Owns reading the log record by record, from where the replica stands until a target LSN.
 // The first try goes on after the replica's own sequence; if the chain does not continue there (the log lost its tail and numbers were given again),
 // the second starts at the subject's first record. A chain that cannot be continued at all is a gap: only a copy helps.
+// U1 a record of the past with rows beyond this replica's bounds is a gap, too: what was split off since is another's, who may have newer rows on the same shelf.
 
+import { contains } from "../../src/fragment/range.js";
 import type { FragmentRecord } from "../../src/fragment/record.js";
 import { judge } from "../../src/fragment/replica.js";
 import type { Effects, LogRecord, ReadOutcome } from "../../src/kernel/effect.js";
@@ -59,6 +61,7 @@ function onNext(state: ShardState, catchUp: CatchUp, log: LogRecord): CatchUpSte
 }
 
 function goOn(state: ShardState, catchUp: CatchUp, record: FragmentRecord, log: LogRecord): CatchUpStep {
+  if (!isWithin(state, record)) return { kind: "gap", effects: [] };
   const ready = isReady(state, record);
   if (ready !== "yes") return { kind: ready === "wait" ? "later" : "gap", effects: [] };
   const effects = apply(state, record, log.seq);
@@ -70,4 +73,9 @@ function fromStartOrGap(state: ShardState, catchUp: CatchUp): CatchUpStep {
   if (catchUp.fromStart) return { kind: "gap", effects: [] };
   catchUp.fromStart = true;
   return { kind: "more", effects: readNext(state, catchUp, 1) };
+}
+
+/** U1 */
+function isWithin({ replica }: ShardState, { changes }: FragmentRecord): boolean {
+  return changes.every(({ position }) => contains(replica.range, position));
 }

@@ -159,7 +159,7 @@ function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
 function copyFromPeer(state: ShardState, mode: Behind): Effects {
   if (state.noRoom && isShortOfRoom(state)) return [{ kind: "wake", name: followTimer, afterMs: retryMs * 10 }];
   state.noRoom = false;
-  if (mode.copyTries >= copyTriesBeforeLog && isOrdinary(state)) return readFirst(state, mode);
+  if (mode.copyTries >= copyTriesBeforeLog && isOrdinary(state) && !hasOtherBounds(state)) return readFirst(state, mode);
   const source = sourceFor(state, mode.copyTries);
   mode.copyTries++;
   if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
@@ -177,6 +177,11 @@ function copyFromPeer(state: ShardState, mode: Behind): Effects {
 
 function isOrdinary({ assignment, damage }: ShardState): boolean {
   return assignment.sparse === undefined && damage === undefined;
+}
+
+/** The log begins with other bounds than the fragment has now: its first records hold rows that are another's today, and on this node's shelf. */
+function hasOtherBounds({ assignment }: ShardState): boolean {
+  return assignment.reshaped === true;
 }
 
 /** Does the log still have everything (F2)? */

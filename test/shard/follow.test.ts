@@ -1,6 +1,7 @@
 // Following: a backup's way to the tail of the log where the log is long, or is answered for by a server that lags.
 
 import assert from "node:assert/strict";
+import { defaultCopyBounds } from "../../src/fragment/pace.js";
 import { type FalseLog, finish, get, Node, put, servingAlone } from "./replica-world.js";
 
 describe("shard: following a log that is long (F2)", () => {
@@ -51,6 +52,36 @@ describe("shard: following a log that is long (F2)", () => {
     }
     assert.deepEqual([n2.state, n2.lsn], ["following", n1.lsn]);
     assert.deepEqual(n2.sees("k399"), { n: 399 });
+  });
+
+  it("not where the log begins with other bounds: its first rows are another fragment's today, on the same shelf", () => {
+    const { log, n1, n2 } = long();
+    n1.assign(1, "n1", [], { splitAt: "k2" });
+    n2.assign(1, "n1", ["n1"], { reshaped: true });
+    for (let round = 0; round < 60; round++) {
+      n2.timeOut();
+      n2.pass(300);
+    }
+    assert.equal(readRecords(n2), 0);
+    assert.equal(n2.state, "copying");
+    // This one's ledger knows nothing of the split yet; it has the bounds from a source that went away in the middle of the copy.
+    const n3 = new Node("n3", log, { ...defaultCopyBounds, chunkBytes: 512 });
+    n3.assign(1, "n1", ["n1"]);
+    n3.letAnswer(n1);
+    assert.equal(n3.state, "copying");
+    n3.assign(1, "n1", []);
+    for (let round = 0; round < 60; round++) {
+      n3.timeOut();
+      n3.pass(300);
+      assert.ok(!n3.stores("k3") && !n3.stores("k2"), "rows of another fragment");
+    }
+    assert.ok(readRecords(n3) > 0, "it tried");
+    n3.assign(1, "n1", ["n1"]);
+    for (let round = 0; round < 10; round++) {
+      finish(n3, n1);
+      n3.pass(3000);
+    }
+    assert.deepEqual([n3.state, n3.lsn], ["following", n1.lsn]);
   });
 });
 

@@ -314,7 +314,13 @@ export class Node implements World {
     epoch: number,
     primary: string,
     live: readonly string[],
-    wish: { activatedLsn?: number; all?: readonly string[]; sources?: readonly string[]; splitAt?: string } = {},
+    wish: {
+      activatedLsn?: number;
+      all?: readonly string[];
+      sources?: readonly string[];
+      splitAt?: string;
+      reshaped?: boolean;
+    } = {},
   ): void {
     const assignment: Assignment = {
       epoch,
@@ -322,6 +328,7 @@ export class Node implements World {
       activatedLsn: wish.activatedLsn ?? 0,
       livePeers: live,
       peers: wish.all ?? live,
+      ...(wish.reshaped === undefined ? {} : { reshaped: wish.reshaped }),
       sparse: wish.sources === undefined ? undefined : { sources: wish.sources },
       split:
         wish.splitAt === undefined ? undefined : { fragment, child, at: at(wish.splitAt), by: "test", startedMs: 0 },
@@ -404,6 +411,10 @@ export class Node implements World {
     return [...this.store.range(from, to, false)].flatMap(({ key, value }) =>
       (decodeWindowEntry(value)?.requests ?? []).map(({ requestId }) => `${lsnOfWindowKey(key)} ${requestId}`),
     );
+  }
+  /** Whether the store has a row of this key on the table's shelf, within the replica's bounds or not. */
+  stores(key: string): boolean {
+    return this.store.get(rowKey(shelf, at(key))) !== undefined;
   }
   /** The fragment's time as the store has it. */
   get storedStampMs(): number | undefined {
