@@ -2,6 +2,7 @@
 // The first try goes on after the replica's own sequence; if the chain does not continue there (the log lost its tail and numbers were given again),
 // the second starts at the subject's first record. A chain that cannot be continued at all is a gap: only a copy helps.
 // U1 a record of the past with rows beyond this replica's bounds is a gap, too: what was split off since is another's, who may have newer rows on the same shelf.
+// U2 a replica that is to be copied applies nothing of the log until then, whatever it had asked for before it was told.
 
 import { contains } from "../../src/fragment/range.js";
 import type { FragmentRecord } from "../../src/fragment/record.js";
@@ -32,6 +33,7 @@ function readNext(state: ShardState, catchUp: CatchUp, seq: number): Effects {
 }
 
 export function onCatchUpRead(state: ShardState, catchUp: CatchUp, outcome: ReadOutcome): CatchUpStep {
+  if (state.replica.copying) return { kind: "gap", effects: [] };
   switch (outcome.kind) {
     case "record":
       return onNext(state, catchUp, outcome.record);

@@ -25,7 +25,7 @@ import {
 import { adjustPace, chunkBytesOf, costBytes, createPace, spend, waitMs } from "../../src/fragment/pace.js";
 import { sameRange } from "../../src/fragment/range.js";
 import { bookkeeping, type CopyPlace } from "../../src/fragment/replica.js";
-import { overlapping } from "../../src/fragment/reshape.js";
+import { clearsOf, overlapping } from "../../src/fragment/reshape.js";
 import type { StoreEntry } from "../../src/fragment/store.js";
 import { decodeWindowEntry } from "../../src/fragment/window.js";
 import { type Bytes, emptyBytes, joinBytes, sameBytes } from "../../src/kernel/bytes.js";
@@ -351,7 +351,13 @@ function adopt(state: ShardState, shape: Shape): Adopted | undefined {
   const message: ShardReport = { kind: "reshaped", fragment: config.fragment, gone };
   return {
     writes: gone.map((fragment) => ({ key: bookkeepingKey(fragment), value: undefined })),
-    clears: [...emptied, rowRange(replica.shelf, range), markRange(replica.shelf, range), ...gone.map(windowRange)],
+    // What is gone may have reached further than these bounds: what nobody else holds of that goes too.
+    clears: [
+      ...emptied,
+      rowRange(replica.shelf, range),
+      markRange(replica.shelf, range),
+      ...others.flatMap((other) => clearsOf(wiring.store, other, other.range)),
+    ],
     told: [{ kind: "tell", to: config.parent, message }],
   };
 }

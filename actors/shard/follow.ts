@@ -44,8 +44,16 @@ export function fallBehind(state: ShardState): Effects {
   // What is damaged is not worth comparing with the log.
   if (state.damage !== undefined) state.replica.copying = true;
   publishStatus(state);
-  if (state.replica.copying || shouldAttach(state)) return copyFromPeer(state, mode);
-  return readTail(state, mode);
+  return mustCopy(state) ? copyFromPeer(state, mode) : readTail(state, mode);
+}
+
+function mustCopy(state: ShardState): boolean {
+  return state.replica.copying || shouldAttach(state);
+}
+
+/** Meanwhile the ledger told of other bounds: what the log answers is of no use any more. */
+function copyInstead(state: ShardState, mode: Behind): Effects {
+  return mode.copy === undefined && mode.attach === undefined ? copyFromPeer(state, mode) : [];
 }
 
 function readTail(state: ShardState, mode: Behind): Effects {
@@ -58,6 +66,7 @@ function readTail(state: ShardState, mode: Behind): Effects {
 
 export function onFollowTail(state: ShardState, mode: Behind, outcome: ReadOutcome): Effects {
   mode.tailTicket = 0;
+  if (mustCopy(state)) return copyInstead(state, mode);
   switch (outcome.kind) {
     case "none":
       return atTail(state, mode);
@@ -257,7 +266,7 @@ export function onHeld(state: ShardState, mode: Behind): Effects {
 /** The retry timer: whatever was under way and got no answer is started over. */
 export function onFollowTimer(state: ShardState, mode: Behind): Effects {
   if (mode.copy !== undefined || mode.attach !== undefined || mode.catchUp !== undefined) return [];
-  return state.replica.copying || shouldAttach(state) ? copyFromPeer(state, mode) : readTail(state, mode);
+  return mustCopy(state) ? copyFromPeer(state, mode) : readTail(state, mode);
 }
 
 /** A record from the group's tail, for a replica that is not primary. */

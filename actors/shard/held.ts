@@ -56,6 +56,7 @@ export function holdsNext({ held, replica }: ShardState): boolean {
 /** Applies those whose turn has come; where more are left, the next step goes on. */
 export function applyHeld(state: ShardState): Effects {
   const { held } = state;
+  if (state.replica.copying) return [];
   const effects: Effect[] = [];
   let bytes = 0;
   for (let count = 0; count < recordsPerStep && bytes < bytesPerStep && holdsNext(state); count++) {
