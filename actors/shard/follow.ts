@@ -168,7 +168,8 @@ function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
 function copyFromPeer(state: ShardState, mode: Behind): Effects {
   if (state.noRoom && isShortOfRoom(state)) return [{ kind: "wake", name: followTimer, afterMs: retryMs * 10 }];
   state.noRoom = false;
-  if (mode.copyTries >= copyTriesBeforeLog && isOrdinary(state) && !hasOtherBounds(state)) return readFirst(state, mode);
+  if (mode.copyTries >= copyTriesBeforeLog && isOrdinary(state) && !hasOtherBounds(state))
+    return readFirst(state, mode);
   const source = sourceFor(state, mode.copyTries);
   mode.copyTries++;
   if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
