@@ -13,7 +13,7 @@ const lookMs = 300;
 
 export function addRestartCommand(program: Command): void {
   withCommon(program.command("restart"))
-    .description("restart all hosts, and three nats-servers, one after the other while queries are served")
+    .description("restart all hosts, and three nats-servers, one after the other; a single nats-server stays")
     .option("--rolling", "one after the other; the only way there is, so it must be said")
     .option("--watch", "only show the restart that is under way, or was the last")
     .option("--no-wait", "begin it and go away")
