@@ -92,12 +92,13 @@ const command = new Command("start")
 
 async function main(): Promise<void> {
   command.parse();
+  serveOnUnheard();
   const options = await chosenOptions(command.opts());
   if (!options.ok) return giveUp(options.fault);
   const end = endings();
   const started = await startCluster(options.value, {
     onProgress: (step) => say(`  ${step} …`),
-    onNotice: (notice) => say(`  ${new Date().toLocaleTimeString()}  ${notice}`),
+    onNotice: (notice) => say(`  ${new Date().toISOString().slice(11, 19)} UTC  ${notice}`),
     onFailed(why) {
       process.exitCode = 1;
       say(`\n${why}`);
@@ -196,6 +197,11 @@ function warnings(cluster: RunningCluster, options: StartOptions): string {
 function giveUp({ code, message }: Fault): void {
   process.stderr.write(`${code}: ${message}\n`);
   process.exit(1);
+}
+
+/** Whoever read what it says has gone (`npm start | head`): a cluster does not end because of that. */
+function serveOnUnheard(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 }
 
 function say(text: string): void {

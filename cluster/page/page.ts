@@ -10,15 +10,16 @@ import { openConnection } from "../world/connection.js";
 import { loadHash } from "../world/hash.js";
 import { type Inbox, openInbox } from "../world/inbox.js";
 import { defaultPage, isLoopback, type PageAddress, pageAddressOf, urlOf } from "./address.js";
+import { eventsRoute } from "./events.js";
 import { fileRoutes } from "./files.js";
 import { createGuard, type Guard } from "./guard.js";
-import { createNewsroom, type Newsroom } from "./newsroom.js";
+import { createNewsroom } from "./newsroom.js";
 import { carryOut, decodeOrder, orderShape } from "./orders.js";
 import { bodyOf, json, openServer, type PageServer, plain, type Route } from "./server.js";
 import { detailOf } from "./telling.js";
 import { tokenIn } from "./tokens.js";
 import type { Status } from "./topics.js";
-import { createViewers, type Viewers } from "./viewers.js";
+import { createViewers } from "./viewers.js";
 
 export interface PageWish extends LookoutPorts {
   /** HOST:PORT or `off`; absent: the usual address, or a free port beside it. */
@@ -117,7 +118,7 @@ async function open(
   const metrics = createMetrics(lookout, () => ({ viewers: viewers.count(), refused: counts.refused() }));
   const routes = new Map<string, Route>([
     ...fileRoutes(),
-    ["/events", { method: "GET", handle: ({ response }) => events(response, viewers, newsroom) }],
+    ["/events", eventsRoute(viewers, newsroom)],
     ["/fragment", { method: "GET", handle: ({ query }) => fragment(lookout, query) }],
     ["/orders", { method: "POST", handle: ({ request }) => order(request, guard, orders.inbox, lookout) }],
     [
@@ -189,15 +190,6 @@ async function readiness(lookout: Lookout, isReady: boolean) {
   return trouble === "" || trouble.startsWith("down:")
     ? plain(200, trouble === "" ? "ok" : `ok; ${trouble}`)
     : plain(503, trouble);
-}
-
-async function events(response: Parameters<Viewers["add"]>[0], viewers: Viewers, newsroom: Newsroom) {
-  const all = await newsroom.everything();
-  if (response.destroyed) return undefined;
-  if (!viewers.add(response, () => all))
-    return { ...plain(503, "too many pages are open; try again later"), headers: { "Retry-After": "10" } };
-  newsroom.wake();
-  return undefined;
 }
 
 function fragment(lookout: Lookout, query: URLSearchParams) {

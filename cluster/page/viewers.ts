@@ -13,11 +13,15 @@ export interface Viewers {
   close(): void;
 }
 
-const mostViewers = 1_500;
-const mostUnreadBytes = 2 * 1024 * 1024;
+export const viewerLimits = {
+  viewers: 1_500,
+  unreadBytes: 2 * 1024 * 1024,
+} as const;
+export type ViewerLimits = { readonly [L in keyof typeof viewerLimits]: number };
+
 const aliveEveryMs = 15_000;
 
-export function createViewers(): Viewers {
+export function createViewers(bounds: ViewerLimits = viewerLimits): Viewers {
   const open = new Set<ServerResponse>();
   const alive = setInterval(() => send(": alive\n\n"), aliveEveryMs);
   alive.unref();
@@ -25,7 +29,7 @@ export function createViewers(): Viewers {
   function send(text: string): void {
     const bytes = Buffer.from(text);
     for (const response of open) {
-      if (response.writableLength > mostUnreadBytes) drop(response);
+      if (response.writableLength > bounds.unreadBytes) drop(response);
       else response.write(bytes);
     }
   }
@@ -36,7 +40,7 @@ export function createViewers(): Viewers {
 
   return {
     add(response, first) {
-      if (open.size >= mostViewers) return false;
+      if (open.size >= bounds.viewers) return false;
       openStream(response, "text/event-stream; charset=utf-8");
       response.write(`retry: 1000\n\n${[...first()].map(([topic, text]) => eventOf(topic, text)).join("")}`);
       open.add(response);

@@ -2,6 +2,7 @@
 
 import { FaultError } from "../../cluster/client/index.js";
 import { type Fault, type FaultCode, fault } from "../../src/kernel/fault.js";
+import { escaped, visible } from "./terminal.js";
 
 export const exitCodes = { ok: 0, fault: 1, usage: 2 } as const;
 
@@ -36,11 +37,12 @@ export function faultOf(error: unknown): Fault {
 /** Says what went wrong on stderr; gives the exit code. */
 export function report(error: unknown, json: boolean): number {
   const why = faultOf(error);
-  if (json) process.stderr.write(`${JSON.stringify({ fault: why })}\n`);
-  else if (error instanceof UsageError) process.stderr.write(`error: ${why.message}\n`);
+  const words = why.message.split("\n").map(visible).join("\n");
+  if (json) process.stderr.write(`${escaped(JSON.stringify({ fault: why }))}\n`);
+  else if (error instanceof UsageError) process.stderr.write(`error: ${words}\n`);
   else {
     const next = nextSteps[why.code];
-    process.stderr.write(`error ${why.code}: ${why.message}\n${next === undefined ? "" : `${next}\n`}`);
+    process.stderr.write(`error ${why.code}: ${words}\n${next === undefined ? "" : `${next}\n`}`);
   }
   return error instanceof UsageError ? exitCodes.usage : exitCodes.fault;
 }

@@ -10,6 +10,7 @@ import type {
 import { UsageError } from "./failure.js";
 import { note, write, writeJson, writeTable } from "./output.js";
 import { type CommonOptions, deadlineOf, withClient } from "./session.js";
+import { hasColour } from "./terminal.js";
 
 export interface LiveOptions extends CommonOptions {
   readonly group?: string;
@@ -61,9 +62,7 @@ async function plot({ total, stepMs, horizon, table }: ForecastAnswer): Promise<
   const chart = asciichart.plot([line(low), line(high), line(median), known], {
     height: plotRows,
     min: 0,
-    ...(process.stdout.isTTY
-      ? { colors: [asciichart.blue, asciichart.blue, asciichart.green, asciichart.lightgray] }
-      : {}),
+    ...(hasColour() ? { colors: [asciichart.blue, asciichart.blue, asciichart.green, asciichart.lightgray] } : {}),
     format: (value) => value.toFixed(1).padStart(9),
   });
   await write(`${chart}\n`);

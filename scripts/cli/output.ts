@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import Table from "cli-table3";
 import { toJson } from "../../src/query/json.js";
+import { escaped, visible } from "./terminal.js";
 
 /** A closed pipe is how `head` says that it has seen enough. */
 export function endCalmlyOnClosedPipe(): void {
@@ -19,7 +20,7 @@ export async function write(text: string): Promise<void> {
 }
 
 export function jsonText(value: unknown): string {
-  return JSON.stringify(toJson(value));
+  return escaped(JSON.stringify(toJson(value)));
 }
 
 export async function writeJson(value: unknown): Promise<void> {
@@ -59,7 +60,7 @@ export async function writeTable(heads: readonly string[], rows: readonly (reado
 }
 
 export function cellText(value: unknown): string {
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return visible(value);
   if (value === undefined || value === null) return "";
   if (typeof value === "number" && !Number.isInteger(value)) return String(Math.round(value * 1e6) / 1e6);
   return jsonText(value);

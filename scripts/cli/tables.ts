@@ -6,6 +6,7 @@ import { keyArgument, listArgument } from "./arguments.js";
 import { UsageError } from "./failure.js";
 import { jsonText, note, write, writeJson, writeTable } from "./output.js";
 import { type CommonOptions, deadlineOf, positive, withClient, withCommon } from "./session.js";
+import { visible } from "./terminal.js";
 
 interface CreateOptions extends CommonOptions {
   readonly range?: boolean;
@@ -126,7 +127,7 @@ async function describe(name: string, options: CommonOptions): Promise<void> {
 }
 
 export function keyText(key: Key): string {
-  return typeof key === "string" ? key : jsonText(key);
+  return typeof key === "string" ? visible(key) : jsonText(key);
 }
 
 async function drop(name: string, yes: boolean, options: CommonOptions): Promise<void> {

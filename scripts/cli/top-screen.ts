@@ -1,6 +1,7 @@
 // Top screen. Owns the lines of `foreshard top`: pure, cut to the width of the terminal, coloured only when asked to.
 
 import type { HotAnswer, MoveInfo, NodeInfo, PartitionInfo } from "../../cluster/client/index.js";
+import { visible } from "./terminal.js";
 
 export interface TopFigures {
   readonly atMs: number;
@@ -16,7 +17,6 @@ export interface Canvas {
   readonly colour: boolean;
 }
 
-const leastColumns = 20;
 /** A bar needs a line of this width. */
 const barColumns = 64;
 
@@ -32,7 +32,7 @@ export function screenOf(figures: TopFigures, canvas: Canvas): string[] {
   const down = nodes.filter(({ state }) => state === "down");
   if (down.length > 0)
     lines.push(paint(`down: ${down.map(({ id }) => id).join(", ")} (see foreshard doctor)`, red, canvas));
-  return lines.slice(0, canvas.rows).map((line) => cut(line, Math.max(leastColumns, canvas.columns)));
+  return lines.slice(0, canvas.rows).map((line) => cut(line, canvas.columns));
 }
 
 function heading({ atMs, nodes, partitions, hot }: TopFigures): string {
@@ -81,7 +81,7 @@ function keyWords(key: unknown): string {
     typeof key === "string"
       ? key
       : JSON.stringify(key, (_, value) => (typeof value === "bigint" ? String(value) : value));
-  return [...(text ?? "")].map((char) => (char < " " || char === "\u007f" ? "·" : char)).join("");
+  return visible(text ?? "");
 }
 
 function short(value: number): string {

@@ -5,6 +5,7 @@ import type { Client } from "../../cluster/client/index.js";
 import { write, writeJson } from "./output.js";
 import { type CommonOptions, positive, withClient, withCommon } from "./session.js";
 import { common } from "./tables.js";
+import { hasColour, visible, windowOf } from "./terminal.js";
 import { screenOf, type TopFigures } from "./top-screen.js";
 
 interface TopOptions extends CommonOptions {
@@ -36,13 +37,9 @@ async function top(options: TopOptions): Promise<void> {
 }
 
 async function lookOnce(client: Client): Promise<void> {
-  const columns = process.stdout.isTTY === true ? process.stdout.columns : 160;
+  const columns = process.stdout.isTTY === true ? windowOf(process.stdout).columns : 160;
   const lines = screenOf(await figuresOf(client), { columns, rows: 60, colour: hasColour() });
   await write(`${lines.join("\n")}\n`);
-}
-
-function hasColour(): boolean {
-  return process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb";
 }
 
 /** Until q, Ctrl-C, or the end of the terminal. The terminal is left as it was found, whatever happens. */
@@ -87,11 +84,12 @@ async function live(client: Client, everyMs: number): Promise<void> {
 
 /** A cluster that does not answer for a while is said so; the view goes on. */
 async function draw(client: Client): Promise<void> {
-  const canvas = { columns: process.stdout.columns, rows: Math.max(3, process.stdout.rows - 1), colour: hasColour() };
+  const { columns, rows } = windowOf(process.stdout);
+  const canvas = { columns, rows: Math.max(1, rows - 1), colour: hasColour() };
   const lines = await figuresOf(client).then(
     (figures) => screenOf(figures, canvas),
     (error: unknown) => [
-      `no answer: ${error instanceof Error ? error.message : String(error)}`.slice(0, canvas.columns),
+      visible(`no answer: ${error instanceof Error ? error.message : String(error)}`).slice(0, columns),
     ],
   );
   await write(`${screen.home}${lines.join("\r\n")}`);

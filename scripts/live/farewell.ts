@@ -1,5 +1,5 @@
 // Farewell. Owns what a trial has to undo at its end, however it ends: processes, folders, connections. Last opened, first closed.
-// F1 each is undone once. F2 Ctrl-C and SIGTERM undo everything, then the trial ends with the signal's exit code.
+// F1 each is undone once. F2 Ctrl-C and SIGTERM undo everything, then the trial ends with the signal's exit code; so does a reader that goes away (`| head`).
 
 export type Undo = () => Promise<unknown> | unknown;
 
@@ -9,7 +9,7 @@ export interface Farewell {
   all(): Promise<void>;
 }
 
-const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGPIPE: 141 } as const;
 
 export function createFarewell(): Farewell {
   let undos: Undo[] = [];
@@ -43,6 +43,8 @@ export async function runTrial(trial: (farewell: Farewell) => Promise<boolean>):
       void farewell.all().then(() => process.exit(exitCodes[name]));
     });
   }
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", () => void farewell.all().then(() => process.exit(exitCodes.SIGPIPE)));
   let passed = false;
   try {
     passed = await trial(farewell);

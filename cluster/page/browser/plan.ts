@@ -1,6 +1,7 @@
 // Plan. Owns how a plan is shown: whatever the leader tells, as lists of names and values; names are the plan's own, text goes in as text.
 
 import { make } from "./dom.js";
+import { clock } from "./words.js";
 
 const deepest = 5;
 const longest = 40;
@@ -21,7 +22,7 @@ function shown(value: unknown, depth: number, choose: (id: number) => void): Nod
     const isFragment = name === "fragment" && typeof part === "number";
     const told = isFragment
       ? make("button", { type: "button", class: "link", click: () => choose(part) }, String(part))
-      : shown(name.endsWith("Ms") && typeof part === "number" ? timeWords(name, part) : part, depth + 1, choose);
+      : shown(name.endsWith("Ms") && typeof part === "number" ? timeWords(part) : part, depth + 1, choose);
     list.append(make("div", {}, make("dt", {}, spaced(name)), make("dd", {}, told)));
   }
   return list;
@@ -43,8 +44,8 @@ function words(value: unknown): string {
 }
 
 /** A moment, or a length of time. */
-function timeWords(_name: string, ms: number): string {
-  return ms > 1e12 ? new Date(ms).toLocaleString() : `${Math.round(ms)} ms`;
+function timeWords(ms: number): string {
+  return ms > 1e12 ? clock(ms) : `${Math.round(ms)} ms`;
 }
 
 /** `riskBefore` → `risk before`. */
