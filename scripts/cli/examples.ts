@@ -27,6 +27,8 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "foreshard import users users.ndjson --key id",
   ],
   export: ["foreshard export users users.csv", "foreshard export users | head"],
+  backup: ["foreshard backup --out monday", "foreshard backup --out tuesday --incremental --since monday --rate 4"],
+  restore: ["foreshard restore --from tuesday --as users=users-of-tuesday", "foreshard restore --from tuesday --check"],
   nodes: ["foreshard nodes", "foreshard nodes --json"],
   ring: ["foreshard ring"],
   fragments: ["foreshard fragments users"],

@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { packageVersion } from "../../cluster/version.js";
 import { addBacktestCommand } from "./backtest.js";
+import { addBackupCommands } from "./backup.js";
 import { addClusterCommands } from "./cluster.js";
 import { addCompletionCommand } from "./completion.js";
 import { addDoctorCommand } from "./doctor.js";
@@ -50,6 +51,7 @@ export function program(): Command {
   addRowCommands(command);
   addImportCommand(command);
   addExportCommand(command);
+  addBackupCommands(command);
   addClusterCommands(command);
   addMoveCommands(command);
   addReshapeCommands(command);
