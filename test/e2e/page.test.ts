@@ -22,6 +22,7 @@ describe("people who look at a running cluster", () => {
     this.timeout(60_000);
     await siege.begin({ nodes: 2, sampleInterval: "200ms", page: "127.0.0.1:0", pageActions: true });
     url = siege.cluster.pageUrl ?? "";
+    await siege.client.admin.createTable({ name: "words", partitioning: "range", splitAt: [hostile], replicas: 1 });
     const kept = siege.client.table("kept");
     for (let key = 0; key < 20; key++) await kept.put(`k${key}`, { at: key });
     for (let key = 0; key < 30; key++) await kept.get(`k${key}`);
@@ -163,10 +164,13 @@ describe("people who look at a running cluster", () => {
     const rows = (): Promise<number> => page.locator("#fragments tbody tr").count();
 
     it("is small, asks nobody else, and shows fragments, nodes and the record", async () => {
-      assert.ok(await until(async () => (await rows()) === 4, limitMs), complaints.join("\n"));
+      assert.ok(await until(async () => (await rows()) === 6, limitMs), complaints.join("\n"));
       assert.equal(await page.locator("#nodes .card").count(), 2);
       assert.match(await page.locator("#trouble").innerText(), /serves/);
-      assert.match(await page.locator("#fragments tbody").innerText(), /kept/);
+      const table = await page.locator("#fragments tbody").innerText();
+      assert.match(table, /kept/);
+      assert.ok(table.includes(hostile), "a key with a script in it stands there as text");
+      assert.equal(await page.locator("#fragments img").count(), 0);
       assert.ok(
         asked.every((one) => one.startsWith(url) || one.startsWith("data:")),
         asked.join(" "),
@@ -189,7 +193,7 @@ describe("people who look at a running cluster", () => {
       assert.ok(await until(told, limitMs), "the move and its reason are shown");
       await page.keyboard.press("/");
       await page.keyboard.type(String(fragment.id));
-      assert.ok(await until(async () => (await rows()) >= 1 && (await rows()) < 4, limitMs));
+      assert.ok(await until(async () => (await rows()) >= 1 && (await rows()) < 6, limitMs));
       await page.locator("#fragments th button").first().focus();
       await page.keyboard.press("Enter");
       assert.equal(await page.locator("#fragments th").first().getAttribute("aria-sort"), "ascending");
@@ -213,6 +217,29 @@ describe("people who look at a running cluster", () => {
       await page.setViewportSize({ width: 1280, height: 900 });
     });
 
+    it("shows the same in another language and time zone, with the times of there", async () => {
+      const context = await browser?.newContext({ locale: "ar-EG", timezoneId: "Asia/Kathmandu" });
+      assert.ok(context !== undefined);
+      try {
+        const foreign = await context.newPage();
+        foreign.on("pageerror", (error) => complaints.push(error.message));
+        await foreign.goto(url);
+        const shown = async (): Promise<boolean> => (await foreign.locator("#events time").count()) > 0;
+        assert.ok(await until(shown, limitMs));
+        const newest = foreign.locator("#events time").first();
+        const at = new Date((await newest.getAttribute("datetime")) ?? "");
+        // Nepal is 5 h 45 min ahead.
+        const there = new Date(at.getTime() + 345 * 60_000).toISOString().slice(11, 19);
+        assert.equal(await newest.innerText(), there);
+        const cells = await foreign.locator("#fragments tbody tr").first().innerText();
+        assert.match(cells, /^\d+\s/);
+        assert.doesNotMatch(await foreign.locator("main").innerText(), /NaN|undefined|Invalid/);
+        assert.deepEqual(complaints, []);
+      } finally {
+        await context.close();
+      }
+    });
+
     it("stays open over a restart of the cluster, and goes on", async function () {
       this.timeout(60_000);
       assert.deepEqual(complaints, []);
@@ -222,7 +249,7 @@ describe("people who look at a running cluster", () => {
         /serves/.test(await page.locator("#trouble").innerText());
       assert.ok(await until(isLive, limitMs), await page.locator(".top").innerText());
       await siege.client.table("kept").put("after", {});
-      assert.ok(await until(async () => (await rows()) === 4, limitMs));
+      assert.ok(await until(async () => (await rows()) === 6, limitMs));
     });
   });
 });
