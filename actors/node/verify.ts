@@ -1,4 +1,5 @@
 // Verifying in the background. Owns when this node has the copies of the fragments that it leads compared: one after the other, again and again, at a low rate.
+// R2 what this node leads no more is not waited for.
 // R1 over time no more bytes are read than the pace says; one fragment is under way at a time.
 
 import type { Effects } from "../../src/kernel/effect.js";
@@ -28,8 +29,12 @@ export function verifyTick(state: NodeState): Effects {
   round.currentTicks++;
   const perTick = (bytesPerSecond * tickMs) / 1000;
   round.budgetBytes = Math.min(Math.max(perTick, leastBytes), round.budgetBytes + perTick);
-  if (round.currentTicks >= patienceTicks) round.current = undefined;
+  if (round.currentTicks >= patienceTicks || !isLed(state, round.current)) round.current = undefined;
   return [{ kind: "wake", name: verifyTimer, afterMs: tickMs }, ...verifyNext(state, everyMs)];
+}
+
+function isLed({ board }: NodeState, fragment: FragmentId | undefined): boolean {
+  return fragment !== undefined && board.statuses.get(fragment)?.state === "serving";
 }
 
 /** The fragment whose turn is longest overdue. */

@@ -43,9 +43,10 @@ export function open(state: ShardState): Effects {
     stuck: state.mode.kind === "opening" && state.mode.stuck,
   };
   state.mode = mode;
-  endComparison(state);
+  const ended = endComparison(state);
   publishStatus(state);
   return [
+    ...ended,
     { kind: "unwake", name: "follow" },
     ...readTail(state, mode),
     ...askPeers(state, mode),

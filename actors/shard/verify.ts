@@ -40,10 +40,13 @@ export function startComparison(state: ShardState): Effects {
 }
 
 /** This copy is primary no more, or begins anew. */
-export function endComparison(state: ShardState): void {
+export function endComparison(state: ShardState): Effects {
+  const isAwaited = state.comparison !== undefined || state.wantVerify;
   state.comparison = undefined;
   state.wantVerify = false;
   state.verified = undefined;
+  // The node waits for this one's end before it has the next fragment compared.
+  return isAwaited ? [{ kind: "unwake", name: comparisonTimer }, done(state)] : [];
 }
 
 function tick(run: Comparison): Effect {

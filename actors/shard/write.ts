@@ -253,8 +253,8 @@ export function leaveOffice(state: ShardState): Effects {
   state.writes = [];
   state.writeBytes = 0;
   state.reads = [];
-  endComparison(state);
-  return [{ kind: "unwake", name: openTimer }, ...refuseAll(state, jobs, notPrimary(state)), ...fallBehind(state)];
+  const ended = endComparison(state);
+  return [...ended, { kind: "unwake", name: openTimer }, ...refuseAll(state, jobs, notPrimary(state)), ...fallBehind(state)];
 }
 
 /** The log is not what this primary knew: find out, and carry the requests out afterwards. */

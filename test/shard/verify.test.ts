@@ -132,6 +132,15 @@ describe("shard: comparing the copies", () => {
     assert.equal(split.n2.state, "following");
   });
 
+  it("ends with the office: the node hears of it, and goes on with the next fragment", () => {
+    const { n1 } = three();
+    n1.tell({ kind: "verify" });
+    n1.assign(2, "n2", ["n2", "n3"]);
+    assert.equal(n1.reports.filter((kind) => kind === "verifyDone").length, 1);
+    n1.assign(3, "n1", ["n2", "n3"]);
+    assert.equal(n1.reports.filter((kind) => kind === "verifyDone").length, 1);
+  });
+
   it("ends when its own digests never come, and the next one is taken up", () => {
     const world = three();
     world.n1.tell({ kind: "verify" });
