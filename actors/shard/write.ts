@@ -254,7 +254,12 @@ export function leaveOffice(state: ShardState): Effects {
   state.writeBytes = 0;
   state.reads = [];
   const ended = endComparison(state);
-  return [...ended, { kind: "unwake", name: openTimer }, ...refuseAll(state, jobs, notPrimary(state)), ...fallBehind(state)];
+  return [
+    ...ended,
+    { kind: "unwake", name: openTimer },
+    ...refuseAll(state, jobs, notPrimary(state)),
+    ...fallBehind(state),
+  ];
 }
 
 /** The log is not what this primary knew: find out, and carry the requests out afterwards. */
