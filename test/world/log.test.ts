@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import type { Engine } from "../../cluster/engine/nats-server.js";
 import { until } from "../../cluster/engine/until.js";
 import { appendOutcome } from "../../cluster/world/log.js";
@@ -151,7 +152,10 @@ describe("world: streams and log", () => {
     const pid = engine.servers()[0]?.pid ?? 0;
     assert.ok(pid > 0);
     process.kill(pid, "SIGSTOP");
+    // A signal is heard a moment after it was sent.
+    const isStopped = async () => (await readFile(`/proc/${pid}/stat`, "utf8")).includes(") T ");
     try {
+      assert.ok(await until(isStopped, 3000, 1));
       assert.deepEqual(await log.append(6, "late", 0), { kind: "unknown" });
     } finally {
       process.kill(pid, "SIGCONT");
