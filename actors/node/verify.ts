@@ -1,6 +1,5 @@
 // Verifying in the background. Owns when this node has the copies of the fragments that it leads compared: one after the other, again and again, at a low rate.
-// R2 what this node leads no more is not waited for.
-// R1 over time no more bytes are read than the pace says; one fragment is under way at a time.
+// R1 over time no more bytes are read than the pace says; one fragment is under way at a time. R2 what this node leads no more is not waited for.
 
 import type { Effects } from "../../src/kernel/effect.js";
 import type { FragmentId } from "../../src/protocol/subjects.js";

@@ -8,8 +8,8 @@
 // C4 all chunks are of one range: where a split or merge changed the source's range, the copy begins anew.
 // C5 each chunk begins where the one before it ends. A source that is asked for a chunk twice may end it elsewhere the second time, and begins the next one there:
 //    such a chunk is asked for again, from where it has to begin.
-// C7 the fragment's time comes with the copy: the source's last record need not have brought a request that would tell of it, and windows are joined by it.
 // C6 a copy does not run ahead of the disk: only so many chunks are taken in and not on the disk yet.
+// C7 the fragment's time comes with the copy: the source's last record need not have brought a request that would tell of it, and windows are joined by it.
 
 import { limits } from "../../src/config/limits.js";
 import { chunkDigest, readChunk, rowsRoom } from "../../src/fragment/chunk.js";

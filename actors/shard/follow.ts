@@ -6,7 +6,7 @@
 
 import type { FragmentRecord } from "../../src/fragment/record.js";
 import { bookkeeping, isSettled, judge } from "../../src/fragment/replica.js";
-import type { Effects, LogRecord, ReadOutcome } from "../../src/kernel/effect.js";
+import type { Effects, LogRecord, ReadOutcome, Ticket } from "../../src/kernel/effect.js";
 import type { NodeId } from "../../src/protocol/subjects.js";
 import { apply, incident, publishStatus, readRecord } from "./apply.js";
 import { type AttachStep, empty, shouldAttach, startAttach } from "./attach.js";
@@ -58,8 +58,12 @@ function copyInstead(state: ShardState, mode: Behind): Effects {
 
 function readTail(state: ShardState, mode: Behind): Effects {
   mode.tailTicket = state.tickets.next();
+  return askLog(state, "last", 0, mode.tailTicket);
+}
+
+function askLog({ log }: ShardState, at: "last" | "next", seq: number, ticket: Ticket): Effects {
   return [
-    { kind: "readLog", log: state.log, at: "last", seq: 0, ticket: mode.tailTicket },
+    { kind: "readLog", log, at, seq, ticket },
     { kind: "wake", name: followTimer, afterMs: retryMs * 10 },
   ];
 }
@@ -168,8 +172,7 @@ function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
 function copyFromPeer(state: ShardState, mode: Behind): Effects {
   if (state.noRoom && isShortOfRoom(state)) return [{ kind: "wake", name: followTimer, afterMs: retryMs * 10 }];
   state.noRoom = false;
-  if (mode.copyTries >= copyTriesBeforeLog && isOrdinary(state) && !hasOtherBounds(state))
-    return readFirst(state, mode);
+  if (mode.copyTries >= copyTriesBeforeLog && mayReadAll(state)) return readFirst(state, mode);
   const source = sourceFor(state, mode.copyTries);
   mode.copyTries++;
   if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
@@ -189,19 +192,16 @@ function isOrdinary({ assignment, damage }: ShardState): boolean {
   return assignment.sparse === undefined && damage === undefined;
 }
 
-/** The log begins with other bounds than the fragment has now: its first records hold rows that are another's today, and on this node's shelf. */
-function hasOtherBounds({ assignment }: ShardState): boolean {
-  return assignment.reshaped === true;
+/** Not where the log begins with other bounds than the fragment has now: its first records hold rows that are another's today, and on this node's shelf. */
+function mayReadAll(state: ShardState): boolean {
+  return isOrdinary(state) && state.assignment.reshaped !== true;
 }
 
 /** Does the log still have everything (F2)? */
 function readFirst(state: ShardState, mode: Behind): Effects {
   mode.copyTries = 0;
   mode.firstTicket = state.tickets.next();
-  return [
-    { kind: "readLog", log: state.log, at: "next", seq: 1, ticket: mode.firstTicket },
-    { kind: "wake", name: followTimer, afterMs: retryMs * 10 },
-  ];
+  return askLog(state, "next", 1, mode.firstTicket);
 }
 
 /** What was copied so far goes only when the log is known to have it too. */

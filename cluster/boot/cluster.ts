@@ -21,7 +21,7 @@ import { openPage } from "../page/page.js";
 import { packageVersion } from "../version.js";
 import { type Connection, openConnection } from "../world/connection.js";
 import { openInbox } from "../world/inbox.js";
-import { ensureStreams, otherShape } from "../world/streams.js";
+import { agreeOnShape, ensureStreams } from "../world/streams.js";
 import { announceDeath } from "./announcer.js";
 import { connectionFiles } from "./connection-files.js";
 import { type DataDir, openDataDir } from "./data-dir.js";
@@ -262,11 +262,10 @@ async function prepareStreams(
   const inbox = openInbox(connection);
   try {
     const { controlPartitions, logGroups } = facts;
-    if (nats !== undefined) {
-      const other = await otherShape(inbox, { partitions: controlPartitions, logGroups });
-      if (other !== undefined) return fail("CONFIG", other);
-    }
-    return await ensureStreams(inbox, { partitions: controlPartitions, logGroups, replicas: copies, loadHistoryDays });
+    const wish = { partitions: controlPartitions, logGroups, replicas: copies, loadHistoryDays };
+    // On the servers of a folder only that folder's cluster lives.
+    const agreed = nats === undefined ? ok(undefined) : await agreeOnShape(inbox, wish);
+    return agreed.ok ? await ensureStreams(inbox, wish) : agreed;
   } finally {
     inbox.close();
   }

@@ -83,12 +83,19 @@ export async function accessToMeeting(
   creds: string | undefined,
   tls?: TlsPaths,
 ): Promise<Result<EngineAccess>> {
-  let access = await accessToExisting(url, creds, tls);
-  const isMet = async (): Promise<boolean> => {
-    if (!access.ok || access.value.copies < severalServers) access = await accessToExisting(url, creds, tls);
-    return access.ok && access.value.copies >= severalServers;
-  };
-  if ((await until(isMet, meetingMs, 500)) || !access.ok) return access;
+  let access: Result<EngineAccess> | undefined;
+  let isMet = false;
+  await until(
+    async () => {
+      access = await accessToExisting(url, creds, tls);
+      isMet = access.ok && access.value.copies >= severalServers;
+      // What was written wrongly does not get better by waiting.
+      return isMet || (!access.ok && access.fault.code === "CONFIG");
+    },
+    meetingMs,
+    500,
+  );
+  if (access !== undefined && (isMet || !access.ok)) return access;
   return fail(
     "ENGINE",
     `the NATS servers at ${url} are fewer than ${severalServers} after ${meetingMs / 1000} s: streams made now would stay in one copy; start the other servers first`,

@@ -123,12 +123,13 @@ function serverUnit({ folder }: MachinesWish): string {
   });
 }
 
-function clusterUnit({ machines, port, folder, tls }: MachinesWish, { name }: Machine): string {
+function clusterUnit(wish: MachinesWish, { name }: Machine): string {
+  const { folder, tls } = wish;
   const files = tls === undefined ? "" : ` --tls-cert ${tls.cert} --tls-key ${tls.key} --tls-ca ${tls.ca}`;
   return unitText({
     description: `Foreshard, machine ${name}`,
     after: "foreshard-nats.service",
-    start: `/usr/bin/env npx --no-install foreshard-start --nats ${serversText({ machines, port, ...(tls === undefined ? {} : { tls }) }, name)} --creds ${folder}/creds.json --machine ${name} --control 1 --isolation processes --data-dir ${folder}/data${files}`,
+    start: `/usr/bin/env npx --no-install foreshard-start --nats ${serversText(wish, name)} --creds ${folder}/creds.json --machine ${name} --control 1 --isolation processes --data-dir ${folder}/data${files}`,
     folder,
     // SIGTERM ends it in order, within 40 s.
     more: ["WorkingDirectory=/opt/foreshard", "TimeoutStopSec=60", "KillMode=mixed"],

@@ -33,6 +33,8 @@ export interface StreamSpec {
   readonly maxAgeMs?: number;
   /** Set: nobody may purge it, and beyond so many messages the oldest go. */
   readonly keptMessages?: number;
+  /** What is written beside it when it is made. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 const duplicateWindowNs = 120_000_000_000;
@@ -48,7 +50,7 @@ export function wantedStreams(wish: StreamsWish): readonly StreamSpec[] {
   const partitions = Array.from({ length: wish.partitions }, (_, partition) => partition);
   const groups = Array.from({ length: wish.logGroups }, (_, group) => group);
   return [
-    { name: streams.lease, subjects: [subjects.leases], maxPerSubject: 1, maxBytes: -1 },
+    leaseStream(wish),
     ...partitions.flatMap((partition) => [
       { name: streams.ledger(partition), subjects: [subjects.ledger(partition)], maxPerSubject: -1, maxBytes: -1 },
       {
@@ -93,30 +95,37 @@ function logStream(group: number, maxLogBytes: number | undefined): StreamSpec {
   };
 }
 
-/** Why a cluster of this shape cannot be what these servers hold already; undefined where it can, or where they hold none. */
-export async function otherShape(
-  inbox: Inbox,
-  { partitions, logGroups }: Pick<StreamsWish, "partitions" | "logGroups">,
-): Promise<string | undefined> {
-  const shape = [
-    { option: "log-groups", wished: logGroups, nameOf: streams.log },
-    { option: "control-partitions", wished: partitions, nameOf: streams.ledger },
-  ];
-  for (const { option, wished, nameOf } of shape) {
-    const found = await countStreams(inbox, nameOf, wished);
-    if (found > 0 && found !== wished)
-      return `the cluster on these NATS servers was made with --${option} ${found}${found > wished ? " or more" : ""}, not ${wished}: start with that in a new data folder`;
-  }
-  return undefined;
+/**
+ * Takes these servers for a cluster of this shape: whoever makes the lease stream writes into it what the shape is, and all others must have the same. A stream that says
+ * nothing was made by an earlier version, or by somebody else, and is taken as it is.
+ */
+export async function agreeOnShape(inbox: Inbox, wish: StreamsWish): Promise<Result<void>> {
+  const made = await ensureStream(inbox, leaseStream(wish), wish.replicas);
+  if (!made.ok) return made;
+  const info = await callApiLater(inbox, `STREAM.INFO.${streams.lease}`, undefined, callTimeoutMs);
+  const said = info.kind === "ok" ? fieldsOf(fieldsOf(info.body.config).metadata) : {};
+  for (const [option, count] of Object.entries(shapeOf(wish)))
+    if (said[option] !== undefined && said[option] !== count)
+      return fail(
+        "CONFIG",
+        `the cluster on these NATS servers was made with --${option} ${said[option]}, not ${count}: start with that in a new data folder`,
+      );
+  return ok(undefined);
 }
 
-/** How many there are, numbered from 0; one more than `most` at the most. */
-async function countStreams(inbox: Inbox, nameOf: (number: number) => string, most: number): Promise<number> {
-  for (let count = 0; count <= most; count++) {
-    const info = await callApiLater(inbox, `STREAM.INFO.${nameOf(count)}`, undefined, callTimeoutMs);
-    if (info.kind !== "ok") return count;
-  }
-  return most + 1;
+/** Option by option, in text: metadata holds nothing else. */
+function shapeOf({ partitions, logGroups }: StreamsWish): Readonly<Record<string, string>> {
+  return { "control-partitions": String(partitions), "log-groups": String(logGroups) };
+}
+
+function leaseStream(wish: StreamsWish): StreamSpec {
+  return {
+    name: streams.lease,
+    subjects: [subjects.leases],
+    maxPerSubject: 1,
+    maxBytes: -1,
+    metadata: shapeOf(wish),
+  };
 }
 
 /** Makes what is missing and checks what is there. Several callers at once are fine. */
@@ -214,6 +223,7 @@ export function streamConfig(spec: StreamSpec, replicas: number): Fields {
     deny_purge: spec.keptMessages !== undefined,
     allow_rollup_hdrs: false,
     allow_direct: false,
+    ...(spec.metadata === undefined ? {} : { metadata: spec.metadata }),
   };
 }
 

@@ -17,6 +17,8 @@ const leastPeriod = 4;
 const dayMs = 86_400_000;
 /** Lags below each bound are looked at with everything slower than twice the bound taken out. */
 const bands = [16, 128, 1024, 8192] as const;
+/** A band reaches so far into the next one: what is taken out moves a peak by a few lags, and one at the bound would be in neither. */
+const overlap = 1.05;
 const multiples = [2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 24, 52] as const;
 /** Autocorrelation and height over the trough that prove a season; less for the calendar's. */
 const proof = 0.25;
@@ -51,7 +53,7 @@ export function findPeriods(history: History, intervalMs: number, out: Float64Ar
     const part = until > lags ? values : withoutSlow(values, 2 * bound);
     const correlations = autocorrelation(part, Math.min(lags, Math.ceil(until * 1.1)));
     acf.set(correlations.subarray(below, until), below);
-    seasons.push(...seasonsOf(correlations, below, until, count, variance(part) / all));
+    seasons.push(...seasonsOf(correlations, below, Math.ceil(until * overlap), count, variance(part) / all));
     below = until;
   }
   const main = mainPeriod(seasons, acf, count, calendarOf(intervalMs));

@@ -94,7 +94,7 @@ export interface Picture {
   readonly matrices: Map<number, Float64Array>;
   /** What was worked out of a matrix, by node and question, until the node bears something else. */
   readonly worked: Map<number, Map<string, Float64Array>>;
-  /** See `setFullShare`. */
+  /** The policy's, until a plan asks what can be reached: see `setFullShare`. */
   fullShare: number;
   /** Bytes of all copies. */
   totalBytes: number;
@@ -131,7 +131,6 @@ export function createPicture(input: PictureInput): Picture {
   };
   const landed = landings(input);
   for (let at = 0; at < fragments.length; at++) settle(picture, at, landed);
-  setFullShare(picture);
   return picture;
 }
 

@@ -37,7 +37,7 @@ export type PlanInput = Omit<PictureInput, "applyShare" | "fullShare" | "tail">;
 
 export interface NodeRisk {
   readonly node: NodeId;
-  /** What it may be given: its capacity times the policy's `fullShare`. */
+  /** What it may be given: its capacity times the share at which it is full. */
   readonly capacity: number;
   /** By step. */
   readonly before: readonly number[];
@@ -68,6 +68,7 @@ export function pictureOf(input: PlanInput, policy: Policy): Picture {
 
 /** Plans on a picture, which then shows the places as they will be. */
 function planOn(picture: Picture, policy: Policy): Board {
+  setFullShare(picture);
   const board = createBoard(picture, policy);
   sayUnknown(board);
   if (policy.mode === "reactive") react(board, { mindsForecast: false });
@@ -137,7 +138,6 @@ export function createPlanner(input: PlanInput, policy: Policy): Planner {
     },
     plan(nowMs) {
       picture.nowMs = nowMs;
-      setFullShare(picture);
       const board = planOn(picture, policy);
       const plan = told(board);
       for (const [at, home] of board.homes) {

@@ -95,11 +95,10 @@ describe("seasons", () => {
           1000,
         );
         assert.equal(scaled, found);
-        // What comes again after a season comes again after two: 127 of these slots are found as 254.
-        const isNear = (season: number): boolean => Math.abs(found - season) <= Math.max(1, season / 20);
-        assert.ok(isNear(period) || isNear(2 * period), `${period} was found as ${found}`);
+        assert.ok(Math.abs(found - period) <= Math.max(1, period / 20), `${period} was found as ${found}`);
       }),
-      { numRuns: 40 },
+      // 127: the peak moved over the bound between two bands, and twice the season was found.
+      { numRuns: 40, examples: [[127, 0.01]] },
     );
   });
 });

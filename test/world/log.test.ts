@@ -3,7 +3,14 @@ import { readFile } from "node:fs/promises";
 import type { Engine } from "../../cluster/engine/nats-server.js";
 import { until } from "../../cluster/engine/until.js";
 import { appendOutcome } from "../../cluster/world/log.js";
-import { ensureStream, ensureStreams, lacksRoom, mayPass, wantedStreams } from "../../cluster/world/streams.js";
+import {
+  agreeOnShape,
+  ensureStream,
+  ensureStreams,
+  lacksRoom,
+  mayPass,
+  wantedStreams,
+} from "../../cluster/world/streams.js";
 import type { AppendOutcome } from "../../src/kernel/effect.js";
 import { streams } from "../../src/protocol/subjects.js";
 import { type Calls, group0, unwrap, WorldBench, wish, wordsOf } from "./support.js";
@@ -27,6 +34,17 @@ describe("world: streams and log", () => {
     const made = all.flatMap((result) => [...unwrap(result)]);
     assert.ok(made.includes(streams.ledger(1)) && made.includes(streams.log(3)));
     assert.deepEqual(unwrap(await ensureStreams(world.inbox, more)), []);
+  });
+
+  it("the first says what shape the cluster has, and another shape is refused before a stream of it is made", async () => {
+    // The streams of this file say it, too: they were made with that wish.
+    unwrap(await agreeOnShape(world.inbox, wish));
+    const other = await agreeOnShape(world.inbox, { ...wish, logGroups: wish.logGroups + 1 });
+    assert.equal(other.ok, false);
+    assert.match(
+      other.ok ? "" : `${other.fault.code}: ${other.fault.message}`,
+      new RegExp(`^CONFIG: .* --log-groups ${wish.logGroups}, not ${wish.logGroups + 1}`),
+    );
   });
 
   it("refuses a stream of another make, naming the field", async () => {
