@@ -3,22 +3,24 @@
 
 import { type Change, type Client, FaultError, type Watch } from "../../cluster/client/index.js";
 import { until } from "../../cluster/engine/until.js";
-import { unpack } from "../../src/protocol/codec.js";
-import { fromBase64Url } from "../../src/query/base64.js";
+import { loadHash } from "../../cluster/world/hash.js";
+import type { Hash } from "../../src/kernel/hash.js";
+import { watchPlaceOf } from "../../src/query/cursor.js";
+import type { WatchMark } from "../../src/query/query.js";
 import { keyId } from "./contents.js";
 import { refusal } from "./manifest.js";
-
-export interface Mark {
-  readonly fragment: number;
-  readonly lsn: number;
-  readonly seq: number;
-}
 
 const changesLimit = 2_000_000;
 const triesLimit = 20;
 const startLimitMs = 15_000;
 const endLimitMs = 30_000;
 const endTriesLimit = 4;
+
+export interface FeedEnd {
+  readonly cursor: string;
+  readonly marks: readonly WatchMark[];
+  readonly changes: readonly Change<object>[];
+}
 
 export class Feed {
   private readonly latest = new Map<string, Change<object>>();
@@ -29,12 +31,13 @@ export class Feed {
   private constructor(
     private readonly client: Client,
     private readonly table: string,
+    private readonly hash: Hash,
     private place: string | undefined,
   ) {}
 
   /** Follows from `since`, or from now on: once it settles, no change is missed. */
   static async open(client: Client, table: string, since?: string): Promise<Feed> {
-    const feed = new Feed(client, table, since);
+    const feed = new Feed(client, table, await loadHash(), since);
     void feed.follow();
     const there = await until(() => feed.failed !== undefined || feed.cursor !== undefined, startLimitMs, 10);
     if (feed.failed !== undefined) throw feed.failed;
@@ -47,7 +50,7 @@ export class Feed {
   }
 
   /** Follows on until everything of before this call is in, and ends there. */
-  async end(): Promise<{ readonly cursor: string; readonly changes: readonly Change<object>[] }> {
+  async end(): Promise<FeedEnd> {
     for (let tries = 0; tries < endTriesLimit; tries++) {
       // Marks of fragments that were merged away since are never reached; newer ones are.
       const marks = await marksNow(this.client, this.table);
@@ -57,7 +60,7 @@ export class Feed {
       if (!there || cursor === undefined) continue;
       const changes = [...this.latest.values()];
       this.close();
-      return { cursor, changes };
+      return { cursor, marks: this.marks, changes };
     }
     throw late(this.table, endTriesLimit * endLimitMs);
   }
@@ -66,8 +69,13 @@ export class Feed {
     this.stop.abort();
   }
 
-  private covers(wanted: readonly Mark[]): boolean {
-    const lsns = new Map(marksIn(this.cursor).map(({ fragment, lsn }) => [fragment, lsn]));
+  /** How far the table's fragments are in what is held. */
+  get marks(): readonly WatchMark[] {
+    return marksIn(this.cursor, this.hash);
+  }
+
+  private covers(wanted: readonly WatchMark[]): boolean {
+    const lsns = new Map(this.marks.map(({ fragment, lsn }) => [fragment, lsn]));
     return wanted.every(({ fragment, lsn }) => (lsns.get(fragment) ?? -1) >= lsn);
   }
 
@@ -101,23 +109,16 @@ export class Feed {
 }
 
 /** How far the table's fragments are now. */
-export async function marksNow(client: Client, table: string): Promise<readonly Mark[]> {
+async function marksNow(client: Client, table: string): Promise<readonly WatchMark[]> {
   const feed = await Feed.open(client, table);
   feed.close();
-  return marksIn(feed.cursor);
+  return feed.marks;
 }
 
-/** Where a cursor stands: inside of it, after eight bytes of checksum, are its query and its marks (`src/query/cursor.ts`). */
-export function marksIn(cursor: string | undefined): readonly Mark[] {
-  const bytes = fromBase64Url(cursor ?? "");
-  const content = bytes === undefined ? undefined : unpack(bytes.subarray(8));
-  const inner: unknown = content?.ok === true && Array.isArray(content.value) ? content.value[1] : undefined;
-  const marks: unknown = Array.isArray(inner) ? inner[1] : undefined;
-  if (!Array.isArray(marks)) throw refusal("this version cannot read the cluster's cursors: use the cluster's own");
-  return marks.map((mark: unknown) => {
-    const [fragment, lsn, seq] = Array.isArray(mark) ? mark.map(Number) : [];
-    return { fragment: fragment ?? 0, lsn: lsn ?? 0, seq: seq ?? 0 };
-  });
+function marksIn(cursor: string | undefined, hash: Hash): readonly WatchMark[] {
+  const place = watchPlaceOf(cursor, hash);
+  if (!place.ok) throw refusal("this version cannot read the cluster's cursors: use the cluster's own");
+  return place.value.marks;
 }
 
 function late(table: string, limitMs: number): Error {

@@ -12,7 +12,7 @@ import { loadHash } from "../../cluster/world/hash.js";
 import { pack } from "../../src/protocol/codec.js";
 import { toBase64 } from "../../src/query/base64.js";
 import { digestOf, partsOf } from "./contents.js";
-import { Feed, marksIn } from "./feed.js";
+import { Feed, type FeedEnd } from "./feed.js";
 import {
   type Backup,
   backupFormat,
@@ -128,7 +128,7 @@ async function pause(ms: number): Promise<void> {
 
 async function entryOf(
   client: Client,
-  { table, last, files, end }: Draft & { readonly end: Awaited<ReturnType<Feed["end"]>> },
+  { table, last, files, end }: Draft & { readonly end: FeedEnd },
   { folder }: BackupWish,
 ): Promise<TableEntry> {
   const writer = new RecordWriter(folder, table.name, "changes");
@@ -144,7 +144,7 @@ async function entryOf(
     fragments: fragments.length,
     splitAt: toBase64(pack(partitioning === "range" ? cutsOf(fragments) : [])),
     cursor: end.cursor,
-    marks: [...marksIn(end.cursor)],
+    marks: [...end.marks],
     full: last === undefined,
     files: [...files, ...writer.files],
     rows: 0,

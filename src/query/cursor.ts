@@ -37,9 +37,18 @@ export function encodeWatchCursor(fingerprint: Bytes, { viewSeq, marks }: WatchP
 
 export function decodeWatchCursor(fingerprint: Bytes, cursor: unknown, hash: Hash): Result<WatchPlace> {
   const given = open(fingerprint, cursor, hash);
-  if (!given.ok) return given;
-  if (!Array.isArray(given.value) || given.value.length !== 2) return broken;
-  const [viewSeq, list] = given.value as readonly unknown[];
+  return given.ok ? placeIn(given.value) : given;
+}
+
+/** Where a watch stands, whichever table it is of: for whoever must know how far a feed has come. */
+export function watchPlaceOf(cursor: unknown, hash: Hash): Result<WatchPlace> {
+  const given = unseal(cursor, hash);
+  return given.ok ? placeIn(given.value.inner) : given;
+}
+
+function placeIn(given: unknown): Result<WatchPlace> {
+  if (!Array.isArray(given) || given.length !== 2) return broken;
+  const [viewSeq, list] = given as readonly unknown[];
   if (!isCount(viewSeq) || !Array.isArray(list) || list.length > limits.fragmentsPerTable) return broken;
   const marks: WatchMark[] = [];
   for (const mark of list as readonly unknown[]) {
@@ -65,6 +74,12 @@ function seal(content: unknown, hash: Hash): string {
 }
 
 function open(fingerprint: Bytes, cursor: unknown, hash: Hash): Result<unknown> {
+  const given = unseal(cursor, hash);
+  if (!given.ok) return given;
+  return sameBytes(given.value.bound, fingerprint) ? ok(given.value.inner) : foreign;
+}
+
+function unseal(cursor: unknown, hash: Hash): Result<{ readonly bound: Bytes; readonly inner: unknown }> {
   if (typeof cursor !== "string" || cursor.length > longest) return broken;
   const bytes = fromBase64Url(cursor);
   if (bytes === undefined || bytes.length <= checksumBytes) return broken;
@@ -73,8 +88,7 @@ function open(fingerprint: Bytes, cursor: unknown, hash: Hash): Result<unknown> 
   const content = unpack(body);
   if (!content.ok || !Array.isArray(content.value) || content.value.length !== 2) return broken;
   const [bound, inner] = content.value as readonly unknown[];
-  if (!(bound instanceof Uint8Array)) return broken;
-  return sameBytes(bound, fingerprint) ? ok(inner) : foreign;
+  return bound instanceof Uint8Array ? ok({ bound, inner }) : broken;
 }
 
 function checksum(bytes: Bytes, hash: Hash): Bytes {

@@ -8,6 +8,7 @@ import {
   encodeScanCursor,
   encodeWatchCursor,
   fingerprintOf,
+  watchPlaceOf,
 } from "../../src/query/cursor.js";
 import type { TableDef } from "../../src/table/table.js";
 import { testHash } from "../hash.js";
@@ -33,7 +34,10 @@ describe("cursors", () => {
         assert.match(scan, /^[A-Za-z0-9_-]+$/);
         assert.deepEqual(Uint8Array.from(must(decodeScanCursor(mine, scan, testHash))), position);
         const place = { viewSeq: list.length, marks: list };
-        assert.deepEqual(must(decodeWatchCursor(mine, encodeWatchCursor(mine, place, testHash), testHash)), place);
+        const watch = encodeWatchCursor(mine, place, testHash);
+        assert.deepEqual(must(decodeWatchCursor(mine, watch, testHash)), place);
+        assert.deepEqual(must(watchPlaceOf(watch, testHash)), place);
+        assert.equal(watchPlaceOf(scan, testHash).ok, false);
       }),
     );
   });
