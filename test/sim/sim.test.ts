@@ -3,26 +3,17 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadHash } from "../../cluster/world/hash.js";
-import type { Hash } from "../../src/kernel/hash.js";
+import { Piscina } from "piscina";
 import { passed, describe as text } from "../../src/verify/history.js";
-import { realCast } from "./actors.js";
-import { mutants } from "./mutants.js";
-import { type RunReport, run } from "./run.js";
+import type { RunReport } from "./run.js";
+import type { SeedJob } from "./seed-thread.js";
 
 const freshSeeds = 50;
 const freshSeconds = 20;
 /** Seeds in one test: a test that fails names its seed, and none takes long. */
 const seedsPerTest = 10;
 const quickMutants = ["manyInWrongOrder", "insertReplaces", "pageLosesRow", "rowLostInCommit"];
-
-let hash: Hash;
-
-function runSeed(seed: number, seconds: number, nodes: number, mutant?: string): RunReport {
-  const planted = mutants.find(({ name }) => name === mutant);
-  assert.ok(mutant === undefined || planted !== undefined);
-  return run({ seed, seconds, nodes, cast: realCast(hash), hash, mutant: planted }).report;
-}
+const mutantSeeds = 12;
 
 function mustPass(report: RunReport): void {
   const why = report.verdicts
@@ -42,15 +33,38 @@ function pastFailures(): { seed: number; seconds: number; nodes: number; why: st
     });
 }
 
+/** Heard of only when its own test asks, also where it fails long before. */
+async function settled(judged: Promise<void>): Promise<PromiseSettledResult<void>> {
+  const [end] = await Promise.allSettled([judged]);
+  return end;
+}
+
 describe("simulation", function () {
   // Other work on the same machine makes virtual time slow, not wrong.
   this.timeout(300_000);
-  before(async () => {
-    hash = await loadHash();
+  let threads: Piscina<SeedJob, RunReport>;
+  before(() => {
+    threads = new Piscina({ filename: new URL("./seed-thread.js", import.meta.url).href });
   });
+  after(() => threads.destroy());
 
-  it("runs the same for the same seed", () => {
-    const [one, two, other] = [runSeed(11, 15, 5), runSeed(11, 15, 5), runSeed(12, 15, 5)];
+  function runSeed(seed: number, seconds: number, nodes: number, mutant?: string): Promise<RunReport> {
+    return threads.run({ seed, seconds, nodes, mutant });
+  }
+
+  /** One test for each; all are under way from the first on, so that no core waits. */
+  function together<Case>(cases: readonly Case[], title: (one: Case) => string, judge: (one: Case) => Promise<void>) {
+    let underWay: Map<Case, Promise<PromiseSettledResult<void>>> | undefined;
+    for (const one of cases)
+      it(title(one), async () => {
+        underWay ??= new Map(cases.map((each) => [each, settled(judge(each))]));
+        const end = await underWay.get(one);
+        if (end?.status === "rejected") throw end.reason;
+      });
+  }
+
+  it("runs the same for the same seed", async () => {
+    const [one, two, other] = await Promise.all([runSeed(11, 15, 5), runSeed(11, 15, 5), runSeed(12, 15, 5)]);
     assert.ok(one.events > 1000, "too little happened to judge");
     assert.equal(one.hash, two.hash);
     assert.notEqual(one.hash, other.hash);
@@ -58,21 +72,28 @@ describe("simulation", function () {
 
   const past = pastFailures();
   it("has past failures to try", () => assert.ok(past.length > 0));
-  for (const { seed, seconds, nodes, why } of past)
-    it(`passes seed ${seed} again: ${why}`, () => mustPass(runSeed(seed, seconds, nodes)));
+  together(
+    past,
+    ({ seed, why }) => `passes seed ${seed} again: ${why}`,
+    async ({ seed, seconds, nodes }) => mustPass(await runSeed(seed, seconds, nodes)),
+  );
 
   const fresh = Math.floor(Math.random() * 1_000_000_000);
-  for (let first = fresh; first < fresh + freshSeeds; first += seedsPerTest)
-    it(`passes the fresh seeds from ${first} on`, () => {
-      for (let seed = first; seed < first + seedsPerTest; seed++) mustPass(runSeed(seed, freshSeconds, 5));
-    });
+  together(
+    Array.from({ length: freshSeeds / seedsPerTest }, (_, index) => fresh + index * seedsPerTest),
+    (first) => `passes the fresh seeds from ${first} on`,
+    async (first) => {
+      const seeds = Array.from({ length: seedsPerTest }, (_, index) => first + index);
+      for (const report of await Promise.all(seeds.map((seed) => runSeed(seed, freshSeconds, 5)))) mustPass(report);
+    },
+  );
 
-  for (const name of quickMutants)
-    it(`catches the planted mistake ${name}`, () => {
-      const seeds = Array.from({ length: 12 }, (_, index) => index + 1);
-      assert.ok(
-        seeds.some((seed) => !runSeed(seed, 15, 5, name).passed),
-        `seeds ${seeds.join(", ")} did not notice it`,
-      );
-    });
+  together(
+    quickMutants,
+    (name) => `catches the planted mistake ${name}`,
+    async (name) => {
+      for (let seed = 1; seed <= mutantSeeds; seed++) if (!(await runSeed(seed, 15, 5, name)).passed) return;
+      assert.fail(`seeds 1 to ${mutantSeeds} did not notice it`);
+    },
+  );
 });
