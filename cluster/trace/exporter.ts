@@ -21,11 +21,9 @@ export interface ExporterSpec {
   readonly log: Log;
 }
 
-const packages = [
-  "@opentelemetry/sdk-trace-base",
-  "@opentelemetry/resources",
-  "@opentelemetry/exporter-trace-otlp-http",
-] as const;
+/** Those that this was tried with; the same ranges stand in package.json. */
+const packages =
+  "@opentelemetry/sdk-trace-base@2 @opentelemetry/resources@2 @opentelemetry/exporter-trace-otlp-http@0.223";
 const sendEveryMs = 1000;
 const sendLimitMs = 5000;
 const lastLimitMs = 1000;
@@ -67,10 +65,10 @@ async function load() {
       ]),
     );
   } catch (error) {
-    const why = error instanceof Error ? error.message.split("\n", 1)[0] : String(error);
+    const why = (error instanceof Error ? error.message : String(error)).split(/\n| imported from /, 1)[0];
     return fail(
       "CONFIG",
-      `traces needs OpenTelemetry's packages, which do not come with foreshard: npm install ${packages.join(" ")} (${why})`,
+      `traces needs OpenTelemetry's packages, which do not come with foreshard: npm install ${packages} (${why})`,
     );
   }
 }
