@@ -18,8 +18,6 @@ export interface Inquiry {
   readonly group: string;
   /** Who asks, as the server stamped it. */
   readonly user: string;
-  /** The world's name of it, where it is traced. */
-  readonly trace: string | undefined;
   /** Monotonic, of this host. */
   deadlineMs: number;
   grantedMs: number;
@@ -33,7 +31,7 @@ export interface Inquiry {
 }
 
 /** Whose a request is. */
-export type Asker = Pick<Inquiry, "user" | "group"> & Partial<Pick<Inquiry, "trace">>;
+export type Asker = Pick<Inquiry, "user" | "group">;
 
 export interface Desk {
   admit(from: ReplyTo, asker: Asker, context: Context): Result<Inquiry>;
@@ -89,7 +87,7 @@ export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
   }
 
   return {
-    admit(from, { user, group, trace }, context) {
+    admit(from, { user, group }, context) {
       if (open.size >= requestsHeld) return overloaded("requests");
       if (bytes + emptyRequestBytes > limits.routerBytes) return overloaded("bytes");
       const refused = quota.take(user, context.nowMs);
@@ -98,7 +96,6 @@ export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
         from,
         group,
         user,
-        trace,
         deadlineMs: context.nowMs + limits.defaultDeadlineMs,
         grantedMs: limits.defaultDeadlineMs,
         bytes: emptyRequestBytes,

@@ -129,8 +129,7 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
   function passOn(inquiry: Inquiry, subject: string, body: object, deadlineMs: number, nobody: Fault): Effects {
     const ticket = tickets.next();
     passedOn.set(ticket, { inquiry, nobody });
-    const ask = { kind: "ask", subject, body, timeoutMs: deadlineMs, ticket } as const;
-    return [inquiry.trace === undefined ? ask : { ...ask, behalf: [{ trace: inquiry.trace }] }];
+    return [{ kind: "ask", subject, body, timeoutMs: deadlineMs, ticket }];
   }
 
   function onForecast(inquiry: Inquiry, fields: Fields, deadlineMs: number): Effects {
@@ -169,7 +168,7 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
   return {
     accept(request, context) {
       const group = groupOf(request.user, kit.config.clientGroups ?? {});
-      const admitted = desk.admit(request.from, { user: request.user, group, trace: request.trace }, context);
+      const admitted = desk.admit(request.from, { user: request.user, group }, context);
       if (!admitted.ok) return [{ kind: "reply", to: request.from, body: { fault: admitted.fault } }];
       const tokens = request.subject.split(".");
       const table = tokens[2] ?? "";

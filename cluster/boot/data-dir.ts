@@ -1,5 +1,5 @@
 // Data folder. Owns the folder that a cluster lives in: made private, named by its format, held by one cluster at a time.
-// D1 a folder of another format is not touched. D2 what it was made with (servers, log groups, control partitions) stays.
+// D1 a folder of a newer format is not touched, one of an older goes through `migration.ts` first. D2 what it was made with (servers, log groups, control partitions) stays.
 
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
@@ -9,9 +9,12 @@ import { fail, ok, type Result } from "../../src/kernel/fault.js";
 import { valueOfJson } from "../../src/protocol/json-text.js";
 import { writePrivate } from "../engine/credentials.js";
 import { lockFolder } from "./lock.js";
+import { type Migration, migrate } from "./migration.js";
 import { fixedByFolder, type StartOptions } from "./options.js";
 
 export const dataFormat = 1;
+/** What brings a folder of an earlier format to this one, oldest first. Format 1 is the first there was. */
+const migrations: readonly Migration[] = [];
 
 const made = z.object({
   format: z.literal(dataFormat),
@@ -64,21 +67,11 @@ async function factsOf(path: string, wish: Fixed): Promise<Result<FolderFacts>> 
   const file = join(path, "foreshard.json");
   const text = await readFile(file, "utf8").catch(() => undefined);
   if (text === undefined) return makeFacts(path, file, wish);
-  const content = valueOfJson(text);
-  const found = made.safeParse(content);
+  const content = await migrate({ path, file, content: valueOfJson(text), format: dataFormat, migrations });
+  if (!content.ok) return content;
+  const found = made.safeParse(content.value);
   if (found.success) return agree(found.data, wish, path);
-  const format = z.object({ format: z.number() }).safeParse(content);
-  if (format.success && format.data.format !== dataFormat) return otherFormat(path, format.data.format);
   return fail("DATA_DIR", `${file} is damaged: put it back from a copy, or name another folder with --data-dir`);
-}
-
-function otherFormat(path: string, format: number): Result<never> {
-  const advice = format > dataFormat ? "use the newer foreshard that made it" : "use the older foreshard that made it";
-  return fail(
-    "DATA_DIR",
-    `the data folder ${path} has format ${format}, this version reads format ${dataFormat}: ${advice}, or name another folder with --data-dir`,
-    { format },
-  );
 }
 
 async function makeFacts(path: string, file: string, wish: Fixed): Promise<Result<FolderFacts>> {

@@ -4,6 +4,7 @@
 // X1 decoding never throws and believes nothing: shapes, numbers and lengths are checked here. What needs the table (is this a position
 //    of it?) or reads the document is the shard's to check.
 // X2 codes are for ever: a new operation takes a new number.
+// X3 a request that says more than is known here is refused, at every level: a condition must never be passed over. An answer that says more is read.
 
 import { limits } from "../config/limits.js";
 import type { Bytes } from "../kernel/bytes.js";
@@ -19,7 +20,7 @@ import { positionBytesLimit } from "../table/key.js";
 import type { Position } from "../table/table.js";
 import type { Change, ExecReply, ExecRequest, FragmentOps, Op, OpResult, ScanRow } from "./exec.js";
 
-export const opCode = { get: 0, write: 1, scan: 2, aggregate: 3, changes: 4, fault: 5 } as const;
+const opCode = { get: 0, write: 1, scan: 2, aggregate: 3, changes: 4, fault: 5 } as const;
 const acts: readonly WriteAct[] = ["put", "insert", "update", "delete"];
 const levelCode = { strong: 0, any: 1 } as const;
 
@@ -59,8 +60,8 @@ export function encodeExecReply({ viewSeq, results }: ExecReply): unknown {
 
 /** UNDECODABLE when `body` is not an exec reply. */
 export function decodeExecReply(body: unknown): Result<ExecReply> {
-  if (!isWire(body, 2)) return notAReply;
-  const [viewSeq, given] = body;
+  if (!Array.isArray(body)) return notAReply;
+  const [viewSeq, given]: Wire = body;
   if (!areCounts(viewSeq) || !Array.isArray(given)) return notAReply;
   const results: (readonly OpResult[])[] = [];
   for (const part of given as Wire) {
@@ -71,7 +72,7 @@ export function decodeExecReply(body: unknown): Result<ExecReply> {
   return ok({ viewSeq, results });
 }
 
-const notARequest = fail("UNDECODABLE", "the body is not an exec request");
+const notARequest = fail("UNDECODABLE", "the body is not an exec request, or says more than this version knows");
 const notAReply = fail("UNDECODABLE", "the body is not an exec reply");
 
 const opEncoders: Encoders<Op> = {
@@ -168,9 +169,14 @@ function readGroupNames(given: unknown): readonly string[] | undefined {
   return Array.isArray(given) && given.length <= limits.nodeOps && given.every(isGroup) ? given : undefined;
 }
 
+/** Most elements of an operation, by its code. */
+const longestOps: readonly number[] = [3, 3, 9, 7, 7];
+const longestStep = 4;
+
 function readOp(given: unknown): Op | undefined {
   if (!Array.isArray(given)) return undefined;
   const wire: Wire = given;
+  if (!isWithin(wire[0], 0, opCode.changes) || wire.length > (longestOps[wire[0]] ?? 0)) return undefined;
   switch (wire[0]) {
     case opCode.get:
       return readGet(wire);
@@ -200,7 +206,7 @@ function readWrite([, requestId, given]: Wire): Op | undefined {
 }
 
 function readStep(given: unknown): WriteStep | undefined {
-  if (!Array.isArray(given)) return undefined;
+  if (!Array.isArray(given) || given.length > longestStep) return undefined;
   const [code, position, document, ifVersion] = given as Wire;
   const act = isCount(code) ? acts[code] : undefined;
   if (act === undefined || !isPosition(position) || !isBytes(document, limits.documentBytes)) return undefined;
