@@ -82,6 +82,10 @@ const command = new Command("start")
     "where the live page and the metrics are: HOST:PORT or off (default: 127.0.0.1:8220, or another port if that is taken)",
   )
   .option("--page-actions", "orders may be given on the page, with the token in operator.json of the data folder")
+  .option(
+    "--traces <url>",
+    "send traces of queries there by OTLP over HTTP, e.g. http://127.0.0.1:4318; needs OpenTelemetry's packages (default: none)",
+  )
   .option("--ready-file <file>", "write addresses and pids there as JSON once queries are served")
   .option("--log-level <level>", "debug, info, warn or error (default: info)")
   .option("--log-to <where>", "files in the data folder, or stderr (default: files)")

@@ -8,7 +8,7 @@
 // C4 asks in flight per node and lane, operations per ask, and tries per errand have limits.
 
 import { sameRange } from "../../src/fragment/range.js";
-import type { AskOutcome, Effect, Effects, Ticket } from "../../src/kernel/effect.js";
+import type { AskOutcome, Effect, Effects, OnBehalf, Ticket } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import { type Fault, fault } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
@@ -35,6 +35,8 @@ export interface Errand {
   readonly access: "read" | "write";
   /** Client group of whoever asks. */
   readonly group: string;
+  /** The world's name of the request, where it is traced. */
+  readonly trace?: string | undefined;
   readonly lane: Lane;
   /** Any ready replica will do; otherwise the primary. */
   readonly anyReplica: boolean;
@@ -317,11 +319,13 @@ export function createCourier(
         readonly fragment: FragmentView;
         readonly epoch: number;
         readonly group: number;
+        readonly number: number;
         readonly trips: Trip[];
         readonly ops: Op[];
       }
     >();
     const groups: string[] = [];
+    let behalf: OnBehalf[] | undefined;
     let timeLeftMs = 1;
     let tryMs = 1;
     let partition = 0;
@@ -334,10 +338,15 @@ export function createCourier(
       const key = `${fragment.id} ${epoch} ${group}`;
       let part = byFragment.get(key);
       if (part === undefined) {
-        part = { fragment, epoch, group, trips: [], ops: [] };
+        part = { fragment, epoch, group, number: byFragment.size, trips: [], ops: [] };
         byFragment.set(key, part);
       }
       trip.sent = true;
+      const { trace } = trip.errand;
+      if (trace !== undefined) {
+        behalf ??= [];
+        behalf.push({ trace, place: [part.number, part.ops.length] });
+      }
       part.trips.push(trip);
       part.ops.push(trip.errand.opFor(fragment));
       partition = trip.errand.table.partition;
@@ -359,7 +368,8 @@ export function createCourier(
     queue.messageOps += (load.length - queue.messageOps) * newestWeight;
     queue.sentMs = context.nowMs;
     const body = encodeExec(tellsGroups ? { timeLeftMs, parts, groups } : { timeLeftMs, parts });
-    return { kind: "ask", subject: queue.subject, body, timeoutMs: tryMs, ticket };
+    const ask = { kind: "ask", subject: queue.subject, body, timeoutMs: tryMs, ticket } as const;
+    return behalf === undefined ? ask : { ...ask, behalf };
   }
 
   /** What one operation's answer means for its trip. */

@@ -18,6 +18,8 @@ export interface Inquiry {
   readonly group: string;
   /** Who asks, as the server stamped it. */
   readonly user: string;
+  /** The world's name of it, where it is traced. */
+  readonly trace: string | undefined;
   /** Monotonic, of this host. */
   deadlineMs: number;
   grantedMs: number;
@@ -31,7 +33,7 @@ export interface Inquiry {
 }
 
 /** Whose a request is. */
-export type Asker = Pick<Inquiry, "user" | "group">;
+export type Asker = Pick<Inquiry, "user" | "group"> & Partial<Pick<Inquiry, "trace">>;
 
 export interface Desk {
   admit(from: ReplyTo, asker: Asker, context: Context): Result<Inquiry>;
@@ -87,7 +89,7 @@ export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
   }
 
   return {
-    admit(from, { user, group }, context) {
+    admit(from, { user, group, trace }, context) {
       if (open.size >= requestsHeld) return overloaded("requests");
       if (bytes + emptyRequestBytes > limits.routerBytes) return overloaded("bytes");
       const refused = quota.take(user, context.nowMs);
@@ -96,6 +98,7 @@ export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
         from,
         group,
         user,
+        trace,
         deadlineMs: context.nowMs + limits.defaultDeadlineMs,
         grantedMs: limits.defaultDeadlineMs,
         bytes: emptyRequestBytes,

@@ -129,7 +129,8 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
   function passOn(inquiry: Inquiry, subject: string, body: object, deadlineMs: number, nobody: Fault): Effects {
     const ticket = tickets.next();
     passedOn.set(ticket, { inquiry, nobody });
-    return [{ kind: "ask", subject, body, timeoutMs: deadlineMs, ticket }];
+    const ask = { kind: "ask", subject, body, timeoutMs: deadlineMs, ticket } as const;
+    return [inquiry.trace === undefined ? ask : { ...ask, behalf: [{ trace: inquiry.trace }] }];
   }
 
   function onForecast(inquiry: Inquiry, fields: Fields, deadlineMs: number): Effects {
@@ -168,7 +169,7 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
   return {
     accept(request, context) {
       const group = groupOf(request.user, kit.config.clientGroups ?? {});
-      const admitted = desk.admit(request.from, { user: request.user, group }, context);
+      const admitted = desk.admit(request.from, { user: request.user, group, trace: request.trace }, context);
       if (!admitted.ok) return [{ kind: "reply", to: request.from, body: { fault: admitted.fault } }];
       const tokens = request.subject.split(".");
       const table = tokens[2] ?? "";

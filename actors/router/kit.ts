@@ -51,6 +51,7 @@ export function send(kit: Kit, inquiry: Inquiry, table: Located, spec: ErrandSpe
     table,
     access: spec.access,
     group: inquiry.group,
+    trace: inquiry.trace,
     lane: spec.lane,
     anyReplica: spec.read !== undefined && spec.read.level !== "strong",
     deadlineMs: inquiry.deadlineMs,

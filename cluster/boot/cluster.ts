@@ -18,6 +18,7 @@ import { keeperDesk } from "../keeper/desk.js";
 import { openKeeper } from "../keeper/keeper.js";
 import type { Log } from "../log.js";
 import { openPage } from "../page/page.js";
+import { checkExporter } from "../trace/exporter.js";
 import { packageVersion } from "../version.js";
 import { type Connection, openConnection } from "../world/connection.js";
 import { openInbox } from "../world/inbox.js";
@@ -100,6 +101,8 @@ async function bringUp(
   closers: Closers,
 ): Promise<Result<RunningCluster>> {
   const begunMs = performance.now();
+  const exportable = options.traces === undefined ? ok(undefined) : await checkExporter();
+  if (!exportable.ok) return exportable;
   // Pids change when something is started again; what other programs read must follow.
   let refresh = async (): Promise<void> => undefined;
   let tellPage = (_notice: string): void => undefined;

@@ -103,6 +103,11 @@ const edgeUsers = z.array(
   { error: "users must be a list of {user, pass, publish, group?}" },
 );
 
+const tracesRule = "traces must be the address that takes OTLP over HTTP, such as http://127.0.0.1:4318";
+const traces = z
+  .string({ error: tracesRule })
+  .refine((url) => URL.canParse(url) && ["http:", "https:"].includes(new URL(url).protocol), { message: tracesRule });
+
 const machineLetters = 32;
 const machineRule = `machine must be a name (a letter, then letters, digits, _ or -) of at most ${machineLetters} letters`;
 
@@ -158,6 +163,8 @@ const schema = z.strictObject({
   capacity: capacity.default([]),
   /** Requests per second that one user may ask of one router. 0: no limit. */
   userRate: whole("userRate", 0, 1_000_000).default(0),
+  /** Where routers and nodes send their traces, by OTLP over HTTP. Absent: nothing is traced. */
+  traces: traces.optional(),
   /** More users for clients, each limited to the subjects it is granted. */
   users: edgeUsers.default([]),
 });

@@ -82,6 +82,7 @@ function specOf(options: StartOptions, { dataDir, inner, copies, version }: Grou
     snapshotEvery: 512,
     logRetainBytes: 32 * MiB,
     timing: defaultTiming,
+    ...(options.traces === undefined ? {} : { traces: options.traces }),
     leaveLimitMs: 20_000,
     logLevel: options.logLevel,
     logToFile: options.logTo === "files",

@@ -13,7 +13,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 export type Call = (subject: string, body: Fields) => Promise<Fields>;
 
 /** One try. `done` is called once, within the deadline that the body names, with the answer's body, `{fault}` included. */
-export type Ask = (subject: string, body: Fields, done: (answer: unknown) => void) => void;
+export type Ask = (subject: string, body: Fields, done: (answer: unknown) => void, trace?: string) => void;
 
 const defaultRetryMs = 20;
 const longestRetryMs = 500;

@@ -6,7 +6,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { createRouter, routerActorId } from "../../actors/router.js";
 import { defaultTiming } from "../../src/config/limits.js";
-import type { ReplyTo, Ticket } from "../../src/kernel/effect.js";
+import type { AskOutcome, ReplyTo, Ticket } from "../../src/kernel/effect.js";
 import { fault } from "../../src/kernel/fault.js";
 import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
 import { seededRandom } from "../../src/kernel/random.js";
@@ -19,7 +19,7 @@ import { createTimers } from "../world/timers.js";
 
 export interface EdgeWorld {
   /** `done` is called once, within the deadline that the body names, with the answer's body, `{fault}` included. */
-  ask(subject: string, body: unknown, done: (answer: unknown) => void): void;
+  ask(subject: string, body: unknown, done: (answer: unknown) => void, trace?: string): void;
   close(): void;
 }
 
@@ -62,11 +62,12 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
   function perform(actor: string, effect: Outward): void {
     switch (effect.kind) {
       case "ask": {
-        const { subject, body, timeoutMs, ticket } = effect;
+        const { subject, body, timeoutMs, ticket, behalf } = effect;
         asked.set(ticket, subject);
-        return requests.ask(subject, body, timeoutMs, (outcome) => {
+        const done = (outcome: AskOutcome): void => {
           if (asked.delete(ticket)) kernel.deliver(actor, { kind: "answered", ticket, outcome });
-        });
+        };
+        return requests.ask(subject, body, timeoutMs, done, behalf);
       }
       case "publish":
         return requests.publish(effect.subject, effect.body);
@@ -111,11 +112,12 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
   });
   begin();
 
-  function ask(subject: string, body: unknown, done: (answer: unknown) => void): void {
+  function ask(subject: string, body: unknown, done: (answer: unknown) => void, trace?: string): void {
     if (closed) return queueMicrotask(() => done({ fault: closedFault }));
     const reply = replies++;
     waiting.set(reply, { subject, done });
-    kernel.request(routerActorId, { kind: "request", subject, body, from: { reply }, user: "" });
+    const request = { kind: "request", subject, body, from: { reply }, user: "" } as const;
+    kernel.request(routerActorId, trace === undefined ? request : { ...request, trace });
   }
 
   return {

@@ -5,6 +5,7 @@
 
 import { fault } from "../../src/kernel/fault.js";
 import { isName } from "../../src/protocol/subjects.js";
+import { registeredProvider, tracingOf } from "../trace/tracing.js";
 import { openConnection } from "../world/connection.js";
 import { addressOf, type ConnectOptions } from "./address.js";
 import { createCall, type Fields } from "./call.js";
@@ -12,6 +13,7 @@ import { Admin, Cluster } from "./cluster.js";
 import { type EdgeWorld, openEdgeWorld } from "./edge-world.js";
 import { FaultError } from "./fault-error.js";
 import { Table } from "./table.js";
+import { createTracedCall } from "./traced-call.js";
 
 export type { Fault, FaultCode } from "../../src/kernel/fault.js";
 export type { ConnectOptions } from "./address.js";
@@ -95,7 +97,8 @@ export async function connect(wish: string | ConnectOptions): Promise<Client> {
   const connection = await openConnection({ address: address.value, name, waitOnFirstConnect: false });
   if (!connection.ok) throw new FaultError(connection.fault);
   const world: EdgeWorld = await openEdgeWorld(connection.value);
-  const call = createCall(world.ask);
+  const provider = registeredProvider();
+  const call = provider === undefined ? createCall(world.ask) : createTracedCall(world.ask, tracingOf(provider));
   const close = async (): Promise<void> => {
     world.close();
     await connection.value.close();

@@ -36,6 +36,8 @@ export interface EmbeddedOptions {
   readonly capacity?: number | string;
   /** Where the live page and the metrics are: `HOST:PORT` (port 0: any free one), or `off` (default). */
   readonly page?: string;
+  /** Where routers and nodes send their traces by OTLP over HTTP, such as `http://127.0.0.1:4318`. Absent: nothing is traced. */
+  readonly traces?: string;
   /** More users for clients, beside the one of `url`, who may ask everything. */
   readonly users?: readonly EmbeddedUser[];
   /** Told what a person should know while it runs, in one sentence: a death, a restart. */

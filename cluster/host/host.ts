@@ -8,6 +8,7 @@ import { ok, type Result } from "../../src/kernel/fault.js";
 import type { Message } from "../../src/kernel/machine.js";
 import { seededRandom } from "../../src/kernel/random.js";
 import type { Log } from "../log.js";
+import { type HostTraces, openHostTraces } from "../trace/host-traces.js";
 import { type Connection, openConnection } from "../world/connection.js";
 import { type OpenGauges, openGauges } from "../world/gauges.js";
 import { loadHash } from "../world/hash.js";
@@ -63,13 +64,20 @@ export async function startHost(spec: HostSpec, compose: Compose = roles[spec.ro
   );
   const connection = await openConnection({ address: spec.nats, name: spec.id, waitOnFirstConnect: false });
   if (!connection.ok) return connection;
+  const traces = await openHostTraces(spec, log);
+  if (!traces.ok) {
+    await connection.value.close();
+    return traces;
+  }
   const store = await storeOf(spec);
   if (!store.ok) {
+    await traces.value.close();
     await connection.value.close();
     return store;
   }
   const gauges = openGauges();
-  return ok(await run(spec, compose, { log, connection: connection.value, store: store.value, gauges }));
+  const open = { log, connection: connection.value, store: store.value, gauges, traces: traces.value };
+  return ok(await run(spec, compose, open));
 }
 
 async function storeOf(spec: HostSpec): Promise<Result<NodeStore | undefined>> {
@@ -81,6 +89,7 @@ interface Open {
   readonly connection: Connection;
   readonly store: NodeStore | undefined;
   readonly gauges: OpenGauges;
+  readonly traces: HostTraces;
 }
 
 async function run(spec: HostSpec, compose: Compose, open: Open): Promise<Host> {
@@ -99,6 +108,7 @@ async function run(spec: HostSpec, compose: Compose, open: Open): Promise<Host> 
     times: { appendTimeoutMs: spec.timing.appendTimeoutMs, readTimeoutMs: spec.timing.askTimeoutMs },
     random: seededRandom(randomInt(2 ** 32)),
     log,
+    arrivals: open.traces.arrivals,
     onCrash(actor, error) {
       log("error", "actorCrashed", {
         actor,
@@ -158,7 +168,7 @@ interface End {
 }
 
 function createEnd(
-  { log, connection, store, gauges }: Open,
+  { log, connection, store, gauges, traces }: Open,
   service: () => Service | undefined,
   world: () => HostWorld,
 ): End {
@@ -172,6 +182,7 @@ function createEnd(
     service()?.close();
     gauges.close();
     await world().close();
+    await traces.close();
     await connection.close();
     await store?.close(flush);
   }

@@ -50,6 +50,8 @@ export interface HostSpec {
   /** Bytes of each log stream that are kept although every replica has them. */
   readonly logRetainBytes: number;
   readonly timing: Timing;
+  /** Where traces are sent by OTLP over HTTP; absent: nowhere. */
+  readonly traces?: string;
   /** How long a stop that leaves the cluster in order may take. */
   readonly leaveLimitMs: number;
   readonly logLevel: Level;

@@ -6,8 +6,10 @@
 
 import { headers, Match, type Msg, type MsgHdrs } from "nats";
 import { limits } from "../../src/config/limits.js";
-import type { ActorId, AskOutcome, ReplyTo, Request } from "../../src/kernel/effect.js";
+import type { ActorId, AskOutcome, OnBehalf, ReplyTo, Request } from "../../src/kernel/effect.js";
 import { fault, isFaultCode, retryOf } from "../../src/kernel/fault.js";
+import type { Arrivals } from "../trace/arrivals.js";
+import { headersOnBehalf, traceHeaderBytes } from "../trace/headers.js";
 import { contentType, decodeBody, encodeBody, type Form, formOf, jsonType } from "./body.js";
 import type { Connection } from "./connection.js";
 import type { Answer, Inbox } from "./inbox.js";
@@ -27,6 +29,8 @@ export interface RequestsPorts {
   readonly connection: Connection;
   readonly inbox: Inbox;
   request(actor: ActorId, request: Request): void;
+  /** Makes spans of requests; absent where nothing is traced. */
+  readonly arrivals?: Arrivals | undefined;
 }
 
 export interface RequestCounts {
@@ -39,7 +43,13 @@ export interface RequestCounts {
 }
 
 export interface Requests {
-  ask(subject: string, body: unknown, timeoutMs: number, done: (outcome: AskOutcome) => void): void;
+  ask(
+    subject: string,
+    body: unknown,
+    timeoutMs: number,
+    done: (outcome: AskOutcome) => void,
+    behalf?: readonly OnBehalf[],
+  ): void;
   publish(subject: string, body: unknown): void;
   reply(to: ReplyTo, body: unknown): void;
   /** Subscribes; returns how to close the door. */
@@ -57,20 +67,29 @@ const headerRoomBytes = 1024;
 const innerPrefixes: readonly string[] = ["foreshard.", "$"];
 const formMarks = { m: "msgpack", j: "json" } as const satisfies Record<string, Form>;
 
-export function createRequests({ connection, inbox, request }: RequestsPorts): Requests {
+export function createRequests({ connection, inbox, request, arrivals }: RequestsPorts): Requests {
   const { nats } = connection;
   const counts = { taken: 0, refused: 0, noReply: 0, innerReply: 0, tooLargeReplies: 0, undelivered: 0 };
   const doors = new Set<() => void>();
   const listeners: ((to: ReplyTo, body: unknown) => void)[] = [];
+  if (arrivals !== undefined) listeners.push(arrivals.answered);
   const mostBytes = (): number => (nats.info?.max_payload ?? 1024 * 1024) - headerRoomBytes;
 
-  function ask(subject: string, body: unknown, timeoutMs: number, done: (outcome: AskOutcome) => void): void {
+  function ask(
+    subject: string,
+    body: unknown,
+    timeoutMs: number,
+    done: (outcome: AskOutcome) => void,
+    behalf?: readonly OnBehalf[],
+  ): void {
     const bytes = encodeBody(body, "msgpack");
     if (bytes.byteLength > mostBytes()) {
       const why = fault("TOO_LARGE", `a request of ${bytes.byteLength} bytes does not fit into one message`);
       return void setImmediate(done, { kind: "answer", body: { fault: why } } satisfies AskOutcome);
     }
-    inbox.ask(subject, bytes, { timeoutMs }, (answer) => done(askOutcome(answer)));
+    const carries = behalf !== undefined && bytes.byteLength + traceHeaderBytes <= mostBytes();
+    const options = carries ? { timeoutMs, headers: headersOnBehalf(behalf) } : { timeoutMs };
+    inbox.ask(subject, bytes, options, (answer) => done(askOutcome(answer)));
   }
 
   function reply(to: ReplyTo, body: unknown): void {
@@ -111,7 +130,9 @@ export function createRequests({ connection, inbox, request }: RequestsPorts): R
       return reply(from, { fault: body.fault });
     }
     counts.taken++;
-    request(actor, { kind: "request", subject: msg.subject, body: body.value, from, user: userOf(msg) });
+    const asked = { kind: "request", subject: msg.subject, body: body.value, from, user: userOf(msg) } as const;
+    const trace = arrivals?.arrived(msg, from, body.value);
+    request(actor, trace === undefined ? asked : { ...asked, trace });
   }
 
   return {

@@ -7,6 +7,7 @@ import { fault } from "../../src/kernel/fault.js";
 import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
 import type { Random } from "../../src/kernel/random.js";
 import type { Log } from "../log.js";
+import type { Arrivals } from "../trace/arrivals.js";
 import { type Compute, type ComputeOutcome, createCompute } from "./compute.js";
 import type { Connection } from "./connection.js";
 import { type Inbox, openInbox } from "./inbox.js";
@@ -27,6 +28,8 @@ export interface WorldSpec {
   readonly times: LogTimes;
   readonly random: Random;
   readonly log: Log;
+  /** Makes spans of requests; absent where nothing is traced. */
+  readonly arrivals?: Arrivals | undefined;
   /** An actor without parent threw. */
   onCrash(actor: ActorId, error: unknown): void;
 }
@@ -87,7 +90,12 @@ export function createWorld(spec: WorldSpec): HostWorld {
   const streams = createLogStreams(inbox, spec.times);
   const timers = createTimers((actor, name) => answer(actor, { kind: "woke", name }));
   const compute = createCompute();
-  const requests = createRequests({ connection, inbox, request: (actor, request) => take(actor, request) });
+  const requests = createRequests({
+    connection,
+    inbox,
+    request: (actor, request) => take(actor, request),
+    arrivals: spec.arrivals,
+  });
   const names = random.fork("consumer names");
   const tails = createTails({
     connection,
@@ -172,8 +180,8 @@ function performersOf({ spec, streams, tails, requests, timers, compute, answer,
     follow: (actor, { stream, fromSeq }) => tails.follow(actor, stream, fromSeq),
     unfollow: (actor, { stream }) => tails.unfollow(actor, stream),
     publish: (_actor, { subject, body }) => requests.publish(subject, body),
-    ask: (actor, { subject, body, timeoutMs, ticket }) =>
-      requests.ask(subject, body, timeoutMs, (outcome) => answer(actor, { kind: "answered", ticket, outcome })),
+    ask: (actor, { subject, body, timeoutMs, ticket, behalf }) =>
+      requests.ask(subject, body, timeoutMs, (outcome) => answer(actor, { kind: "answered", ticket, outcome }), behalf),
     commit(actor, { writes, clears, ticket }) {
       if (spec.store === undefined) throw new Error("this host has no store");
       const told =

@@ -59,6 +59,8 @@ export const limits = {
   /** Operations that wait at a node with a ceiling, all client groups together. */
   nodeOpsWaiting: 2_000,
   routerRequests: 4096,
+  /** Operations of one message that carry the context of a trace. */
+  tracesPerMessage: 64,
   routerBytes: 64 * 1024 * 1024,
   /** The part of a router's requests, and of a node's operations, that one user may hold, so that some are left for the others. */
   userShare: 0.75,

@@ -12,6 +12,15 @@ export type Ticket = number;
 /** Names one request that waits for a reply; opaque to actors. */
 export type ReplyTo = { readonly reply: string | number };
 
+/**
+ * A traced request on whose behalf something is asked: what the world gave with it, and which operation of the body is its own, by the index of
+ * its part and its index in that; without a place the whole body is.
+ */
+export interface OnBehalf {
+  readonly trace: string;
+  readonly place?: readonly [part: number, index: number];
+}
+
 /** One NATS stream subject. For data logs one subject is one fragment. */
 export interface LogSubject {
   readonly stream: string;
@@ -108,6 +117,8 @@ export type Effect =
       readonly body: unknown;
       readonly timeoutMs: number;
       readonly ticket: Ticket;
+      /** Only where a request that is traced is behind it. A world that traces nothing may ignore it. */
+      readonly behalf?: readonly OnBehalf[];
     }
   /** Answers a request. With `after`, the outbox holds it until `settle` of that ticket (I1). */
   | { readonly kind: "reply"; readonly to: ReplyTo; readonly body: unknown; readonly after?: Ticket }
@@ -198,4 +209,6 @@ export interface Request {
   readonly from: ReplyTo;
   /** Who asks, as stamped by the server; empty inside CORE. */
   readonly user: string;
+  /** The world's own name of it where it is traced: an actor only hands it on, with what it asks on its behalf. */
+  readonly trace?: string;
 }

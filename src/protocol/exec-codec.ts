@@ -20,7 +20,7 @@ import { positionBytesLimit } from "../table/key.js";
 import type { Position } from "../table/table.js";
 import type { Change, ExecReply, ExecRequest, FragmentOps, Op, OpResult, ScanRow } from "./exec.js";
 
-const opCode = { get: 0, write: 1, scan: 2, aggregate: 3, changes: 4, fault: 5 } as const;
+export const opCode = { get: 0, write: 1, scan: 2, aggregate: 3, changes: 4, fault: 5 } as const;
 const acts: readonly WriteAct[] = ["put", "insert", "update", "delete"];
 const levelCode = { strong: 0, any: 1 } as const;
 

@@ -37,6 +37,8 @@ describe("start options", () => {
 
   const wrong: readonly (readonly [Record<string, unknown>, RegExp])[] = [
     [{ copyFloor: 9, copyCeiling: 8 }, /the floor must not be above the ceiling/],
+    [{ traces: "collector:4318" }, /traces must be the address .* such as http:\/\/127.0.0.1:4318/],
+    [{ traces: true }, /traces must be the address/],
     [{ copyCeiling: "fast" }, /copyCeiling must be a whole number/],
     [{ nodes: "0" }, /nodes must be a whole number from 1 to 64/],
     [{ nodes: "three" }, /nodes must be a whole number/],

@@ -60,6 +60,11 @@ describe("package", function () {
     for (const name of ["preinstall", "install", "postinstall", "prepare"]) assert.ok(!(name in scripts), name);
   });
 
+  it("says what to install where traces are wanted and OpenTelemetry's packages are not there", async () => {
+    const start = ["node_modules/foreshard/dist/scripts/start.js", "--traces", "http://127.0.0.1:4318"];
+    await assert.rejects(project.run(process.execPath, start), /CONFIG: traces needs .* npm install @opentelemetry\//);
+  });
+
   it("holds what it needs and nothing of the workshop", async () => {
     const names = await readdir(project.installed, { recursive: true });
     assert.ok(names.length > 300, "files to judge");

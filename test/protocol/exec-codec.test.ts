@@ -7,6 +7,7 @@ import { type FaultCode, faultCodes } from "../../src/kernel/fault.js";
 import { pack, unpack } from "../../src/protocol/codec.js";
 import type { ExecReply, ExecRequest } from "../../src/protocol/exec.js";
 import { decodeExec, decodeExecReply, encodeExec, encodeExecReply } from "../../src/protocol/exec-codec.js";
+import { faultCodeAt, operationAt } from "../../src/protocol/exec-glance.js";
 import { filters } from "../query/values.js";
 import { must, refused } from "../results.js";
 
@@ -198,6 +199,33 @@ describe("exec codec", () => {
         decodeExecReply(decoded.value);
       }),
       { numRuns: 3000 },
+    );
+  });
+
+  it("shows each operation and its fault at a glance, and nothing where there is none", () => {
+    fc.assert(
+      fc.property(requests, (request) => {
+        const wire = travelled(encodeExec(request));
+        for (const [part, { fragment, ops }] of request.parts.entries())
+          for (const [index, { op }] of ops.entries())
+            assert.deepEqual(operationAt(wire, [part, index]), { op, fragment });
+        assert.equal(operationAt(wire, [request.parts.length, 0]), undefined);
+      }),
+    );
+    fc.assert(
+      fc.property(replies, (reply) => {
+        const wire = travelled(encodeExecReply(reply));
+        for (const [part, results] of reply.results.entries())
+          for (const [index, one] of results.entries())
+            assert.equal(faultCodeAt(wire, [part, index]), one.op === "fault" ? one.fault.code : undefined);
+        assert.equal(faultCodeAt(wire, [0, reply.results[0]?.length ?? 0]), undefined);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.anything(), fc.nat(3), fc.nat(3), (body, part, index) => {
+        operationAt(body, [part, index]);
+        faultCodeAt(body, [part, index]);
+      }),
     );
   });
 

@@ -156,6 +156,41 @@ describe("router: single rows", () => {
     );
   });
 
+  it("says on whose behalf each operation of a traced request travels, and nothing where none is traced", () => {
+    const world = new ScriptedWorld().begin();
+    world.table({ name: "users", fragments: 1 });
+    const get = (key: string, user: string, trace?: string): number =>
+      world.request("foreshard.query.users.get", { key }, user, trace);
+    get("a", "ada");
+    get("b", "ada", "first");
+    get("c", "bob", "second");
+    world.request("foreshard.query.users.getMany", { keys: ["d", "e"] }, "ada", "third");
+    world.settle();
+    assert.deepEqual(world.onlyAsk.behalf, [
+      { trace: "first", place: [0, 1] },
+      { trace: "second", place: [1, 0] },
+      { trace: "third", place: [0, 2] },
+      { trace: "third", place: [0, 3] },
+    ]);
+    world.serveAll(() => found);
+    get("a", "ada");
+    world.settle();
+    assert.ok(!("behalf" in world.onlyAsk));
+  });
+
+  it("says it again with each try, and of what it passes on as a whole", () => {
+    const world = ready();
+    world.request("foreshard.query.users.get", { key: "ann" }, "", "first");
+    world.settle();
+    world.serve(world.onlyAsk, () => refused("NOT_PRIMARY"));
+    world.pass(200);
+    assert.deepEqual(world.onlyAsk.behalf, [{ trace: "first", place: [0, 0] }]);
+    world.serveAll(() => found);
+    world.request("foreshard.query._cluster.forecast", { table: "users" }, "", "second");
+    world.settle();
+    assert.deepEqual(world.onlyAsk.behalf, [{ trace: "second" }]);
+  });
+
   it("says nothing of groups from inside a client", () => {
     const exec = { timeLeftMs: 5, parts: [{ fragment: 16, epoch: 1, ops: [] }] };
     assert.deepEqual(encodeExec(exec), [5, [[16, 1, []]]]);

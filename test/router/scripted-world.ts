@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createRouter, type RouterConfig, routerActorId } from "../../actors/router.js";
 import { loadHash } from "../../cluster/world/hash.js";
 import { defaultTiming } from "../../src/config/limits.js";
-import type { ActorId, AskOutcome, ReplyTo, Ticket } from "../../src/kernel/effect.js";
+import type { ActorId, AskOutcome, OnBehalf, ReplyTo, Ticket } from "../../src/kernel/effect.js";
 import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
 import { seededRandom } from "../../src/kernel/random.js";
 import type { LedgerEvent } from "../../src/ledger/event.js";
@@ -22,6 +22,7 @@ export interface Ask {
   readonly body: unknown;
   readonly timeoutMs: number;
   readonly ticket: Ticket;
+  readonly behalf?: readonly OnBehalf[];
 }
 
 export interface TableWish {
@@ -171,9 +172,10 @@ export class ScriptedWorld implements World {
     });
   }
 
-  request(subject: string, body: unknown, user = ""): number {
+  request(subject: string, body: unknown, user = "", trace?: string): number {
     const id = ++this.replies;
-    this.kernel.request(routerActorId, { kind: "request", subject, body, from: { reply: id }, user });
+    const request = { kind: "request", subject, body, from: { reply: id }, user } as const;
+    this.kernel.request(routerActorId, trace === undefined ? request : { ...request, trace });
     return id;
   }
 
