@@ -1,15 +1,17 @@
 // Restore. Owns the way back: a backup, with those before it, into tables that are not there yet, and the proof that they hold what it held.
 // R1 every file is checked before anything is written. R2 a table that exists is never touched. R3 a restored table is read in full and its digest compared.
+// R4 writing, and the reading afterwards, are held to `rateBytes` per second where that is given.
 
 import { type Client, FaultError, type Key } from "../../cluster/client/index.js";
 import { loadHash } from "../../cluster/world/hash.js";
 import { fault } from "../../src/kernel/fault.js";
 import type { Hash } from "../../src/kernel/hash.js";
-import { unpack } from "../../src/protocol/codec.js";
+import { pack, unpack } from "../../src/protocol/codec.js";
 import { fromBase64 } from "../../src/query/base64.js";
 import { createRowWriter } from "../cli/row-writer.js";
 import { contentsOf, Digest, digestOf, partsOf } from "./contents.js";
 import { type Backup, damaged, readChain, refusal, type TableEntry } from "./manifest.js";
+import { createPace, type Pace } from "./pace.js";
 import { isKey } from "./record-file.js";
 
 export interface RestoreWish {
@@ -18,6 +20,8 @@ export interface RestoreWish {
   readonly tables: readonly string[] | undefined;
   /** New names, by the old ones. */
   readonly names: ReadonlyMap<string, string>;
+  /** Of keys and documents, as they are stored; undefined: as fast as it goes. */
+  readonly rateBytes?: number | undefined;
   told(rows: number): void;
 }
 
@@ -55,8 +59,9 @@ export async function restoreBackup(client: Client, wish: RestoreWish): Promise<
       ),
     );
   const restored: Restored[] = [];
+  const pace = wish.rateBytes === undefined ? undefined : createPace(wish.rateBytes);
   for (const entry of entries)
-    restored.push(await restoreTable(client, { chain, entry, as: nameOf(entry), hash, wish }));
+    restored.push(await restoreTable(client, { chain, entry, as: nameOf(entry), hash, pace, wish }));
   return restored;
 }
 
@@ -97,10 +102,12 @@ interface Job {
   readonly entry: TableEntry;
   readonly as: string;
   readonly hash: Hash;
+  /** Undefined: as fast as it goes. */
+  readonly pace: Pace | undefined;
   readonly wish: RestoreWish;
 }
 
-async function restoreTable(client: Client, { chain, entry, as, hash, wish }: Job): Promise<Restored> {
+async function restoreTable(client: Client, { chain, entry, as, hash, pace, wish }: Job): Promise<Restored> {
   const { name, partitioning, key, replicas, fragments, rows, digest } = entry;
   const cut = partitioning === "range" ? { splitAt: cutsIn(entry) } : { fragments };
   const schema = key.sort === undefined ? { partition: key.partition } : { partition: key.partition, sort: key.sort };
@@ -115,13 +122,19 @@ async function restoreTable(client: Client, { chain, entry, as, hash, wish }: Jo
   const writer = createRowWriter(client.table<object>(as), { inFlightRows, deadlineMs, skipped: 0 });
   let number = 0;
   for await (const block of contentsOf(partsOf(chain, name))) {
-    for (const { key: rowKey, doc } of block)
-      if (doc !== null) await writer.add({ number: ++number, key: rowKey, doc });
+    for (const { key: rowKey, doc } of block) {
+      if (doc === null) continue;
+      await pace?.spend(rowBytes(rowKey, doc));
+      await writer.add({ number: ++number, key: rowKey, doc });
+    }
     wish.told(block.length);
   }
   await writer.finish();
   const found = new Digest(hash);
-  for await (const row of client.table<object>(as).scan({ limit: 1000, deadlineMs })) found.add(row);
+  for await (const row of client.table<object>(as).scan({ limit: 1000, deadlineMs })) {
+    found.add(row);
+    await pace?.spend(rowBytes(row.key, row.doc));
+  }
   if (found.rows !== rows || found.text !== digest)
     throw new FaultError(
       fault(
@@ -130,6 +143,10 @@ async function restoreTable(client: Client, { chain, entry, as, hash, wish }: Jo
       ),
     );
   return { table: name, as, rows, digest };
+}
+
+function rowBytes(key: unknown, doc: unknown): number {
+  return pack([key, doc]).length;
 }
 
 function cutsIn({ name, splitAt }: TableEntry): Key[] {

@@ -6,6 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir } from "node:fs/promises";
 import { relative, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { type Client, FaultError, type FragmentInfo, type Page, type TableInfo } from "../../cluster/client/index.js";
 import { packageVersion } from "../../cluster/version.js";
 import { loadHash } from "../../cluster/world/hash.js";
@@ -23,6 +24,7 @@ import {
   type TableEntry,
   writeManifest,
 } from "./manifest.js";
+import { createPace, type Pace } from "./pace.js";
 import { RecordWriter } from "./record-file.js";
 
 export interface BackupWish {
@@ -38,6 +40,7 @@ export interface BackupWish {
 const pageRows = 1000;
 const pageDeadlineMs = 30_000;
 const triesLimit = 20;
+const tryAgainMs = 250;
 const blockRows = 1000;
 
 export async function takeBackup(client: Client, wish: BackupWish): Promise<Manifest> {
@@ -46,10 +49,11 @@ export async function takeBackup(client: Client, wish: BackupWish): Promise<Mani
   await mkdir(wish.folder, { recursive: true });
   if ((await readdir(wish.folder)).length > 0) throw refusal(`${wish.folder} is not empty: name a new folder`);
   const drafts: Draft[] = [];
+  const pace = createPace(wish.rateBytes);
   try {
     for (const table of await chosen(client, wish.tables))
       drafts.push(await begin(client, table, lastOf(before, table.name)));
-    for (const draft of drafts) if (draft.last === undefined) await copyRows(client, draft, wish);
+    for (const draft of drafts) if (draft.last === undefined) await copyRows(client, draft, wish, pace);
     const fromMs = Date.now();
     const ended = await Promise.all(drafts.map(async (draft) => ({ ...draft, end: await draft.feed.end() })));
     const toMs = Date.now();
@@ -93,17 +97,15 @@ function sinceOf(folder: string, { folder: last, manifest }: Backup): NonNullabl
   return { id: manifest.id, folder: relative(resolve(folder, ".."), last) };
 }
 
-async function copyRows(client: Client, draft: Draft, wish: BackupWish): Promise<void> {
+async function copyRows(client: Client, draft: Draft, wish: BackupWish, pace: Pace): Promise<void> {
   const { name } = draft.table;
   const writer = new RecordWriter(wish.folder, name, "rows");
-  const startedMs = performance.now();
-  let bytes = 0;
   for (let cursor: string | null | undefined; cursor !== null; ) {
     const { rows, cursor: next }: Page<object> = await pageOf(client, name, cursor);
-    bytes += await writer.write(rows);
+    const bytes = await writer.write(rows);
     wish.told(rows.length);
     cursor = next;
-    await pause(startedMs + (bytes / wish.rateBytes) * 1000 - performance.now());
+    await pace.spend(bytes);
   }
   await writer.finish();
   draft.files = writer.files;
@@ -117,13 +119,9 @@ async function pageOf(client: Client, table: string, cursor: string | undefined)
       return await client.table<object>(table).page(options);
     } catch (error) {
       if (tries >= triesLimit || !(error instanceof FaultError) || error.retry === "no") throw error;
-      await pause(250);
+      await wait(tryAgainMs);
     }
   }
-}
-
-async function pause(ms: number): Promise<void> {
-  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function entryOf(

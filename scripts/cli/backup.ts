@@ -25,6 +25,7 @@ interface RestoreFlags extends CommonOptions {
   readonly tables?: string;
   readonly as?: readonly string[];
   readonly check?: boolean;
+  readonly rate?: number;
 }
 
 export function addBackupCommands(program: Command): void {
@@ -43,6 +44,11 @@ export function addBackupCommands(program: Command): void {
     .requiredOption("--from <folder>", "the backup, full or incremental")
     .option("--tables <names>", "with commas between them (default: all)")
     .option("--as <old=new>", "restore a table under another name; may be said again", gather)
+    .option(
+      "--rate <MiB>",
+      "MiB per second that may be written, and read to compare (default: no limit)",
+      positive("--rate"),
+    )
     .option("--check", "only read and check the files; needs no cluster")
     .action(async (flags: RestoreFlags, command: Command) => restore({ ...flags, ...common(command) }));
 }
@@ -87,11 +93,12 @@ async function backup(flags: BackupFlags): Promise<void> {
 async function restore(flags: RestoreFlags): Promise<void> {
   const tables = flags.tables === undefined ? undefined : listArgument(flags.tables);
   const names = new Map((flags.as ?? []).map(renaming));
+  const rateBytes = flags.rate === undefined ? undefined : flags.rate * MiB;
   const done =
     flags.check === true
       ? await checkBackup(flags.from, tables)
       : await shown(flags, (told) =>
-          withClient(flags, (client) => restoreBackup(client, { folder: flags.from, tables, names, told })),
+          withClient(flags, (client) => restoreBackup(client, { folder: flags.from, tables, names, rateBytes, told })),
         );
   await tell(flags, done);
 }
