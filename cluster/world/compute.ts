@@ -1,4 +1,5 @@
-// Compute. Owns the pool of worker threads for work that would hold the event loop. Made at the first job; threads end when idle.
+// Compute. Owns the pool of worker threads for work that would hold the event loop. Made at the first job, or some time after the start; one thread stays, the others
+// end when idle: a thread takes a tenth of a second of processor time to start, and would take it from the callers in the middle of a move.
 // P0 buffers of a job's input are handed over, not copied: whoever asked has them no more.
 // P1 the queue is bounded: past it a job is answered OVERLOADED. P2 every job is answered, also when its thread dies or the pool is closed.
 // P3 a job on the store says `opened` as soon as it has its read transaction; it never writes, and it is asked to end before its thread is.
@@ -18,6 +19,8 @@ export interface Compute {
   run(job: string, input: unknown, done: (outcome: ComputeOutcome) => void): void;
   /** The same on what a store held at one moment, which is released as soon as the job has opened it, or will not. */
   runOn(snapshot: Snapshot, job: string, input: unknown, done: (outcome: ComputeOutcome) => void): void;
+  /** Starts a thread then, so that the first job does not have to. */
+  warmAfter(ms: number): void;
   close(): Promise<void>;
 }
 
@@ -34,12 +37,13 @@ const closeMs = 5_000;
 export function createCompute(bounds: ComputeLimits = computeLimits): Compute {
   let pool: Piscina | undefined;
   let closed = false;
+  let warming: NodeJS.Timeout | undefined;
   const stop = new Int32Array(new SharedArrayBuffer(4));
 
   const open = (): Piscina =>
     new Piscina({
       filename: new URL("../workers/thread.js", import.meta.url).href,
-      minThreads: 0,
+      minThreads: 1,
       maxThreads: bounds.threads,
       maxQueue: bounds.queue,
       idleTimeout: idleMs,
@@ -71,8 +75,14 @@ export function createCompute(bounds: ComputeLimits = computeLimits): Compute {
         done(outcome);
       });
     },
+    warmAfter(ms) {
+      warming = setTimeout(() => {
+        pool ??= open();
+      }, ms).unref();
+    },
     async close() {
       closed = true;
+      clearTimeout(warming);
       Atomics.store(stop, 0, 1);
       await pool?.close({ force: true }).catch(() => undefined);
       await pool?.destroy().catch(() => undefined);

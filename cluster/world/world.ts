@@ -63,6 +63,8 @@ export const turnMs = 4;
 /** Past this many waiting messages the followed streams are made to wait. */
 const pressedMessages = 4096;
 const restoreEveryMs = 1000;
+/** A node compares copies sooner or later; by then its start is over. */
+const warmAfterMs = 10_000;
 
 export function createWorld(spec: WorldSpec): HostWorld {
   const { connection, store, random, log } = spec;
@@ -90,6 +92,7 @@ export function createWorld(spec: WorldSpec): HostWorld {
   const streams = createLogStreams(inbox, spec.times);
   const timers = createTimers((actor, name) => answer(actor, { kind: "woke", name }));
   const compute = createCompute();
+  if (store !== undefined) compute.warmAfter(warmAfterMs);
   const requests = createRequests({
     connection,
     inbox,

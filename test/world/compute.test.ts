@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { type ComputeOutcome, createCompute } from "../../cluster/world/compute.js";
 
 describe("world: compute", () => {
@@ -34,6 +35,14 @@ describe("world: compute", () => {
     const chunks = Array.from({ length: 600_000 }, () => Uint8Array.of(1));
     assert.equal(code(await run(compute, "digest", { chunks })), "UNAVAILABLE");
     assert.equal(code(await run(compute, "digest", bytes)), "done");
+    await compute.close();
+  });
+
+  it("starts a thread before the first job, if it is told to", async () => {
+    const compute = createCompute();
+    const started = once(process, "worker", { signal: AbortSignal.timeout(5_000) });
+    compute.warmAfter(1);
+    await started;
     await compute.close();
   });
 });
