@@ -231,9 +231,10 @@ function unit(share: number): number {
 
 /** The share of it that `node` bears as things are. */
 export function weightOn(picture: Picture, at: number, node: number): number {
-  const places = placesOf(picture, at);
-  const place = places.indexOf(node);
-  return place < 0 ? 0 : weightOf(picture, at, place, places.length);
+  const count = picture.copies[at] ?? 0;
+  for (let place = 0; place < count; place++)
+    if (picture.places[at * mostPlaces + place] === node) return weightOf(picture, at, place, count);
+  return 0;
 }
 
 export interface Change {
