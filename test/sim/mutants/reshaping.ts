@@ -44,6 +44,8 @@ export const reshaping: readonly Mutant[] = [
 
 type Commit = Extract<Effect, { kind: "commit" }>;
 
+/** So long nobody hears an answer, and then so long everybody does. */
+const silentMs = 1500;
 const lossyUntilMs = 40_000;
 
 const ff = Uint8Array.of(0xff);
@@ -67,18 +69,17 @@ function onReshaping(
 
 /**
  * Answers get lost besides, so that clients ask again whoever has the rows then: all of a fragment that is to be split; before a merge, of which a shard hears
- * only when it is sealed, every third for a while.
+ * only when it is sealed, all of every other while.
  */
 function forgetsRequests(what: "split" | "merge"): () => Tamper {
   return () => {
-    let answers = 0;
     const splitting = new Set<string>();
     const forget = onReshaping(what, (effect) => ({
       ...effect,
       writes: effect.writes.filter(({ key }) => key[0] !== windowRange(0).from[0]),
     }))();
     const isLost = ({ host, actor, nowMs }: Tampered): boolean =>
-      what === "split" ? splitting.has(`${host} ${actor}`) : nowMs < lossyUntilMs && ++answers % 3 === 0;
+      what === "split" ? splitting.has(`${host} ${actor}`) : nowMs < lossyUntilMs && nowMs % (2 * silentMs) < silentMs;
     return {
       message: (message, { host, actor }) => {
         const { assignment } = message as Message & { assignment?: { split?: object } };
