@@ -46,8 +46,10 @@ async function page({ tries, isJson, seed }: BenchChoice, farewell: Farewell): P
   const scraped = await scrape(url, server, alone);
   const news = await newsOf(url, 5_000);
   const path = chromiumPath();
-  const seen = path === undefined ? undefined : await look(await openWindow(farewell, path), url, tries, server);
+  const window = path === undefined ? undefined : await openWindow(farewell, path);
+  const seen = window === undefined ? undefined : await look(window, url, tries, server);
   await crowd.stop();
+  const still = window === undefined ? undefined : await picturesOf(window, url, tries);
   await cluster.stop();
 
   const noBrowser = `NOT TRIED: ${noChromium}`;
@@ -71,9 +73,14 @@ async function page({ tries, isJson, seed }: BenchChoice, farewell: Farewell): P
         seen === undefined ? noBrowser : spreadText(seen.linesMs),
       ],
       [
-        "… processor time of all the browser until then",
+        "… processor time of all the browser until then; for the line of text",
         "-",
-        seen === undefined ? noBrowser : spreadText(seen.browserMs),
+        seen === undefined ? noBrowser : `${spreadText(seen.browserMs)}; ${spreadText(seen.lineBrowserMs)}`,
+      ],
+      [
+        "first picture when nobody asks the cluster; one line of text then",
+        "1 s",
+        still === undefined ? noBrowser : `${spreadText(still.firstPicturesMs)}; ${spreadText(still.linesMs)}`,
       ],
       ["news: at first; then each second", "-", `${news.firstBytes} B; ${Math.round(news.bytesPerSecond)} B`],
       [
@@ -96,15 +103,36 @@ async function page({ tries, isJson, seed }: BenchChoice, farewell: Farewell): P
       ["gets answered, failed", "-", `${crowd.answered()}, ${crowd.failed()}`],
       ["load average", "-", loadAverage().toFixed(1)],
     ],
-    { fragments, seen, news, alone, ...scraped, answered: crowd.answered(), failed: crowd.failed() },
+    { fragments, seen, still, news, alone, ...scraped, answered: crowd.answered(), failed: crowd.failed() },
   );
   return crowd.failed() === 0 && crowd.answered() > 0 && (seen?.foreign.length ?? 0) === 0;
 }
 
-interface Seen extends Omit<Opened, "firstPictureMs" | "browserCpuMs"> {
+/** The page, and one line of text, by turns. */
+interface Pictures {
   readonly firstPicturesMs: readonly number[];
   readonly browserMs: readonly number[];
   readonly linesMs: readonly number[];
+  readonly lineBrowserMs: readonly number[];
+}
+
+async function picturesOf(window: Window, url: string, tries: number): Promise<Pictures> {
+  const firstPicturesMs: number[] = [];
+  const browserMs: number[] = [];
+  const linesMs: number[] = [];
+  const lineBrowserMs: number[] = [];
+  for (let at = 0; at < tries; at++) {
+    const line = await openLine(window, url);
+    linesMs.push(line.tookMs);
+    lineBrowserMs.push(line.browserCpuMs);
+    const picture = await openPage(window, url);
+    firstPicturesMs.push(picture.firstPictureMs);
+    browserMs.push(picture.browserCpuMs);
+  }
+  return { firstPicturesMs, browserMs, linesMs, lineBrowserMs };
+}
+
+interface Seen extends Pictures, Omit<Opened, "firstPictureMs" | "browserCpuMs"> {
   /** Shares of a core while one page is open. */
   readonly server: number;
   readonly renderer: number;
@@ -112,12 +140,7 @@ interface Seen extends Omit<Opened, "firstPictureMs" | "browserCpuMs"> {
 }
 
 async function look(window: Window, url: string, tries: number, server: () => Promise<number>): Promise<Seen> {
-  const opened: Opened[] = [];
-  const linesMs: number[] = [];
-  for (let at = 0; at < tries; at++) {
-    linesMs.push(await openLine(window, url));
-    opened.push(await openPage(window, url));
-  }
+  const pictures = await picturesOf(window, url, tries);
   let used = new Map<"server" | "renderer" | "browser", number>();
   const last = await openPage(window, url, async () => {
     await sleep(3_000);
@@ -127,12 +150,9 @@ async function look(window: Window, url: string, tries: number, server: () => Pr
     used = await coresUsed({ server, renderer, browser }, watchedMs);
   });
   const share = (name: "server" | "renderer" | "browser"): number => used.get(name) ?? Number.NaN;
-  const all = [...opened, last];
   return {
     ...last,
-    firstPicturesMs: all.map(({ firstPictureMs }) => firstPictureMs),
-    linesMs,
-    browserMs: all.map(({ browserCpuMs }) => browserCpuMs),
+    ...pictures,
     server: share("server"),
     renderer: share("renderer"),
     browser: share("browser"),

@@ -2,8 +2,9 @@
 
 import type { Action, Finding, Rejected } from "./action.js";
 import { shorten } from "./action.js";
+import { type Borne, borneBy, putBack } from "./keep.js";
 import type { Option, Weighed } from "./options.js";
-import { type Picture, place, placesOf } from "./picture.js";
+import { type Picture, place, placesOf, write } from "./picture.js";
 import { type Policy, stayMs } from "./policy.js";
 import { createPurse, type Purse } from "./purse.js";
 import { riskOf } from "./risk.js";
@@ -24,8 +25,8 @@ export interface Board {
   /** Why this fragment is left where it is; undefined: it may move. */
   mayNotMove(fragment: number, cause: Action["cause"]): string | undefined;
   mayNotSplit(fragment: number): string | undefined;
-  /** Where fragments were that this plan places elsewhere, or leaves alone from now on. */
-  readonly homes: Map<number, readonly number[]>;
+  /** The picture shows again what it showed before. */
+  takeBack(): void;
   /** The fragment's copies are at `next` in all that follows. */
   relocate(fragment: number, next: readonly number[]): void;
   /** Chosen: paid for, applied, and not touched again in this plan. */
@@ -47,7 +48,9 @@ export function createBoard(picture: Picture, policy: Policy): Board {
   const findings: Finding[] = [];
   const before = new Map<number, Float64Array>();
 
+  /** Where fragments were that this plan places elsewhere, or leaves alone from now on; and what nodes bore that it gave to or took from. */
   const homes = new Map<number, readonly number[]>();
+  const bore = new Map<number, Borne>();
   const purse = createPurse(picture, policy);
 
   function settle(fragment: number): void {
@@ -56,7 +59,9 @@ export function createBoard(picture: Picture, policy: Policy): Board {
   }
 
   function relocate(fragment: number, next: readonly number[]): void {
-    if (!homes.has(fragment)) homes.set(fragment, placesOf(picture, fragment));
+    const now = placesOf(picture, fragment);
+    if (!homes.has(fragment)) homes.set(fragment, now);
+    for (const node of [...now, ...next]) if (!bore.has(node)) bore.set(node, borneBy(picture, node));
     place(picture, fragment, next);
   }
 
@@ -75,8 +80,14 @@ export function createBoard(picture: Picture, policy: Policy): Board {
     rejected,
     findings,
     before,
-    homes,
     relocate,
+    takeBack() {
+      for (const [fragment, home] of homes) {
+        write(picture, fragment, home);
+        picture.busy[fragment] = 0;
+      }
+      for (const [node, borne] of bore) putBack(picture, node, borne);
+    },
     noteBefore(node) {
       if (!before.has(node)) before.set(node, riskOf(picture, node));
     },

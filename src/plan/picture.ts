@@ -146,7 +146,6 @@ function settle(picture: Picture, at: number, landed: ReadonlyMap<FragmentId, Pr
     .flatMap((id) => picture.nodeAt.get(id) ?? [])
     .slice(0, mostPlaces);
   picture.busy[at] = fragment.isBusy === true || move !== undefined || places.length === 0 ? 1 : 0;
-  picture.totalBytes += bytesOf(picture, at) * places.length;
   put(picture, at, places);
 }
 
@@ -256,10 +255,9 @@ export function changesBy(picture: Picture, at: number, next: readonly number[])
   return [...changes].filter(([, delta]) => Math.abs(delta) > 1e-12).map(([node, delta]) => ({ node, delta }));
 }
 
-/** The fragment's copies are at `next` from now on. */
+/** The fragment's copies are at `next` in what a plan looks at from now on. */
 export function place(picture: Picture, at: number, next: readonly number[]): void {
   const before = placesOf(picture, at);
-  picture.totalBytes += bytesOf(picture, at) * (next.length - before.length);
   for (const { node, delta } of changesBy(picture, at, next)) bear(picture, at, node, delta);
   for (const node of before) if (!next.includes(node)) drop(picture.held[node], at);
   for (const node of next) if (!before.includes(node)) picture.held[node]?.push(at);
@@ -274,7 +272,10 @@ function put(picture: Picture, at: number, places: readonly number[]): void {
   });
 }
 
-function write({ places, copies }: Picture, at: number, next: readonly number[]): void {
+/** Where the copies are, and nothing of what nodes bear by it. */
+export function write(picture: Picture, at: number, next: readonly number[]): void {
+  const { places, copies } = picture;
+  picture.totalBytes += bytesOf(picture, at) * (next.length - (copies[at] ?? 0));
   places.fill(-1, at * mostPlaces, (at + 1) * mostPlaces);
   places.set(next, at * mostPlaces);
   copies[at] = next.length;
@@ -285,19 +286,9 @@ function drop(held: number[] | undefined, at: number): void {
   if (index >= 0) held?.splice(index, 1);
 }
 
-/** The load of a fragment is about to change (its forecast is another now): call before, change the loads, then call `regain`. */
-export function forget(picture: Picture, at: number): void {
-  placesOf(picture, at).forEach((node, place, all) => {
-    bear(picture, at, node, -weightOf(picture, at, place, all.length));
-  });
-  picture.drawn.delete(at);
-  picture.summary.fragment = -1;
-}
-
-export function regain(picture: Picture, at: number): void {
-  placesOf(picture, at).forEach((node, place, all) => {
-    bear(picture, at, node, weightOf(picture, at, place, all.length));
-  });
+/** On top of what the node bears: its shares of these fragments. */
+export function bearAll(picture: Picture, node: number, fragments: readonly number[]): void {
+  for (const at of fragments) bear(picture, at, node, weightOn(picture, at, node));
 }
 
 function bear(picture: Picture, at: number, node: number, share: number): void {

@@ -8,7 +8,7 @@
 // `policy.mode` decides: `static` nothing; `reactive` looks at `loads.now` alone; `shadow` and `predictive` plan alike (who calls does not act on a shadow's plan).
 // An oracle is `predictive` fed with paths that are the truth (every sample the same). Call once per `policy.roundMs`; one call is one round of the budget.
 // Loads and capacities have one unit, whichever. A caller sets `movedMs` of a fragment when a move of it ends or begins (cool-down), and passes moves under way.
-// For many fragments keep the picture: `createPlanner`, then `changed(at)` after the load of one was set anew, and `plan(nowMs)`.
+// For many fragments keep the picture: `createPlanner`, then `changing(at, …)` round whatever sets the load of one anew, and `plan(nowMs)`.
 //
 // PL1 at most `budget` is begun in a round. PL2 a steady load moves nothing once it is borne. PL3 what cannot be helped is said, not shuffled.
 
@@ -16,15 +16,13 @@ import type { NodeId } from "../protocol/subjects.js";
 import type { Action, Finding, Rejected } from "./action.js";
 import { type Board, createBoard } from "./board.js";
 import { consolidate } from "./consolidate.js";
+import { rehouse, reload } from "./keep.js";
 import {
   capacityOf,
   createPicture,
-  forget,
   limitOf,
   type Picture,
   type PictureInput,
-  place,
-  regain,
   setFullShare,
   tailOf,
 } from "./picture.js";
@@ -125,12 +123,11 @@ export function createPlanner(input: PlanInput, policy: Policy): Planner {
   return {
     picture,
     changing(at, change) {
-      forget(picture, at);
       change();
-      regain(picture, at);
+      reload(picture, at);
     },
     moved(at, places) {
-      place(
+      rehouse(
         picture,
         at,
         places.flatMap((id) => picture.nodeAt.get(id) ?? []),
@@ -140,10 +137,7 @@ export function createPlanner(input: PlanInput, policy: Policy): Planner {
       picture.nowMs = nowMs;
       const board = planOn(picture, policy);
       const plan = told(board);
-      for (const [at, home] of board.homes) {
-        place(picture, at, home);
-        picture.busy[at] = 0;
-      }
+      board.takeBack();
       return plan;
     },
   };

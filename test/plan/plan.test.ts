@@ -329,6 +329,19 @@ describe("plan: properties", () => {
           changed.draw(at, paths);
           loads.set(at, changed.now(at), paths);
         });
+        const anew = pictureOf({ ...input, loads: changed }, policy);
+        const { held, places, mean, upper, now, totalBytes } = planner.picture;
+        assert.deepEqual(
+          { held, places, mean, upper, now, totalBytes },
+          {
+            held: anew.held,
+            places: anew.places,
+            mean: anew.mean,
+            upper: anew.upper,
+            now: anew.now,
+            totalBytes: anew.totalBytes,
+          },
+        );
         const essence = ({ actions }: { actions: readonly { kind: string; fragment: number; from: string }[] }) =>
           actions.map(({ kind, fragment, from }) => `${kind} ${fragment} ${from}`);
         assert.deepEqual(essence(planner.plan(0)), essence(planRound({ ...input, loads: changed }, policy)));

@@ -59,7 +59,8 @@ describe("simulation", function () {
       it(title(one), async () => {
         underWay ??= new Map(cases.map((each) => [each, settled(judge(each))]));
         const end = await underWay.get(one);
-        if (end?.status === "rejected") throw end.reason;
+        assert.ok(end !== undefined);
+        if (end.status === "rejected") throw end.reason;
       });
   }
 

@@ -59,12 +59,17 @@ export async function openPage(
 }
 
 /** How long the same browser takes for one line of text: what of the time of a picture is the browser's and the machine's. */
-export async function openLine({ browser }: Window, url: string): Promise<number> {
+export async function openLine(
+  { browser, pid }: Window,
+  url: string,
+): Promise<{ readonly tookMs: number; readonly browserCpuMs: number }> {
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
+    const cpuBeforeMs = await cpuMsOf(pid);
     await page.goto(`${url}/healthz`);
-    return Number(await page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"));
+    const tookMs = Number(await page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"));
+    return { tookMs, browserCpuMs: (await cpuMsOf(pid)) - cpuBeforeMs };
   } finally {
     await context.close();
   }
