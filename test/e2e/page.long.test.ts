@@ -201,7 +201,9 @@ describe("people who look at a running cluster", () => {
       await page.keyboard.press("Enter");
       const opened = async (): Promise<boolean> => (await page.locator("#detail").innerText()).includes(hostile);
       assert.ok(await until(opened, limitMs), "its history of moves is shown");
-      assert.match(await page.locator("#detail").innerText(), /client · steps of/);
+      const foreseen = async (): Promise<boolean> =>
+        /client · steps of/.test(await page.locator("#detail").innerText());
+      assert.ok(await until(foreseen, limitMs), "its forecast is shown, once there is one");
       await page.keyboard.press("Escape");
       assert.ok(await page.locator("#detail").isHidden());
       assert.equal(await page.evaluate("window.hacked"), undefined);

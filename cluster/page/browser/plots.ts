@@ -1,4 +1,7 @@
 // Plots. Owns the drawing of what was and what is expected: a line, the 90 % band with its middle, and a limit where one is known.
+// PL1 the plotting library is a third of the page's program and its first strokes cost more than all the rest: it is fetched when the first picture stands.
+
+import { make } from "./dom.js";
 
 /** The plotting library is a script of its own; what of it is used here. */
 declare class uPlot {
@@ -28,6 +31,29 @@ export interface Plot {
   draw(input: PlotInput): void;
   resize(): void;
   destroy(): void;
+}
+
+/** Plots that were asked to draw before the library was there. */
+const waiting = new Set<() => void>();
+let library: "not asked for" | "on its way" | "here" = "not asked for";
+const againMs = 2_000;
+
+/** Fetches the library, once; what waited for it is drawn then. A server that was away is asked again. */
+export function fetchLibrary(): void {
+  if (library !== "not asked for") return;
+  library = "on its way";
+  const script = make("script", { src: "/uplot.js" });
+  script.addEventListener("load", () => {
+    library = "here";
+    for (const draw of waiting) draw();
+    waiting.clear();
+  });
+  script.addEventListener("error", () => {
+    script.remove();
+    library = "not asked for";
+    setTimeout(fetchLibrary, againMs);
+  });
+  document.head.append(script);
 }
 
 export function createPlot(into: HTMLElement, height: number): Plot {
@@ -79,20 +105,29 @@ export function createPlot(into: HTMLElement, height: number): Plot {
     );
   }
 
+  function show(): void {
+    if (last === undefined) return;
+    const table = tableOf(last);
+    const look = JSON.stringify(colours());
+    if (plot === undefined || look !== drawnWith) {
+      drawnWith = look;
+      begin(table);
+    } else plot.setData(table);
+  }
+
   return {
     draw(input) {
       last = input;
-      const table = tableOf(input);
-      const look = JSON.stringify(colours());
-      if (plot === undefined || look !== drawnWith) {
-        drawnWith = look;
-        begin(table);
-      } else plot.setData(table);
+      if (library === "here") show();
+      else waiting.add(show);
     },
     resize() {
       if (plot !== undefined && last !== undefined) plot.setSize({ width: Math.max(160, into.clientWidth), height });
     },
-    destroy: () => plot?.destroy(),
+    destroy() {
+      waiting.delete(show);
+      plot?.destroy();
+    },
   };
 }
 
