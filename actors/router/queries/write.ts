@@ -65,7 +65,7 @@ function spans(kit: Kit, table: Located, steps: readonly WriteStep[]): Fault | u
   const named = [...fragments].slice(0, namedKeys).map(([id, keys]) => `fragment ${id} holds ${keys.join(", ")}`);
   return fault(
     "SPANS_FRAGMENTS",
-    `a batch is atomic within one fragment, and these keys lie in ${fragments.size}: ${named.join("; ")}. In a hash table the rows of one partition key always share a fragment`,
+    `a batch is atomic within one fragment, and these keys lie in ${fragments.size}: ${named.join("; ")}. In a hash table the rows of one partition key always share a fragment: give that to rows that change together, or write them one after the other, each with ifVersion`,
     { keys: [...fragments.values()].flat(), fragments: [...fragments.keys()].slice(0, limits.batchOps) },
   );
 }
