@@ -166,6 +166,8 @@ describe("people who look at a running cluster", () => {
     it("is small, asks nobody else, and shows fragments, nodes and the record", async () => {
       assert.ok(await until(async () => (await rows()) === 6, limitMs), complaints.join("\n"));
       assert.equal(await page.locator("#nodes .card").count(), 2);
+      const plotted = async (): Promise<boolean> => (await page.locator("#nodes .card canvas").count()) === 2;
+      assert.ok(await until(plotted, limitMs), "the plots come after the first picture");
       assert.match(await page.locator("#trouble").innerText(), /serves/);
       const table = await page.locator("#fragments tbody").innerText();
       assert.match(table, /kept/);
