@@ -182,10 +182,17 @@ function onWoke(state: NodeState, message: Extract<NodeMessage, { kind: "woke" }
   if (message.name === gateTimer && state.gate !== undefined) return openGate(state, state.gate, context);
   if (message.name === scrubTimer) return scrubTick(state);
   if (message.name === verifyTimer) return verifyTick(state);
-  if (message.name === sampleTimer) return state.sampling?.tick(context) ?? [];
+  if (message.name === sampleTimer) return onSampleTimer(state, context);
   if (message.name === leaveTimer) return [{ kind: "stop", id: self }];
   if (message.name.startsWith("respawn/")) return respawn(state, Number(message.name.slice("respawn/".length)));
   return onTail(state, message, context) ?? [];
+}
+
+function onSampleTimer(state: NodeState, context: Context): Effects {
+  if (state.sampling === undefined) return [];
+  const effects = state.sampling.tick(context);
+  state.board.burden = state.sampling.burden();
+  return effects;
 }
 
 function onStop(state: NodeState, message: Extract<NodeMessage, { kind: "stop" }>, context: Context): Effects {

@@ -28,6 +28,7 @@ import {
   onFollowAttach,
   onFollowCopy,
   onFollowFirst,
+  onFollowOffer,
   onFollowRead,
   onFollowTail,
   onFollowTimer,
@@ -334,7 +335,10 @@ function onPeer(
 
 function positionOf(state: ShardState): Extract<PeerAnswer, { position: unknown }>["position"] {
   const { fragment, lsn, epoch, hash } = state.replica;
-  return { fragment, known: true, lsn, epoch, hash, partial: !isWhole(state.replica), sparse: isSparse(state.replica) };
+  const { burden: busy } = state.wiring.board;
+  const [partial, sparse] = [!isWhole(state.replica), isSparse(state.replica)];
+  const position = { fragment, known: true, lsn, epoch, hash, partial, sparse };
+  return busy > 0 ? { ...position, busy } : position;
 }
 
 function onAppenderMessage(
@@ -378,6 +382,8 @@ function onAnswered(
   if (mode.kind === "opening" && mode.asked.has(ticket)) return onPosition(state, mode, ticket, outcome, context);
   if (mode.kind === "opening" && mode.copy?.flights.has(ticket) === true)
     return onOpenCopy(state, mode, onCopyAnswer(state, mode.copy, ticket, outcome, context), context);
+  if (mode.kind === "behind" && mode.search?.asked.has(ticket) === true)
+    return onFollowOffer(state, mode, mode.search, ticket, outcome);
   if (mode.kind === "behind" && mode.copy?.flights.has(ticket) === true)
     return onFollowCopy(state, mode, onCopyAnswer(state, mode.copy, ticket, outcome, context));
   if (mode.kind === "behind" && mode.attach?.ticket === ticket)

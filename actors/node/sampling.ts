@@ -24,6 +24,8 @@ export interface Sampling {
   /** Operations refused at the door. */
   refused(count: number): void;
   start(context: Context): Effects;
+  /** Share of a core that the host's thread used in the last interval that is over. */
+  burden(): number;
   /** The timer: the interval may be over. */
   tick(context: Context): Effects;
   /** Undefined: no answer to a sample. */
@@ -51,6 +53,7 @@ export function createSampling(
   let before: GaugeReading | undefined;
   let refusedOps = 0;
   let lost = 0;
+  let burden = 0;
 
   function send(body: unknown): Effect {
     const ticket = tickets.next();
@@ -78,6 +81,7 @@ export function createSampling(
     refusedOps = 0;
     lost = 0;
     const spanMs = context.nowMs - sinceMs;
+    burden = spanMs > 0 ? load.threadCpuMs / spanMs : 0;
     const cells = counter.take();
     power?.note({ spanMs, cpuMs: load.threadCpuMs, counts: countsOf(cells) });
     const pages = pagesOf(cells);
@@ -111,6 +115,7 @@ export function createSampling(
       begin(context);
       return [arm(context)];
     },
+    burden: () => burden,
     tick(context) {
       const now = Math.floor(context.wallMs / config.intervalMs);
       if (now === interval) return [arm(context)];

@@ -206,7 +206,7 @@ function statusName(state: ShardState): ReplicaStatus["state"] {
       return mode.stuck ? "faulted" : "opening";
     case "behind":
       if (state.noRoom && state.replica.copying) return "faulted";
-      return mode.copy === undefined && mode.attach === undefined ? "behind" : "copying";
+      return mode.copy === undefined && mode.attach === undefined && mode.search === undefined ? "behind" : "copying";
     case "following":
       return isSparse(state.replica) ? "attached" : "following";
   }

@@ -12,6 +12,7 @@ export function createBoard(): Board {
     retired: new Set(),
     gone: new Set(),
     waits: new Map(),
+    burden: 0,
     keys: new Map(),
   };
 }

@@ -6,20 +6,21 @@
 
 import type { FragmentRecord } from "../../src/fragment/record.js";
 import { bookkeeping, isSettled, judge } from "../../src/fragment/replica.js";
-import type { Effects, LogRecord, ReadOutcome, Ticket } from "../../src/kernel/effect.js";
+import type { AskOutcome, Effects, LogRecord, ReadOutcome, Ticket } from "../../src/kernel/effect.js";
 import type { NodeId } from "../../src/protocol/subjects.js";
 import { apply, incident, publishStatus, readRecord } from "./apply.js";
 import { type AttachStep, empty, shouldAttach, startAttach } from "./attach.js";
 import { type CatchUpStep, onCatchUpRead, startCatchUp } from "./catchup.js";
 import { type CopyStep, isShortOfRoom, startCopy } from "./copy.js";
 import { applyHeld, forgetHeld, hold, holdsNext } from "./held.js";
+import { type LenderSearch, lenderAmong, onOffer, startSearch } from "./lender.js";
 import { isReady } from "./reshape.js";
 import type { Mode, ShardState } from "./state.js";
 
 export type Behind = Extract<Mode, { kind: "behind" }>;
 const retryMs = 300;
-/** A replica that holds nothing reads so many records one by one; more are copied. */
-const recordsToRead = 256;
+/** A replica that holds nothing reads so many records one by one, each of up to half a megabyte; more are copied. */
+const recordsToRead = 16;
 /** Copies that came to nothing, before the log is asked whether it has everything (F2). */
 const copyTriesBeforeLog = 6;
 /** Answers that say less than is known, before they are taken for the truth: the log may have lost it (F3). */
@@ -36,6 +37,7 @@ export function fallBehind(state: ShardState): Effects {
     copy: undefined,
     attach: undefined,
     copyTries: 0,
+    search: undefined,
     firstTicket: 0,
     readsAll: false,
     looks: 0,
@@ -53,7 +55,7 @@ function mustCopy(state: ShardState): boolean {
 
 /** Meanwhile the ledger told of other bounds: what the log answers is of no use any more. */
 function copyInstead(state: ShardState, mode: Behind): Effects {
-  return mode.copy === undefined && mode.attach === undefined ? copyFromPeer(state, mode) : [];
+  return isCopying(mode) ? [] : copyFromPeer(state, mode);
 }
 
 function readTail(state: ShardState, mode: Behind): Effects {
@@ -165,15 +167,41 @@ function onStep(state: ShardState, mode: Behind, step: CatchUpStep): Effects {
   }
 }
 
+function isCopying({ copy, attach, search }: Behind): boolean {
+  return copy !== undefined || attach !== undefined || search !== undefined;
+}
+
 /**
- * Of a whole copy the backups first, the primary last: it has the most to do. Of a move by copy-on-write only what a sparse replica needs, and from the primary
- * first: the fewer records are between them, the sooner it leads. What replaces a damaged copy comes from the primary, which is of the majority.
+ * A whole copy comes from whoever has the least to do. A move by copy-on-write needs little, and from the primary first: the fewer records are between them, the
+ * sooner it leads. What replaces a damaged copy comes from the primary, which is of the majority.
  */
 function copyFromPeer(state: ShardState, mode: Behind): Effects {
   if (state.noRoom && isShortOfRoom(state)) return [{ kind: "wake", name: followTimer, afterMs: retryMs * 10 }];
   state.noRoom = false;
   if (mode.copyTries >= copyTriesBeforeLog && mayReadAll(state)) return readFirst(state, mode);
-  const source = sourceFor(state, mode.copyTries);
+  if (isOrdinary(state) && state.assignment.livePeers.length > 1) {
+    const { search, effects } = startSearch(state);
+    mode.search = search;
+    publishStatus(state);
+    return effects;
+  }
+  return copyFrom(state, mode, sourceFor(state, mode.copyTries));
+}
+
+/** A peer told what burdens it, or did not: when all were heard, the copy begins. */
+export function onFollowOffer(
+  state: ShardState,
+  mode: Behind,
+  search: LenderSearch,
+  ticket: Ticket,
+  outcome: AskOutcome,
+): Effects {
+  if (!onOffer(search, ticket, outcome)) return [];
+  mode.search = undefined;
+  return copyFrom(state, mode, lenderAmong(state, search, mode.copyTries));
+}
+
+function copyFrom(state: ShardState, mode: Behind, source: NodeId | undefined): Effects {
   mode.copyTries++;
   if (source === undefined) return [{ kind: "wake", name: followTimer, afterMs: retryMs }];
   if (state.assignment.sparse !== undefined) {
@@ -220,7 +248,7 @@ function sourceFor(state: ShardState, tries: number): NodeId | undefined {
   const { primary, livePeers } = state.assignment;
   const backups = livePeers.filter((node) => node !== primary);
   const primaries = livePeers.filter((node) => node === primary);
-  const sources = isOrdinary(state) ? [...backups, ...primaries] : [...primaries, ...backups];
+  const sources = [...primaries, ...backups];
   return sources[tries % Math.max(1, sources.length)];
 }
 
@@ -266,7 +294,7 @@ export function onHeld(state: ShardState, mode: Behind): Effects {
 
 /** The retry timer: whatever was under way and got no answer is started over. */
 export function onFollowTimer(state: ShardState, mode: Behind): Effects {
-  if (mode.copy !== undefined || mode.attach !== undefined || mode.catchUp !== undefined) return [];
+  if (isCopying(mode) || mode.catchUp !== undefined) return [];
   return mustCopy(state) ? copyFromPeer(state, mode) : readTail(state, mode);
 }
 

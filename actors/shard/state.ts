@@ -33,6 +33,7 @@ import type { Filter } from "../../src/query/query.js";
 import type { Position, PositionRange, TableDef } from "../../src/table/table.js";
 import type { Held } from "./held.js";
 import type { Lateness } from "./lateness.js";
+import type { LenderSearch } from "./lender.js";
 
 /** What a node and its shards share on one host: written by one side, read by the other, never awaited. */
 export interface Board {
@@ -51,6 +52,8 @@ export interface Board {
   readonly gone: Set<FragmentId>;
   /** Shards that wait for a right neighbour to be sealed here. */
   readonly waits: Map<FragmentId, ActorId>;
+  /** Share of a core that this host used of late. Written by the node. */
+  burden: number;
   /** What primaries here remember of the keys that they are asked for. Written by the shards. */
   readonly keys: Map<FragmentId, KeyLoad>;
 }
@@ -201,6 +204,8 @@ export type Mode =
       attach: AttachRun | undefined;
       /** Copies begun, or wished for with no source, since the log was last asked for its first record. */
       copyTries: number;
+      /** Peers are being asked how they are: who has the least to do is copied from. */
+      search: LenderSearch | undefined;
       firstTicket: Ticket;
       /** The log has everything: it is read, however long that takes. */
       readsAll: boolean;

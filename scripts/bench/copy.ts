@@ -19,6 +19,8 @@ import { endOf, phasesOf } from "./moves/ends.js";
 interface Choice {
   readonly json?: true;
   readonly rounds: number;
+  /** At the pace that the nodes stand, as it is in use; else as fast as it goes. */
+  readonly paced?: true;
   readonly bytes: number;
   readonly value: number;
 }
@@ -36,7 +38,7 @@ interface Round {
 }
 
 const table = "copied";
-const asFastAsItGoes = "10000";
+const unpaced = ["--copy-floor", "10000", "--copy-ceiling", "10000"];
 const atOnce = 64;
 const rowsPerBatch = 32;
 
@@ -46,7 +48,7 @@ async function copy(choice: Choice, farewell: Farewell): Promise<boolean> {
     natsServers: 1,
     isolation: "processes",
     restart: "never",
-    more: ["--copy-floor", asFastAsItGoes, "--copy-ceiling", asFastAsItGoes, "--sample-interval", "500ms"],
+    more: [...(choice.paced === true ? [] : unpaced), "--sample-interval", "500ms"],
   });
   await cluster.start();
   const client = await connect(cluster.ready.natsUrl);
@@ -181,8 +183,9 @@ function count(text: string): number {
 }
 
 const command = new Command("bench:copy")
-  .description("Moves one fragment as fast as it goes, beside a plain copy of its rows between two LMDB environments.")
+  .description("Moves one fragment, beside a plain copy of its rows between two LMDB environments.")
   .option("--json", "print the figures as JSON")
+  .option("--paced", "at the pace that both nodes stand, as a move in use goes; else as fast as it goes")
   .option("--rounds <count>", "how often it is moved", count, 3)
   .option("--bytes <size>", "bytes of the fragment's values, e.g. 64M or 1G", size, size("64M"))
   .option("--value <size>", "bytes of one row's value", size, size("1K"))

@@ -64,6 +64,7 @@ const position = z.object({
   hash: bytes,
   partial: z.boolean(),
   sparse: z.boolean(),
+  busy: z.number().nonnegative().optional(),
 });
 const chunk = z.object({
   fragment: whole,

@@ -86,6 +86,8 @@ export interface ReplicaPosition {
   readonly partial: boolean;
   /** Partial because rows are missing, not records: its LSN is true, and it becomes whole from other replicas. */
   readonly sparse: boolean;
+  /** Share of a core that its host used of late; absent: none, or not known. */
+  readonly busy?: number | undefined;
 }
 
 export interface Shape {

@@ -210,6 +210,8 @@ describe("shard: copying", () => {
     finish(n3, n1);
     assert.equal(n3.state, "following");
     n2.assign(1, "n1", ["n1", "n3"]);
+    // Who has the least to do?
+    for (const peer of [n1, n3]) assert.equal(n2.letAnswer(peer), 1);
     assert.equal(n2.state, "copying");
     const [first] = n2.asks;
     assert.ok(first !== undefined && (first.body as { cursor: Uint8Array }).cursor.length > 1, "not from the start");

@@ -132,3 +132,59 @@ describe("shard: following while a server that lags answers for the log (F3)", (
     assert.equal(n2.lsn, n1.lsn);
   });
 });
+
+describe("shard: whom a copy is asked of", () => {
+  function long(): { n1: Node; n2: Node; n3: Node } {
+    const { log, n1 } = servingAlone();
+    const [n2, n3] = [new Node("n2", log), new Node("n3", log)];
+    n3.assign(1, "n1", ["n1"]);
+    for (let n = 0; n < 40; n++) {
+      n1.exec(put(`k${n}`, n));
+      n3.tail();
+    }
+    assert.deepEqual([n3.state, n3.lsn], ["following", n1.lsn]);
+    n2.assign(1, "n1", ["n1", "n3"]);
+    assert.equal(n2.state, "copying");
+    return { n1, n2, n3 };
+  }
+  const asked = ({ asks }: Node): readonly string[] =>
+    asks.map(({ subject, body }) => `${subject.split(".")[2]} ${(body as { kind: string }).kind}`);
+
+  it("the least burdened of those who have everything", () => {
+    const { n1, n2, n3 } = long();
+    assert.deepEqual(asked(n2), ["n1 position", "n3 position"]);
+    n3.board.burden = 0.9;
+    n1.board.burden = 0.4;
+    for (const peer of [n1, n3]) n2.letAnswer(peer);
+    assert.deepEqual(asked(n2), ["n1 copy"]);
+  });
+
+  it("a backup, where the burdens differ by trifles", () => {
+    const { n1, n2, n3 } = long();
+    n3.board.burden = 0.42;
+    n1.board.burden = 0.4;
+    for (const peer of [n1, n3]) n2.letAnswer(peer);
+    assert.deepEqual(asked(n2), ["n3 copy"]);
+  });
+
+  it("not whoever does not answer; somebody, when nobody does", () => {
+    const { n1, n2 } = long();
+    n2.letAnswer(n1);
+    n2.timeOut();
+    assert.deepEqual(asked(n2), ["n1 copy"]);
+    const other = long();
+    other.n2.timeOut();
+    assert.equal(asked(other.n2).length, 1);
+    assert.match(asked(other.n2)[0] ?? "", /copy$/);
+  });
+
+  it("nobody else has to be asked when there is one replica only", () => {
+    const { n2 } = long();
+    n2.assign(1, "n1", ["n1"]);
+    n2.timeOut();
+    finish(n2, n2);
+    n2.restart();
+    n2.assign(1, "n1", ["n1"]);
+    assert.deepEqual(asked(n2), ["n1 copy"]);
+  });
+});
