@@ -144,6 +144,9 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
     layers.push(layer);
     return layer;
   }
+  function lastFilled(): Layer | undefined {
+    return [...layers].reverse().find((layer) => !layer.empty);
+  }
   function schedule(): void {
     if (!busy && failure === undefined) timer ??= setTimeout(begin, commitEveryMs);
   }
@@ -229,8 +232,14 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
         if (done !== undefined) setImmediate(done, why);
         return;
       }
-      const layer = newest();
-      layer.add(writes, clears);
+      // Nothing new is on the disk when all that came before is: an empty layer is never written, and who waited for it would wait until somebody else writes.
+      const isEmpty = writes.length === 0 && clears.length === 0;
+      const layer = isEmpty ? lastFilled() : newest();
+      if (layer === undefined) {
+        if (done !== undefined) setImmediate(done, undefined);
+        return;
+      }
+      if (!isEmpty) layer.add(writes, clears);
       if (done !== undefined) {
         const dones = waiting.get(layer);
         if (dones === undefined) waiting.set(layer, [done]);
@@ -242,7 +251,7 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
     snapshot(open) {
       if (failure !== undefined || closing)
         return void setImmediate(open, failure ?? fault("UNAVAILABLE", "the store is being closed"));
-      const last = [...layers].reverse().find((layer) => !layer.empty);
+      const last = lastFilled();
       if (last === undefined) return hold(open);
       const opens = snapshots.get(last);
       if (opens === undefined) snapshots.set(last, [open]);

@@ -34,11 +34,15 @@ interface Round {
   readonly ratio: number;
   readonly source: Cost;
   readonly destination: Cost;
+  /** As long before the move, without one. */
+  readonly stillLoopMaxMs: number;
   readonly load: number;
 }
 
 const table = "copied";
 const unpaced = ["--copy-floor", "10000", "--copy-ceiling", "10000"];
+const stillMs = 5_000;
+const countDeadlineMs = 60_000;
 const atOnce = 64;
 const rowsPerBatch = 32;
 
@@ -65,7 +69,7 @@ async function copy(choice: Choice, farewell: Farewell): Promise<boolean> {
       `${one.rows} rows, ${mebibytes(one.bytes)}: copied in ${one.copyMs} ms, plain ${one.plainMs.toFixed(0)} ms, ratio ${one.ratio.toFixed(2)}; loops ${one.source.loopMaxMs.toFixed(0)} and ${one.destination.loopMaxMs.toFixed(0)} ms`,
     );
   }
-  const { groups } = await client.table(table).aggregate({ aggregates: [{ fn: "count", as: "n" }] });
+  const { groups } = await client.table(table).aggregate({ aggregates: [{ fn: "count", as: "n" }], deadlineMs: countDeadlineMs });
   const whole = groups[0]?.n === rows && rounds.every((one) => one.rows === rows);
   await cluster.stop();
   report(choice, rounds, rows, whole);
@@ -77,6 +81,9 @@ async function measure(cluster: TrialCluster, client: Client, watch: Watch): Pro
   if (fragment === undefined) throw new Error("the table has no fragment");
   const from = fragment.primary;
   const to = from === "n1" ? "n2" : "n1";
+  await watch.begin();
+  await sleep(stillMs);
+  const stillLoopMaxMs = Math.max(watch.cost(from).loopMaxMs, watch.cost(to).loopMaxMs);
   await watch.begin();
   const move = await client.admin.move({ table, fragment: fragment.id, to, strategy: "log-shipping", why: "bench" });
   const ended = await endOf(client, move);
@@ -95,6 +102,7 @@ async function measure(cluster: TrialCluster, client: Client, watch: Watch): Pro
     plainMs: plain.ms,
     ratio: plain.ms / copyMs,
     ...cost,
+    stillLoopMaxMs,
     load: loadAverage(),
   };
 }
@@ -157,14 +165,24 @@ function report(choice: Choice, rounds: readonly Round[], rows: number, whole: b
         `${of(({ ratio }) => ratio).toFixed(2)} (${rounds.map(({ ratio }) => ratio.toFixed(2)).join(", ")})`,
       ],
       ["whole move, verified twice", "-", `${(of(({ moveMs }) => moveMs) / 1000).toFixed(2)} s`],
-      ["longest hold-up of an event loop, source", "20 ms", `${most(({ source }) => source.loopMaxMs).toFixed(1)} ms`],
-      ["… destination", "20 ms", `${most(({ destination }) => destination.loopMaxMs).toFixed(1)} ms`],
+      ["longest hold-up of an event loop, source", "20 ms", holdUps(rounds.map(({ source }) => source))],
+      ["… destination", "20 ms", holdUps(rounds.map(({ destination }) => destination))],
+      [
+        `… of either in ${stillMs / 1000} s without a move`,
+        "-",
+        `${median(rounds.map(({ stillLoopMaxMs }) => stillLoopMaxMs))?.toFixed(1)} ms (${rounds.map(({ stillLoopMaxMs }) => stillLoopMaxMs.toFixed(0)).join(", ")})`,
+      ],
       ["memory grown at most, source", "100 MiB", mebibytes(most(({ source }) => source.grownBytes))],
       ["… destination", "100 MiB", mebibytes(most(({ destination }) => destination.grownBytes))],
       ["load average", "-", of(({ load }) => load).toFixed(1)],
     ],
     { rows, whole, rounds },
   );
+}
+
+function holdUps(costs: readonly Cost[]): string {
+  const each = costs.map(({ loopMaxMs, coreWaitMs }) => `${loopMaxMs.toFixed(0)} (${coreWaitMs.toFixed(0)})`);
+  return `median ${median(costs.map(({ loopMaxMs }) => loopMaxMs))?.toFixed(1)} ms; each, and waiting for a core in that half second: ${each.join(", ")}`;
 }
 
 const units: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };

@@ -54,6 +54,26 @@ describe("store on LMDB", () => {
     await second.close(true);
   });
 
+  it("tells of a commit of nothing when all before it is on disk, though nobody writes after it", async () => {
+    const store = await opened(await folder());
+    const nothing = (): Promise<Fault | undefined> => new Promise((resolve) => store.commit([], [], resolve));
+    assert.equal(await nothing(), undefined);
+    const told: string[] = [];
+    const written = new Promise<void>((resolve) => {
+      store.commit([{ key: key(1), value: new Uint8Array(3 * 1024 * 1024) }], [], () => {
+        told.push("row");
+        resolve();
+      });
+    });
+    // Once at the same moment, and once while the row is on its way to the disk.
+    const atOnce = nothing().then(() => told.push("nothing"));
+    await new Promise((resolve) => setTimeout(resolve, 3));
+    const onTheWay = nothing().then(() => told.push("nothing"));
+    await Promise.all([written, atOnce, onTheWay]);
+    assert.deepEqual(told, ["row", "nothing", "nothing"]);
+    await store.close(true);
+  });
+
   it("tells when a commit is on disk, in order", async () => {
     const store = await opened(await folder());
     const told: number[] = [];

@@ -1,5 +1,6 @@
 // Watch. Owns what a move costs the nodes' processes: how long an event loop was held up at most, and how far memory of its own grew.
-// The loop's delay is what the node itself tells in its load samples. Memory is RssAnon: pages of LMDB's file are the system's cache, not the process' own.
+// The loop's delay is what the node itself tells in its load samples; beside it stands how long the node's thread was ready in that interval and got no core,
+// as the system tells: that part is other processes', and a hold-up that is no longer than it need not be the copy's. Memory is RssAnon: pages of LMDB's file are the system's cache, not the process' own.
 
 import { readFile } from "node:fs/promises";
 import { decodeSample } from "../../../src/load/sample.js";
@@ -10,13 +11,17 @@ import type { TrialCluster } from "../../live/trial-cluster.js";
 
 export interface Cost {
   readonly loopMaxMs: number;
+  /** How long its thread waited for a core, in the interval of the longest hold-up. */
+  readonly coreWaitMs: number;
   readonly grownBytes: number;
 }
 
 const everyMs = 100;
 
 export class Watch {
-  private readonly loopMaxMs = new Map<string, number>();
+  private readonly loopMax = new Map<string, { readonly ms: number; readonly coreWaitMs: number }>();
+  private readonly pids = new Map<string, number>();
+  private readonly waitedMs = new Map<string, number>();
   private readonly firstBytes = new Map<string, number>();
   private readonly mostBytes = new Map<string, number>();
 
@@ -31,7 +36,7 @@ export class Watch {
         const sample = decodeSample(data);
         if (!sample.ok) return;
         const { node, load } = sample.value;
-        watch.loopMaxMs.set(node, Math.max(watch.loopMaxMs.get(node) ?? 0, load.loopDelayMaxMs));
+        void watch.heldUp(node, load.loopDelayMaxMs);
       },
     });
     const timer = setInterval(() => void watch.look(), everyMs);
@@ -41,7 +46,7 @@ export class Watch {
 
   /** From now on. */
   async begin(): Promise<void> {
-    this.loopMaxMs.clear();
+    this.loopMax.clear();
     this.mostBytes.clear();
     this.firstBytes.clear();
     await this.look();
@@ -49,11 +54,20 @@ export class Watch {
 
   cost(node: string): Cost {
     const grownBytes = (this.mostBytes.get(node) ?? 0) - (this.firstBytes.get(node) ?? 0);
-    return { loopMaxMs: this.loopMaxMs.get(node) ?? Number.NaN, grownBytes };
+    const { ms, coreWaitMs } = this.loopMax.get(node) ?? { ms: Number.NaN, coreWaitMs: Number.NaN };
+    return { loopMaxMs: ms, coreWaitMs, grownBytes };
+  }
+
+  private async heldUp(node: string, ms: number): Promise<void> {
+    const nowMs = await coreWaitMs(this.pids.get(node));
+    const coreWait = nowMs - (this.waitedMs.get(node) ?? nowMs);
+    this.waitedMs.set(node, nowMs);
+    if (ms > (this.loopMax.get(node)?.ms ?? -1)) this.loopMax.set(node, { ms, coreWaitMs: coreWait });
   }
 
   private async look(): Promise<void> {
     for (const { name, pid } of await this.cluster.parts().catch(() => [])) {
+      this.pids.set(name, pid);
       const bytes = await anonBytes(pid);
       if (!this.firstBytes.has(name)) this.firstBytes.set(name, bytes);
       this.mostBytes.set(name, Math.max(this.mostBytes.get(name) ?? 0, bytes));
@@ -64,4 +78,10 @@ export class Watch {
 async function anonBytes(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
   return Number(/^RssAnon:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+}
+
+/** Of a process' first thread, since it began: ready to run, and no core free. */
+async function coreWaitMs(pid: number | undefined): Promise<number> {
+  const text = await readFile(`/proc/${pid}/schedstat`, "utf8").catch(() => "");
+  return Number(text.split(" ")[1] ?? 0) / 1e6;
 }
