@@ -69,7 +69,9 @@ async function copy(choice: Choice, farewell: Farewell): Promise<boolean> {
       `${one.rows} rows, ${mebibytes(one.bytes)}: copied in ${one.copyMs} ms, plain ${one.plainMs.toFixed(0)} ms, ratio ${one.ratio.toFixed(2)}; loops ${one.source.loopMaxMs.toFixed(0)} and ${one.destination.loopMaxMs.toFixed(0)} ms`,
     );
   }
-  const { groups } = await client.table(table).aggregate({ aggregates: [{ fn: "count", as: "n" }], deadlineMs: countDeadlineMs });
+  const { groups } = await client
+    .table(table)
+    .aggregate({ aggregates: [{ fn: "count", as: "n" }], deadlineMs: countDeadlineMs });
   const whole = groups[0]?.n === rows && rounds.every((one) => one.rows === rows);
   await cluster.stop();
   report(choice, rounds, rows, whole);
