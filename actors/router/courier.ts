@@ -5,7 +5,7 @@
 //    and where messages of late were large, one that would be small waits for company, even on an idle node, for a part of the time that an answer takes.
 // C2 every errand ends exactly once: with a result, with a fault, or by `cancel` of its trip.
 // C3 a write that may have been carried out is only ever sent again with its own request id, and never reported as refused by time.
-// C4 asks in flight per node and lane, operations per ask, and tries per errand have limits.
+// C4 asks in flight per node and lane, operations per ask, and tries per errand have limits; what a node has too much of is held back (`restraint.ts`).
 
 import { sameRange } from "../../src/fragment/range.js";
 import type { AskOutcome, Effect, Effects, OnBehalf, Ticket } from "../../src/kernel/effect.js";
@@ -20,6 +20,7 @@ import { type NodeId, subjects } from "../../src/protocol/subjects.js";
 import type { RouterConfig } from "../router.js";
 import { faultIn } from "./faults.js";
 import type { Located, Locations, ViewSource } from "./locations.js";
+import { createRestraint } from "./restraint.js";
 import { type Verdict, verdictOf } from "./verdict.js";
 
 /** `quick` operations share messages. `slow` ones (large answers) and `waiting` ones (late answers) travel alone. */
@@ -68,6 +69,8 @@ export interface Trip {
   /** A replica refused as too stale. */
   toPrimary: boolean;
   fragment: FragmentView | undefined;
+  /** Where it was sent last. */
+  node: NodeId;
   epochTried: number;
   dueMs: number;
   lastFault: Fault | undefined;
@@ -187,6 +190,7 @@ export function createCourier(
   const queues = new Map<string, Queue>();
   const shipments = new Map<Ticket, Shipment>();
   const paused = new Set<Trip>();
+  const restraint = createRestraint();
   let flushArmed = false;
   let gatherAtMs = Number.POSITIVE_INFINITY;
   let retryAtMs = Number.POSITIVE_INFINITY;
@@ -241,6 +245,11 @@ export function createCourier(
       errand.anyReplica && !trip.toPrimary
         ? locations.readerOf(errand.table, fragment, context.random)
         : fragment.primary;
+    trip.node = node;
+    if (errand.lane === "quick" && trip.tries === 0) {
+      const tooMuch = restraint.refusal(node, errand.group, context.nowMs, context.random);
+      if (tooMuch !== undefined) return end(trip, { fault: tooMuch, fragment }, context);
+    }
     trip.epochTried = fragment.epoch;
     trip.sent = false;
     queueFor(node, errand).open.push(trip);
@@ -374,6 +383,7 @@ export function createCourier(
 
   /** What one operation's answer means for its trip. */
   function settle(trip: Trip, result: OpResult, context: Context): Effects {
+    if (result.op !== "fault") restraint.took(trip.node, trip.errand.group, context.nowMs);
     if (trip.ended) return none;
     if (result.op !== "fault") {
       if (trip.fragment === undefined) return none;
@@ -386,6 +396,7 @@ export function createCourier(
     if (trip.ended) return none;
     switch (verdict.kind) {
       case "final":
+        restraint.took(trip.node, trip.errand.group, context.nowMs);
         return end(trip, { fault: why, fragment: trip.fragment }, context);
       case "stale": {
         if (trip.toPrimary) return pause(trip, 0, why, context);
@@ -394,8 +405,12 @@ export function createCourier(
       }
       case "overloaded": {
         trip.overloads++;
-        if (trip.overloads > mostOverloads) return end(trip, { fault: why, fragment: trip.fragment }, context);
-        return pause(trip, verdict.retryAfterMs, why, context);
+        const { retryAfterMs } = verdict;
+        const mayAgain = restraint.refused(trip.node, trip.errand.group, retryAfterMs, context.nowMs);
+        // An earlier try may have been carried out (C3): then a refusal says nothing, and it goes on until its time is over.
+        const isOver = !trip.maybeDone && (!mayAgain || trip.overloads > mostOverloads);
+        if (isOver) return end(trip, { fault: why, fragment: trip.fragment }, context);
+        return pause(trip, retryAfterMs, why, context);
       }
       case "unknown":
         if (trip.errand.access === "write") trip.maybeDone = true;
@@ -477,6 +492,7 @@ export function createCourier(
         most: limitsOf(errand).ops,
         toPrimary: false,
         fragment: undefined,
+        node: "",
         epochTried: 0,
         dueMs: 0,
         lastFault: undefined,

@@ -19,16 +19,18 @@ const command = new Command("check:overload")
   )
   .option("--duration <time>", "how long the overload lasts, e.g. 300s", seconds, 60_000)
   .option("--times <number>", "how many times its peak the cluster is asked for", Number, 10)
-  .option("--capacity <number>", "ceiling of each node, queries per second; 0: none", Number, 0)
+  .option("--capacity <number>", "ceiling of each node, queries per second; 0: none", Number, 250)
   .option("--nodes <number>", "nodes", Number, 3)
   .option("--processes <number>", "processes of clients", Number, 2)
   .option("--isolation <how>", "threads or processes", "threads")
+  .option("--peak <number>", "take this for the peak, in queries per second, instead of looking for it", Number)
   .option("--json", "figures as JSON")
   .allowExcessArguments(false)
   .parse();
 const options = command.opts<{
   duration: number;
   times: number;
+  peak?: number;
   capacity: number;
   nodes: number;
   processes: number;
@@ -93,7 +95,7 @@ interface Phase {
 }
 
 class Run {
-  private peak = 0;
+  private peak = options.peak ?? 0;
 
   constructor(
     private readonly callers: OpenCallers,
@@ -101,7 +103,7 @@ class Run {
   ) {}
 
   async all(): Promise<readonly Phase[]> {
-    await this.findPeak();
+    if (options.peak === undefined) await this.findPeak();
     const calm = await this.phase("calm before", this.peak * calmShare, calmMs);
     const storm = await this.phase("overload", this.peak * options.times, options.duration);
     const after = await this.phase("calm after", this.peak * calmShare, recoveryLimitMs + calmMs);
@@ -156,6 +158,13 @@ class Run {
     const early = this.memory.most(storm.fromMs, storm.fromMs + thirdMs);
     const late = this.memory.most(storm.toMs - thirdMs, storm.toMs);
     const worst = Math.min(...stormSeconds.map(({ ok }) => ok));
+    if (worst < goodput / 2)
+      say(
+        `answered in time, second by second: ${stormSeconds
+          .slice(0, 60)
+          .map(({ ok }) => ok)
+          .join(" ")}`,
+      );
     const lines: readonly (readonly [string, string, boolean])[] = [
       ["peak goodput", `${Math.round(this.peak)} per second`, this.peak > 0],
       [
@@ -196,6 +205,7 @@ class Run {
       {
         peak: this.peak,
         storm: { ...inStorm, seconds: stormSeconds.length, goodput },
+        okBySecond: stormSeconds.map(({ ok }) => ok),
         early: Object.fromEntries(early),
         late: Object.fromEntries(late),
         usualMs,

@@ -47,6 +47,7 @@ export const startGetMany: QueryHandler<"getMany"> = (kit, inquiry, table, query
       return left === 0 ? kit.desk.answer(inquiry, { rows }) : none;
     });
     effects.push(...taken);
+    if (inquiry.finished) break;
   }
   return effects;
 };

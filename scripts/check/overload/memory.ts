@@ -41,7 +41,8 @@ export class MemoryGauge {
       const bytes = new Map<string, number>();
       for (const { pid, rssBytes } of family) {
         const name = pid === this.pid ? "supervisor" : names.get(pid);
-        if (name !== undefined) bytes.set(name, rssBytes);
+        // The guard of a server has the server's arguments: the larger one is the server.
+        if (name !== undefined) bytes.set(name, Math.max(rssBytes, bytes.get(name) ?? 0));
       }
       this.readings.push({ atMs: Date.now(), bytes });
       await new Promise((resolve) => setTimeout(resolve, this.everyMs));
