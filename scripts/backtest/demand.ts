@@ -11,6 +11,8 @@ import { seededRandom } from "../../src/kernel/random.js";
 export interface Series {
   readonly name: string;
   readonly values: Float64Array;
+  /** Its part of the whole beside the other series; absent: 1. */
+  readonly weight?: number;
 }
 
 /** What a time without samples was: `hold`, nobody looked and it stayed as it was; `zero`, no load; `skip`, no time at all (rows follow each other). */
@@ -94,7 +96,7 @@ function meanBetween(values: Float64Array, from: number, end: number): number {
 }
 
 /** Blocks of about an hour in an order by chance: beyond the hour nothing can be foreseen. */
-export function shuffled({ name, values }: Series, intervalMs: number, seed: number): Series {
+export function shuffled({ values, ...rest }: Series, intervalMs: number, seed: number): Series {
   const block = Math.max(1, Math.round(3_600_000 / intervalMs));
   const order = Array.from({ length: Math.floor(values.length / block) }, (_, at) => at);
   const random = seededRandom(seed);
@@ -103,7 +105,7 @@ export function shuffled({ name, values }: Series, intervalMs: number, seed: num
     [order[at], order[other]] = [order[other] ?? 0, order[at] ?? 0];
   }
   const blocks = order.flatMap((from) => [...values.subarray(from * block, (from + 1) * block)]);
-  return { name, values: Float64Array.from(blocks) };
+  return { ...rest, values: Float64Array.from(blocks) };
 }
 
 /** The fewest slots that a part needs to have before the run begins, and so are not part of it. */
@@ -116,7 +118,9 @@ export function createDemand(recorded: readonly Series[], shape: DemandShape, pe
   const series = recorded.map(held);
   const leadSlots = leadOf(shape);
   const slots = Math.max(0, Math.min(...series.map(({ values }) => values.length)) - leadSlots);
-  const plain = series.flatMap(({ values }, at) => partsOf(at, shape, 1 / Math.max(1e-9, meanOf(values))));
+  const plain = series.flatMap(({ values, weight = 1 }, at) =>
+    partsOf(at, shape, weight / Math.max(1e-9, meanOf(values))),
+  );
   const seriesPlace = (part: DemandPart, slot: number): number => slot + leadSlots - part.lagSlots;
   const totals = Float64Array.from({ length: slots }, (_, slot) =>
     plain.reduce((sum, part) => sum + part.scale * (series[part.series]?.values[seriesPlace(part, slot)] ?? 0), 0),
@@ -160,14 +164,14 @@ function partsOf(at: number, shape: DemandShape, scale: number): DemandPart[] {
   );
 }
 
-function held({ name, values }: Series): Series {
+function held({ values, ...rest }: Series): Series {
   const filled = new Float64Array(values.length);
   let last = values.find((value) => value >= 0) ?? 0;
   values.forEach((value, slot) => {
     if (value >= 0) last = value;
     filled[slot] = last;
   });
-  return { name, values: filled };
+  return { ...rest, values: filled };
 }
 
 function meanOf(values: Float64Array): number {

@@ -43,7 +43,7 @@ interface Flags {
   readonly fragmentGib: string;
   readonly reads: string;
   readonly window?: string;
-  readonly shuffleDays?: boolean;
+  readonly shuffleDays?: string | true;
   readonly steady?: boolean;
   readonly json?: boolean;
   readonly report?: string;
@@ -60,7 +60,7 @@ export function addBacktestCommand(program: Command): void {
     .description("try the policies on a recorded past (CSV of timestamp_iso,series,value), against a simulated cluster")
     .option(
       "--trace <files>",
-      "the recorded load; several files with commas between them are tenants beside each other",
+      "the recorded load; several files with commas between them are tenants beside each other, with equal shares",
     )
     .option("--series <names>", "only these series, with commas between them")
     .option("--interval <seconds>", "length of a slot (default: the finest of the traces, at least 60)")
@@ -83,7 +83,7 @@ export function addBacktestCommand(program: Command): void {
     .option("--fragment-gib <size>", "GiB of each copy", "10")
     .option("--reads <share>", "share of the load that any copy may answer", "0")
     .option("--window <seconds>", "length of a window and of a round of planning (default: 60, at most a slot)")
-    .option("--shuffle-days", "hours in an order by chance: nothing can be foreseen")
+    .option("--shuffle-days [seed]", "hours in an order by chance (seed 1 if none is given): nothing can be foreseen")
     .option("--steady", "every series at its mean: nothing should move")
     .option("--json", "as JSON")
     .option("--report <file>", "write a page with plots")
@@ -131,7 +131,7 @@ function townOf(flags: Flags): Omit<RunShape, "windowMs"> {
 
 function settingOf(flags: Flags, demand: Demand, shape: RunShape): string {
   const files = listArgument(flags.trace ?? "").map((path) => basename(path));
-  const special = `${flags.shuffleDays === true ? ", hours shuffled" : ""}${flags.steady === true ? ", steady" : ""}`;
+  const special = `${flags.shuffleDays === undefined ? "" : ", hours shuffled"}${flags.steady === true ? ", steady" : ""}`;
   return [
     `${files.join(", ")}: ${demand.series.length} series on ${demand.fragments} fragments, ${demand.parts.length} client groups ${flags.lag} h apart`,
     `${shape.nodes} nodes of ${shape.capacityQps} queries/s, peak at ${flags.fill} of them, ${shape.replicas} copies of ${flags.fragmentGib} GiB`,
@@ -175,6 +175,8 @@ interface Named {
   readonly name: string;
   readonly samples: readonly Sample[];
   readonly ownMs: number;
+  /** Series that were chosen of one trace share its part of the whole. */
+  readonly path: string;
 }
 
 async function demandOf(paths: string, flags: Flags, totalQps: number): Promise<Demand> {
@@ -197,15 +199,21 @@ async function demandOf(paths: string, flags: Flags, totalQps: number): Promise<
   if (gaps === undefined)
     throw new UsageError(`--gaps is one of ${gapKinds.join(", ")}, not ${JSON.stringify(flags.gaps)}`);
   const daysSlots = Math.ceil((number("--days", flags.days, 0.1, 36_600, false) * dayMs) / intervalMs);
-  const series = chosen.map(({ name, samples, ownMs }, at) => {
-    const grid = onGrid(name, samples, ownMs, intervalMs, gaps, daysSlots + leadOf(shape));
-    if (flags.steady === true) return { name, values: grid.values.map(() => 1) };
-    return flags.shuffleDays === true ? shuffled(grid, intervalMs, at + 1) : grid;
+  const seed = flags.shuffleDays === undefined ? undefined : seedOf(flags.shuffleDays);
+  const series = chosen.map(({ name, samples, ownMs, path }, at) => {
+    const weight = 1 / chosen.filter((other) => other.path === path).length;
+    const grid = { ...onGrid(name, samples, ownMs, intervalMs, gaps, daysSlots + leadOf(shape)), weight };
+    if (flags.steady === true) return { ...grid, values: grid.values.map(() => 1) };
+    return seed === undefined ? grid : shuffled(grid, intervalMs, seed + at);
   });
   const demand = createDemand(series, shape, totalQps * number("--fill", flags.fill, 0.01, 2, false));
   if (demand.slots >= 2 * saidSteps) return demand;
   const why = `the series share too short a time for a backtest; ${2 * saidSteps} slots beyond the lag of ${leadOf(shape)} are the least`;
   throw new FaultError(fault("BAD_DOCUMENT", `${paths}: ${why}`));
+}
+
+function seedOf(given: string | true): number {
+  return given === true ? 1 : number("--shuffle-days", given, 0, 1e9, true);
 }
 
 async function seriesOf(paths: readonly string[], wanted: string | undefined): Promise<readonly Named[]> {
@@ -218,7 +226,7 @@ async function seriesOf(paths: readonly string[], wanted: string | undefined): P
         throw new FaultError(
           fault("BAD_DOCUMENT", `${path}: series ${JSON.stringify(name)} has fewer than two samples`),
         );
-      all.push({ name, samples, ownMs });
+      all.push({ name, samples, ownMs, path });
     }
   }
   if (wanted === undefined) return all;

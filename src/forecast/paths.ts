@@ -21,7 +21,7 @@ export interface PathSum {
 
 /** How much of its rank a path keeps from step to step where nothing is known of the series' past. */
 const persistence = 0.7;
-const none: readonly number[] = [];
+const none: readonly boolean[] = [];
 /** How much of such a draw all series have in common. */
 const shared = 0.5;
 const commonSeed = 0x51ed;
@@ -38,16 +38,84 @@ export function drawPaths(
   cells: Uint8Array | undefined,
   seed: number,
 ): SeriesPaths {
-  const ranks = guessed(steps, cells, seed);
   const values = new Float32Array(pathCount * steps);
+  if (isCertain(steps, quantiles)) {
+    for (let at = 0; at < values.length; at++) values[at] = stratumAt(quantiles, (at % steps) * quantileCount, 0);
+    return { steps, values };
+  }
+  const known = cells === undefined ? none : wholeRows(steps, cells);
+  const order = cells === undefined || known.length === 0 ? byDraw(steps, cells, seed) : byCell(steps, cells, known);
+  for (let step = 0; step < steps; step++)
+    for (let place = 0; place < pathCount; place++) {
+      const path = order[step * pathCount + place] ?? 0;
+      values[path * steps + step] = stratumAt(quantiles, step * quantileCount, place);
+    }
+  return { steps, values };
+}
+
+/** All quantiles of each step are the same: there is nothing to draw. */
+function isCertain(steps: number, quantiles: ArrayLike<number>): boolean {
+  for (let at = 0; at < steps * quantileCount; at++)
+    if (quantiles[at] !== quantiles[at - (at % quantileCount)]) return false;
+  return true;
+}
+
+/**
+ * Paths by rank, step by step: [step × place]. A path of which nothing is known yet borrows the ranks of another moment, the same one in all series that
+ * know it, so that they still rise together. Ranks are whole numbers: they are counted, not compared.
+ */
+function byCell(steps: number, cells: Uint8Array, known: readonly boolean[]): Uint8Array {
+  const order = new Uint8Array(pathCount * steps);
+  const lenders = new Int16Array(pathCount).fill(-1);
+  const ranks = new Uint8Array(pathCount);
+  const begins = new Uint16Array(cellValues + 1);
+  for (let step = 0; step < steps; step++) {
+    begins.fill(0);
+    for (let path = 0; path < pathCount; path++) {
+      let cell = cells[path * steps + step] ?? 0;
+      if (cell === 0) {
+        if (lenders[path] === -1) lenders[path] = lenderOf(path, known);
+        cell = cells[(lenders[path] ?? 0) * steps + step] ?? 0;
+      }
+      ranks[path] = cell;
+      begins[cell + 1] = (begins[cell + 1] ?? 0) + 1;
+    }
+    for (let cell = 0; cell < cellValues; cell++) begins[cell + 1] = (begins[cell + 1] ?? 0) + (begins[cell] ?? 0);
+    for (let turn = 0; turn < pathCount; turn++) {
+      const path = inOrder[turn] ?? 0;
+      const cell = ranks[path] ?? 0;
+      const place = begins[cell] ?? 0;
+      begins[cell] = place + 1;
+      order[step * pathCount + place] = path;
+    }
+  }
+  return order;
+}
+
+const cellValues = 256;
+
+/**
+ * The same where no moment is known whole: what is lacking is drawn, half of each draw in common: to believe in independence would be to believe in small peaks.
+ */
+function byDraw(steps: number, cells: Uint8Array | undefined, seed: number): Uint8Array {
+  const ranks = new Float64Array(pathCount * steps);
+  const common = seededRandom(commonSeed);
+  const own = seededRandom(seed);
+  for (let path = 0; path < pathCount; path++) {
+    const drawn = drift(steps, common, own);
+    for (let step = 0; step < steps; step++) {
+      const cell = cells?.[path * steps + step] ?? 0;
+      ranks[step * pathCount + path] = cell > 0 ? (cell - 1) / 254 : (drawn[step] ?? 0.5);
+    }
+  }
+  const order = new Uint8Array(pathCount * steps);
   const keys = new Float64Array(pathCount);
   for (let step = 0; step < steps; step++) {
-    for (let path = 0; path < pathCount; path++) keys[path] = keyOf(ranks[path * steps + step] ?? 0, path);
+    for (let path = 0; path < pathCount; path++) keys[path] = keyOf(ranks[step * pathCount + path] ?? 0, path);
     keys.sort();
-    for (let place = 0; place < pathCount; place++)
-      values[((keys[place] ?? 0) % pathSpan) * steps + step] = stratumAt(quantiles, step * quantileCount, place);
+    for (let place = 0; place < pathCount; place++) order[step * pathCount + place] = (keys[place] ?? 0) % pathSpan;
   }
-  return { steps, values };
+  return order;
 }
 
 const pathSpan = 256;
@@ -58,31 +126,8 @@ function keyOf(rank: number, path: number): number {
   return (Math.round(rank * finestRank) * pathSpan + shuffled(path)) * pathSpan + path;
 }
 
-/**
- * Ranks of all paths. A path of which nothing is known yet borrows the ranks of another moment, the same one in all series that know it, so that
- * they still rise together. Where no moment is known ranks are drawn, half of each draw in common: to believe in independence would be to
- * believe in small peaks.
- */
-function guessed(steps: number, cells: Uint8Array | undefined, seed: number): Float64Array {
-  const ranks = new Float64Array(pathCount * steps);
-  const known = wholeRows(steps, cells);
-  const common = seededRandom(commonSeed);
-  const own = seededRandom(seed);
-  for (let path = 0; path < pathCount; path++) {
-    const lender = known.length === 0 ? -1 : lenderOf(path, known);
-    // A whole row lends every rank that is lacking.
-    const drawn = known.length === 0 ? drift(steps, common, own) : none;
-    for (let step = 0; step < steps; step++) {
-      const cell = cells?.[path * steps + step] || (lender < 0 ? 0 : (cells?.[lender * steps + step] ?? 0));
-      ranks[path * steps + step] = cell > 0 ? (cell - 1) / 254 : (drawn[step] ?? 0.5);
-    }
-  }
-  return ranks;
-}
-
 /** Rows all of whose steps are known, as flags; empty when none is. */
-function wholeRows(steps: number, cells: Uint8Array | undefined): readonly boolean[] {
-  if (cells === undefined) return [];
+function wholeRows(steps: number, cells: Uint8Array): readonly boolean[] {
   const rows = Array.from({ length: pathCount }, (_, path) => {
     for (let step = 0; step < steps; step++) if (cells[path * steps + step] === 0) return false;
     return true;
@@ -114,6 +159,12 @@ function drift(steps: number, common: Random, own: Random): readonly number[] {
 function shuffled(path: number): number {
   return (path * 77) % pathCount;
 }
+
+const inOrder = ((): Uint8Array => {
+  const order = new Uint8Array(pathCount);
+  for (let path = 0; path < pathCount; path++) order[shuffled(path)] = path;
+  return order;
+})();
 
 /** The value at `level` between the quantiles of a row; beyond the last one the tail is exponential, below the first it is straight. */
 export function valueAt(rows: ArrayLike<number>, from: number, level: number): number {
