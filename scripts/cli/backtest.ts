@@ -102,7 +102,7 @@ async function backtest(flags: Flags): Promise<void> {
   const hash = await loadHash();
   const sayings = names.includes("predictive") ? foresayAll(demand, flags.steady === true) : [];
   const outcomes = names.map((name) => liveAs(name, demand, sayings, policy, shape, hash));
-  const notes = notesOf(outcomes, demand, policy, shape, hash);
+  const notes = [...notesOf(outcomes, demand, policy, shape, hash), ...restNotes(outcomes, flags)];
   const setting = settingOf(flags, demand, shape);
   const rows = outcomes.map(rowOf);
   if (flags.report !== undefined) {
@@ -307,6 +307,13 @@ function notesOf(outcomes: readonly Outcome[], demand: Demand, policy: Policy, s
       : `static needs ${peak.nodes} nodes for as few violations: ${peak.nodeHours.toFixed(0)} node-hours, of which predictive takes ${((100 * predictive.nodeHours) / peak.nodeHours).toFixed(0)} %`,
   );
   return notes;
+}
+
+/** Under a steady load: who went on moving after the first day. */
+function restNotes(outcomes: readonly Outcome[], { steady }: Flags): string[] {
+  if (steady !== true) return [];
+  const later = outcomes.map(({ policy, begun }) => `${policy} ${begun.filter(({ atMs }) => atMs >= dayMs).length}`);
+  return [`moves and splits begun after the first day: ${later.join(", ")}`];
 }
 
 function laterOf({ violations, firstDayViolations }: Outcome): number {

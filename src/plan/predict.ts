@@ -89,7 +89,7 @@ function choose(board: Board, node: number, risks: Float64Array): Weighed | unde
   const handOvers = tried.flatMap((fragment) => handOversOf(board.picture, fragment, node));
   const handOver = best(board, handOvers, risks, false);
   if (handOver?.fits === true) return handOver;
-  const takers = roomiest(board.picture, node, risks, board.policy.risk);
+  const takers = roomiest(board, node, risks);
   const moves = tried.flatMap((fragment) => takers.flatMap((to) => moveOf(board.picture, fragment, node, to) ?? []));
   const move = best(board, moves, risks, false);
   if (move?.fits === true || (move !== undefined && handOver === undefined)) return move;
@@ -139,10 +139,12 @@ function objection({ policy, purse, picture }: Board, weighed: Weighed): string 
   return purse.lacks(price.bytes, option.kind !== "handOver", [option.from, option.to]);
 }
 
-/** A calm taker beats another; enough beats not enough; then the smaller of two that are enough, and the one that averts more of two that are not. */
-function isBetter({ policy }: Board, one: Weighed, other: Weighed): boolean {
+/** A calm taker beats another; where nodes are emptied, one that is in use beats an empty one; enough beats not enough; then the smaller of two that are enough, and the one that averts more of two that are not. */
+function isBetter({ picture, policy }: Board, one: Weighed, other: Weighed): boolean {
   const isEnough = ({ riskAfter }: Weighed): boolean => riskAfter <= policy.risk * policy.calmShare;
+  const isNeeded = ({ option }: Weighed): boolean => (picture.held[option.to]?.length ?? 0) > 0;
   if (one.fits !== other.fits) return one.fits;
+  if (policy.consolidation.act && isNeeded(one) !== isNeeded(other)) return isNeeded(one);
   if (isEnough(one) !== isEnough(other)) return isEnough(one);
   const worth = ({ gain, price }: Weighed): number => gain / (1 + price.bytes / gib);
   const difference = worth(one) - worth(other);
@@ -198,13 +200,15 @@ function criticalSteps(risks: Float64Array, bound: number): number[] {
   return steps;
 }
 
-/** Nodes with most room in the steps at risk, and over all steps. */
-function roomiest(picture: Picture, from: number, risks: Float64Array, bound: number): number[] {
+/** Nodes with most room in the steps at risk, and over all steps; where nodes are emptied, of the empty ones the first alone. */
+function roomiest({ picture, policy }: Board, from: number, risks: Float64Array): number[] {
   const { steps, upper } = picture;
-  const critical = criticalSteps(risks, bound);
+  const critical = criticalSteps(risks, policy.risk);
   const found: { node: number; room: number }[] = [];
+  let empty = 0;
   for (let node = 0; node < picture.nodes.length; node++) {
     if (node === from || !mayBear(picture, node)) continue;
+    if (policy.consolidation.act && picture.held[node]?.length === 0 && empty++ > 0) continue;
     const capacity = limitOf(picture, node);
     let room = Number.POSITIVE_INFINITY;
     for (const step of critical) room = Math.min(room, capacity - (upper[node * steps + step] ?? 0));
@@ -279,7 +283,7 @@ function spread(board: Board, { node, first }: Threat, risks: Float64Array, frag
   const { spreadShare = 0 } = picture.fragments[fragment] ?? {};
   if (!policy.readReplicas || spreadShare <= 0 || places.length >= policy.mostReplicas) return false;
   if (board.mayNotMove(fragment, "forecast") !== undefined) return false;
-  const takers = roomiest(picture, node, risks, policy.risk);
+  const takers = roomiest(board, node, risks);
   const options = takers.flatMap((to) => copyOf(picture, fragment, node, to) ?? []);
   const chosen = best(board, options, risks, false);
   if (chosen === undefined) return false;

@@ -51,6 +51,23 @@ describe("backtest: demand", () => {
     assert.ok(shares.every((scale) => scale > 0));
   });
 
+  it("gives series the parts of the whole that they are said to have", () => {
+    const values = Float64Array.from({ length: 600 }, (_, at) => 100 + 80 * Math.sin(at / 20));
+    const recorded = [
+      { name: "alone", values, weight: 1 },
+      { name: "one", values: values.map((value) => value * 50), weight: 0.5 },
+      { name: "two", values: values.map((value) => value / 50), weight: 0.5 },
+    ];
+    const { parts, series } = createDemand(recorded, shape, 1000);
+    const loadOf = (at: number): number =>
+      parts
+        .filter((part) => part.series === at)
+        .reduce((sum, { scale }) => sum + scale * (series[at]?.values.reduce((a, b) => a + b, 0) ?? 0), 0);
+    const [alone, one, two] = [loadOf(0), loadOf(1), loadOf(2)];
+    assert.ok(alone > 0);
+    assert.ok(Math.abs(one / alone - 0.5) < 1e-9 && Math.abs(two / alone - 0.5) < 1e-9);
+  });
+
   it("shuffles hours and keeps every value", () => {
     const values = Float64Array.from({ length: 120 }, (_, at) => at);
     const mixed = shuffled({ name: "a", values }, 5 * minuteMs, 7);

@@ -171,6 +171,19 @@ describe("plan: predictive", () => {
     const { fragments: left } = walk(three, fragments, policyOf({ consolidation: { act: true } }), 8);
     assert.equal(new Set(left.flatMap(({ places }) => places)).size, 2);
   });
+
+  it("where nodes are emptied, takes one empty node into use at a time", () => {
+    const nodes = nodesOf({ n1: 100, n2: 100, n3: 100, n4: 100, n5: 100 });
+    const fragments = Array.from({ length: 10 }, (_, at) => rising(at + 1, ["n1"], 8, 15, 6 * minuteMs));
+    const used = (act: boolean): number => {
+      const budget = { concurrentMoves: 16, concurrentMovesPerNode: 16 };
+      const { actions } = planFor(nodes, fragments, policyOf({ consolidation: { act }, budget }));
+      assert.ok(actions.length >= 4);
+      return new Set(actions.map((action) => ("to" in action ? action.to : ""))).size;
+    };
+    assert.equal(used(true), 1);
+    assert.ok(used(false) > 1);
+  });
 });
 
 describe("plan: the other modes", () => {

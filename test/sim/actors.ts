@@ -12,7 +12,10 @@ const verifyPace = { bytesPerSecond: 1e9, everyMs: 8000 };
 
 export function realCast(hash: Hash): Cast {
   return {
-    node: ({ id, zone, incarnation, storeId, bootCount, store }, { partitions, logGroups, timing, copyBounds }) =>
+    node: (
+      { id, zone, incarnation, storeId, bootCount, store },
+      { partitions, logGroups, timing, copyBounds, ceilingQps },
+    ) =>
       createNode(
         {
           id,
@@ -26,6 +29,7 @@ export function realCast(hash: Hash): Cast {
           timing,
           copyBounds,
           verify: verifyPace,
+          ...(ceilingQps === undefined ? {} : { ceiling: { kind: "queries", perSecond: ceilingQps } }),
         },
         { store, hash },
       ),

@@ -21,6 +21,8 @@ export interface Shape {
   readonly logTailKept: number;
   /** Small, so that bursts of a test are too much. */
   readonly routerRequests: number;
+  /** The ceiling of each node, queries per second; undefined: none. */
+  readonly ceilingQps: number | undefined;
 }
 
 export interface NodeRole {

@@ -4,6 +4,7 @@
 //   --mutants [names]              plants each mistake and shows the first seed that catches it
 //   --coverage                     fails if somebody's death in some phase of a move was not met by these seeds
 //   --minimise                     finds fewer faults and less time with which a seed still fails
+//   --wild                         leaders plan, by forecasts of a load that jumps about; what they moved is told
 //   --calm   --only crashNode,…    narrows a failing seed's faults       --history FILE    the clients' history as JSON lines
 
 import { spawn } from "node:child_process";
@@ -16,6 +17,7 @@ import { loadHash } from "../../cluster/world/hash.js";
 import { describe, passed } from "../../src/verify/history.js";
 import { entryLine } from "../../src/verify/history-file.js";
 import { realCast } from "./actors.js";
+import type { Thrash } from "./check/thrash.js";
 import { coverage } from "./move-cells.js";
 import { type Mutant, mutants } from "./mutants.js";
 import { allFaults, type FaultKind } from "./profile.js";
@@ -30,6 +32,7 @@ interface Options {
   readonly json?: boolean;
   readonly trace?: boolean;
   readonly calm?: boolean;
+  readonly wild?: boolean;
   readonly only?: readonly FaultKind[];
   readonly history?: string;
   readonly mutants?: readonly Mutant[] | true;
@@ -89,6 +92,7 @@ const program = new Command("simulate")
   .option("--json", "one line of JSON per run")
   .option("--trace", "tell the story of the run")
   .option("--calm", "no faults")
+  .option("--wild", "leaders plan, by forecasts of a load that jumps about")
   .option("--only <kinds>", "only these of the seed's faults", faultKinds)
   .option("--history <file>", "write the clients' history as JSON lines")
   .option("--mutants [names]", "plant each mistake, or only these; show the first seed that catches each", mutantNames)
@@ -109,11 +113,11 @@ else await runShare(options, [options.seed ?? 1, options.seed ?? 1], [0, 1]);
 async function runShare(options: Options, [from, to]: readonly [number, number], share: readonly [number, number]) {
   const hash = await loadHash();
   const cast = realCast(hash);
-  const { seconds, nodes, calm = false, only, mutant } = options;
+  const { seconds, nodes, calm = false, only, mutant, wild } = options;
   const tell = options.trace === true ? (line: string) => process.stdout.write(`${line}\n`) : undefined;
   for (const seed of inOrder(from, to, mutant)) {
     if ((seed - from) % share[1] !== share[0]) continue;
-    const { report, history } = run({ seed, seconds, nodes, cast, hash, tell, calm, only, mutant });
+    const { report, history } = run({ seed, seconds, nodes, cast, hash, tell, calm, only, mutant, wild });
     if (options.history !== undefined) writeFileSync(options.history, `${history.map(entryLine).join("\n")}\n`);
     process.stdout.write(`${options.json === true ? JSON.stringify(report) : story(report)}\n`);
     if (report.passed) continue;
@@ -126,9 +130,9 @@ async function runShare(options: Options, [from, to]: readonly [number, number],
 async function minimise(options: Options): Promise<void> {
   const hash = await loadHash();
   const cast = realCast(hash);
-  const { nodes, mutant, seed = 1 } = options;
+  const { nodes, mutant, wild, seed = 1 } = options;
   const attempt = (only: readonly FaultKind[], seconds: number): RunReport =>
-    run({ seed, seconds, nodes, cast, hash, only, mutant }).report;
+    run({ seed, seconds, nodes, cast, hash, only, mutant, wild }).report;
   let only = options.only ?? [...profileOf(seed).everyS.keys()];
   let { seconds } = options;
   let last = attempt(only, seconds);
@@ -198,6 +202,7 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
   const moveCrashes = new Map<string, number>();
   const moveEnds = new Map<string, number>();
   const reshaped = new Map<string, number>();
+  const thrashes: Thrash[] = [];
   let done = 0;
   let told = startedMs;
   let broken = false;
@@ -213,6 +218,7 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
         addUp(moveCrashes, report.moveCrashes);
         addUp(moveEnds, report.moveEnds);
         addUp(reshaped, report.reshaped);
+        if (report.thrash !== undefined) thrashes.push(report.thrash);
         if (options.json === true) process.stdout.write(`${line}\n`);
         if (report.passed) return;
         failing.push(report);
@@ -228,6 +234,7 @@ async function runMany(options: Options, [from, to]: readonly [number, number]):
       `faults: ${counted(faults)}\ncarried out: ${counted(reshaped)}\nleaders died right after: ${counted(leaderCrashes)}\n`,
     );
     process.stdout.write(`moves: ${counted(moveEnds)}\n`);
+    if (thrashes.length > 0) process.stdout.write(`planner: ${thrashText(thrashes)}\n`);
     const { lines, missing } = coverage(moveCrashes);
     for (const line of lines) process.stdout.write(`  ${line}\n`);
     process.stdout.write(missing.length === 0 ? "  complete\n" : `  missing: ${missing.join(", ")}\n`);
@@ -258,6 +265,18 @@ function tellProgress(
 
 function addUp(sums: Map<string, number>, counts: Readonly<Record<string, number>>): void {
   for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count);
+}
+
+/** What planners did in all of these runs, and the worst of one. */
+function thrashText(all: readonly Thrash[]): string {
+  const sum = (of: (one: Thrash) => number): number => all.reduce((total, one) => total + of(one), 0);
+  const most = (of: (one: Thrash) => number): number => Math.max(0, ...all.map(of));
+  return [
+    `${sum(({ moves }) => moves)} moves (${sum(({ copies }) => copies)} with a copy, at most ${most(({ copies }) => copies)} in a run) and ${sum(({ splits }) => splits)} splits`,
+    `${sum(({ hasty }) => hasty)} within a cool-down (at most ${most(({ hasty }) => hasty)})`,
+    `${sum(({ back }) => back)} back to where a copy had been`,
+    `at most ${(most(({ mostShare }) => mostShare) * 100).toFixed(1)} % of the data in a round`,
+  ].join(", ");
 }
 
 function counted(sums: ReadonlyMap<string, number>): string {
@@ -291,6 +310,7 @@ function story(report: RunReport): string {
     `seed ${seed} ${report.passed ? "passed" : "FAILED"}  hash ${hash}  ${virtualS} s in ${realMs} ms, ${events} events, ${acknowledged} of ${operations} operations acknowledged`,
     `  faults ${JSON.stringify(report.faults)}  answers ${JSON.stringify(report.codes)}`,
   ];
+  if (report.thrash !== undefined) lines.push(`  planner ${thrashText([report.thrash])}`);
   for (const verdict of verdicts) {
     lines.push(`  ${passed(verdict) ? "✓" : "✗"} ${describe(verdict)}`);
     for (const violation of verdict.violations.slice(0, shownViolations)) lines.push(`      ${violation}`);

@@ -11,12 +11,14 @@ import type { Cast, Shape } from "./cast.js";
 import { damageLeft } from "./check/damage.js";
 import { judge } from "./check/judge.js";
 import { unsettled } from "./check/replicas.js";
+import { type Thrash, ThrashMeter } from "./check/thrash.js";
 import { foldLedger, followLedgers } from "./check/views.js";
 import { witnessOf } from "./check/witness.js";
 import { Clients } from "./clients.js";
 import { Faults } from "./faults.js";
 import type { Mutant } from "./mutants.js";
 import { calmProfile, drawProfile, type FaultKind, narrowed, type Profile } from "./profile.js";
+import { Prophet, wildCapacityQps, wildCoolDownMs } from "./prophet.js";
 import { Trace } from "./trace.js";
 import { Watchers } from "./watchers.js";
 import { World } from "./world.js";
@@ -35,6 +37,8 @@ export interface RunOptions {
   /** No faults at all: the plainest run. */
   readonly calm?: boolean;
   readonly only?: readonly FaultKind[] | undefined;
+  /** Leaders plan, by forecasts of a load that jumps about. */
+  readonly wild?: boolean | undefined;
 }
 
 export interface RunReport {
@@ -56,6 +60,8 @@ export interface RunReport {
   /** Who died in which phase of a move, and what became of moves: `strategy phase victim`, `strategy outcome`. */
   readonly moveCrashes: Readonly<Record<string, number>>;
   readonly moveEnds: Readonly<Record<string, number>>;
+  /** Of a wild run: what the planner did. */
+  readonly thrash: Thrash | undefined;
   readonly virtualS: number;
   readonly realMs: number;
   /** What else the command line must say to run this again. */
@@ -99,6 +105,9 @@ export function run(options: RunOptions): Run {
   const witness = witnessOf(world.log);
   const ledgers = followLedgers(witness, shape.partitions);
   const faults = new Faults(world, profile, random.fork("faults"), workload.finalReads(), tables, ledgers);
+  const prophet = options.wild === true ? new Prophet(world, random.fork("prophet"), ledgers) : undefined;
+  const jumps = profile.everyS.has("wallJump");
+  const meter = prophet && new ThrashMeter(world, wildCoolDownMs, jumps, prophet.isThrifty);
   const fold = () =>
     Array.from({ length: shape.partitions }, (_, partition) => foldLedger(witness, partition, options.hash));
 
@@ -110,8 +119,10 @@ export function run(options: RunOptions): Run {
   const watched = random.fork("watched").next() < watchedRuns;
   if (watched) watchers.open(tables.map(({ name }) => name));
   faults.start();
+  prophet?.start();
   world.clock.runUntil(world.clock.nowMs + options.seconds * 1000);
   faults.stop();
+  prophet?.stop();
   trace.note(world.clock.nowMs, "run", "faults end");
   world.clock.runUntil(world.clock.nowMs + afterFaultsMs);
   clients.stop();
@@ -141,7 +152,7 @@ export function run(options: RunOptions): Run {
     world.clock.runUntil(world.clock.nowMs + agreeEveryMs);
   }
   if (waitsFor !== undefined) late.push(`replicas did not come to agree: ${waitsFor}`);
-  const verdicts = judge({
+  const judged = judge({
     world,
     witness,
     folded: fold(),
@@ -154,6 +165,7 @@ export function run(options: RunOptions): Run {
     lateTries: profile.link.duplicate > 0 || profile.link.straggle > 0,
     needed: Math.floor(options.seconds * neededPerSecond),
   });
+  const verdicts = meter === undefined ? judged : [...judged, meter.verdict()];
   world.close();
   const report: RunReport = {
     seed: options.seed,
@@ -170,6 +182,7 @@ export function run(options: RunOptions): Run {
     leaderCrashes: Object.fromEntries(faults.leaderCrashes),
     moveCrashes: Object.fromEntries(faults.moveCrashes.counts),
     moveEnds: Object.fromEntries(faults.moveCrashes.ends),
+    thrash: meter?.score,
     virtualS: Math.round(world.clock.nowMs / 1000),
     realMs: Math.round(performance.now() - startedMs),
     flags: flagsOf(options),
@@ -182,9 +195,10 @@ export function profileOf(seed: number): Profile {
   return drawProfile(seededRandom(seed).fork("profile"));
 }
 
-function flagsOf({ seconds, nodes, calm, only }: RunOptions): string {
+function flagsOf({ seconds, nodes, calm, only, wild }: RunOptions): string {
   const flags = [`--seconds ${seconds}`, `--nodes ${nodes}`];
   if (calm === true) flags.push("--calm");
+  if (wild === true) flags.push("--wild");
   if (only !== undefined) flags.push(`--only ${only.join(",")}`);
   return flags.join(" ");
 }
@@ -195,7 +209,7 @@ export function waitFor(world: World, withinMs: number, met: () => boolean): boo
   return met();
 }
 
-function shapeOf({ nodes }: RunOptions, draw: number, { copy }: Profile): Shape {
+function shapeOf({ nodes, wild }: RunOptions, draw: number, { copy }: Profile): Shape {
   return {
     nodes,
     routers: 2,
@@ -208,6 +222,7 @@ function shapeOf({ nodes }: RunOptions, draw: number, { copy }: Profile): Shape 
     logRetainBytes: 24 * 1024,
     logTailKept: 20,
     routerRequests: 60,
+    ceilingQps: wild === true ? wildCapacityQps : undefined,
   };
 }
 

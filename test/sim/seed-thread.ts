@@ -11,6 +11,7 @@ export interface SeedJob {
   readonly nodes: number;
   /** Name of a planted mistake. */
   readonly mutant?: string | undefined;
+  readonly wild?: boolean;
 }
 
 const hash = await loadHash();

@@ -10,6 +10,7 @@ import type { SeedJob } from "./seed-thread.js";
 
 const freshSeeds = 50;
 const freshSeconds = 20;
+const wildSeeds = 12;
 /** Seeds in one test: a test that fails names its seed, and none takes long. */
 const seedsPerTest = 10;
 const quickMutants = ["manyInWrongOrder", "insertReplaces", "pageLosesRow", "rowLostInCommit"];
@@ -51,6 +52,9 @@ describe("simulation", function () {
   function runSeed(seed: number, seconds: number, nodes: number, mutant?: string): Promise<RunReport> {
     return threads.run({ seed, seconds, nodes, mutant });
   }
+  function runWild(seed: number): Promise<RunReport> {
+    return threads.run({ seed, seconds: freshSeconds, nodes: 5, wild: true });
+  }
 
   /** One test for each; all are under way from the first on, so that no core waits. */
   function together<Case>(cases: readonly Case[], title: (one: Case) => string, judge: (one: Case) => Promise<void>) {
@@ -88,6 +92,14 @@ describe("simulation", function () {
       for (const report of await Promise.all(seeds.map((seed) => runSeed(seed, freshSeconds, 5)))) mustPass(report);
     },
   );
+
+  it("passes fresh seeds while leaders plan by forecasts of a load that jumps about", async () => {
+    const seeds = Array.from({ length: wildSeeds }, (_, index) => fresh + index);
+    const reports = await Promise.all(seeds.map(runWild));
+    reports.forEach(mustPass);
+    const moves = reports.reduce((sum, { thrash }) => sum + (thrash?.moves ?? 0), 0);
+    assert.ok(moves > 0, `no leader planned anything in the seeds from ${fresh} on`);
+  });
 
   together(
     quickMutants,

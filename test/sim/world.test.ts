@@ -246,6 +246,7 @@ const shape: Shape = {
   logRetainBytes: 1000,
   logTailKept: 20,
   routerRequests: 100,
+  ceilingQps: undefined,
 };
 
 function toyWorld(seed: number): { world: World; trace: Trace } {

@@ -124,7 +124,7 @@ export class World {
           const id = `leader/${partition}`;
           host.start(id, cast.leader({ member: seat.name, partition, incarnation }, shape));
           const heartbeats = [subjects.heartbeat(partition), subjects.heartbeatTo(partition, seat.name)];
-          for (const subject of [...heartbeats, subjects.admin(partition), subjects.hostDied])
+          for (const subject of [...heartbeats, subjects.admin(partition), subjects.hostDied, subjects.forecasts])
             this.network.subscribe(subject, seat.name, host.listen(id));
         }
     }

@@ -111,7 +111,8 @@ function doubt({ record, steps }: SeriesNews, age: number, policy: Policy): stri
 function doubtOfRecord(record: RecordNews, policy: Policy): string | undefined {
   if (record.matured < policy.leastMatured) return `only ${record.matured} of its forecasts could be judged so far`;
   const coverage = record.coverage[highIndex] ?? Number.NaN;
-  if (!(coverage >= policy.leastCoverage95)) return `its 95 % quantile held in ${Math.round(coverage * 100)} % only`;
+  if (Number.isNaN(coverage)) return "nothing is known of how often its 95 % quantile held";
+  if (coverage < policy.leastCoverage95) return `its 95 % quantile held in ${Math.round(coverage * 100)} % only`;
   if (record.isDrifting) return "something has changed: its 90 % interval holds too seldom of late";
   if (record.pinball > policy.mostPinballRatio * record.naivePinball + negligible)
     return `it is ${(record.pinball / record.naivePinball).toFixed(2)} times as wrong as the seasonal naive`;
