@@ -7,7 +7,7 @@ import type { Option, Weighed } from "./options.js";
 import { type Picture, place, placesOf, write } from "./picture.js";
 import { type Policy, stayMs } from "./policy.js";
 import { createPurse, type Purse } from "./purse.js";
-import { riskOf } from "./risk.js";
+import { riskTold } from "./risk.js";
 
 const rejectedKept = 50;
 const findingsKept = 50;
@@ -89,7 +89,7 @@ export function createBoard(picture: Picture, policy: Policy): Board {
       for (const [node, borne] of bore) putBack(picture, node, borne);
     },
     noteBefore(node) {
-      if (!before.has(node)) before.set(node, riskOf(picture, node));
+      if (!before.has(node)) before.set(node, riskTold(picture, node));
     },
     mayNotMove: (fragment, cause) => tooSoon(fragment, cause === "present" ? policy.coolDownMs : stayMs(policy)),
     mayNotSplit: (fragment) => tooSoon(fragment, policy.splitCoolDownMs),

@@ -29,7 +29,7 @@ import {
 import type { Policy } from "./policy.js";
 import { predict } from "./predict.js";
 import { react } from "./reactive.js";
-import { largest, riskOf } from "./risk.js";
+import { largest, riskTold } from "./risk.js";
 
 export type PlanInput = Omit<PictureInput, "applyShare" | "fullShare" | "tail">;
 
@@ -103,7 +103,7 @@ function risksOf({ picture, before }: Board): NodeRisk[] {
       node: picture.nodes[node]?.id ?? "",
       capacity: limitOf(picture, node),
       before: [...risks],
-      after: [...riskOf(picture, node)],
+      after: [...riskTold(picture, node)],
     }));
 }
 

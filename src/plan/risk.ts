@@ -34,6 +34,11 @@ export function riskOf(picture: Picture, node: number, room = 1): Float64Array {
   return asItIs(picture, node, room, chance);
 }
 
+/** The same for people, who need no look at the samples of a node that is surely calm: it has none. */
+export function riskTold(picture: Picture, node: number): Float64Array {
+  return mayExceed(picture, node) ? riskOf(picture, node) : new Float64Array(picture.steps);
+}
+
 /** The same with `share` of a fragment's load more. */
 export function riskWith(picture: Picture, node: number, fragment: number, share: number): Float64Array {
   return withMore(picture, node, fragment, share, chance);
@@ -62,6 +67,12 @@ function asItIs(picture: Picture, node: number, room: number, measure: Measure):
 }
 
 function withMore(picture: Picture, node: number, fragment: number, share: number, measure: Measure): Float64Array {
+  const measured = (): Float64Array => measuredWith(picture, node, fragment, share, measure);
+  // What a node would bear without one of its own fragments is asked for each taker of it; of a fragment that it does not hold nothing is kept: its load may change unnoticed.
+  return share < 0 ? workedOut(picture, node, `${measure.name} ${fragment} ${share}`, measured) : measured();
+}
+
+function measuredWith(picture: Picture, node: number, fragment: number, share: number, measure: Measure): Float64Array {
   const limit = limitOf(picture, node);
   const matrix = matrixOf(picture, node);
   const paths = pathsOf(picture, fragment);
