@@ -6,8 +6,13 @@ import { doorTo } from "./remote.js";
 
 const entry = new URL("./thread-entry.js", import.meta.url);
 
+/** Of Node's options only those that a profile of every thread is asked for by. */
+function isProfiling(option: string): boolean {
+  return option.startsWith("--cpu-prof");
+}
+
 export function openThread(name: string, moduleUrl: string): HostDoor {
-  const worker = new Worker(entry, { name, execArgv: [] });
+  const worker = new Worker(entry, { name, execArgv: process.execArgv.filter(isProfiling) });
   let words = "";
   worker.on("error", (error) => {
     words = error instanceof Error ? error.message : String(error);

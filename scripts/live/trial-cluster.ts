@@ -31,6 +31,8 @@ export interface ClusterWish {
   readonly diskMiB?: number;
   /** More of the command line of `npm start`. */
   readonly more?: readonly string[];
+  /** Options of Node itself. */
+  readonly nodeOptions?: readonly string[];
 }
 
 const readyFacts = z.object({
@@ -122,7 +124,8 @@ export class TrialCluster {
     const readyFile = join(this.folder, "ready.json");
     await rm(readyFile, { force: true });
     const begunMs = performance.now();
-    const child = spawn(process.execPath, [startScript, ...this.commandLine(readyFile)], {
+    const { nodeOptions = [] } = this.wish;
+    const child = spawn(process.execPath, [...nodeOptions, startScript, ...this.commandLine(readyFile)], {
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });

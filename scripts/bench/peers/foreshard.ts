@@ -16,9 +16,12 @@ export interface ForeshardWish {
   readonly fragments: number;
   /** Rows that will be loaded: the fragments divide them evenly. */
   readonly rows: number;
+  /** Options of Node itself. */
+  readonly nodeOptions?: readonly string[];
 }
 
-export function foreshardPeer(name: string, { nodes, durability, fragments, rows }: ForeshardWish): Peer {
+export function foreshardPeer(name: string, wish: ForeshardWish): Peer {
+  const { nodes, durability, fragments, rows, nodeOptions = [] } = wish;
   return {
     name,
     says: `Foreshard, ${nodes} node${nodes === 1 ? "" : "s"}, ${nodes} cop${nodes === 1 ? "y" : "ies"}, durability ${durability}, ${fragments} fragments`,
@@ -31,13 +34,14 @@ export function foreshardPeer(name: string, { nodes, durability, fragments, rows
         isolation: "threads",
         restart: "never",
         more: ["--durability", durability],
+        nodeOptions,
       });
       await cluster.start();
       const door = await openDoor(cluster.gate);
       const step = rows / fragments;
       const splitAt = Array.from({ length: fragments - 1 }, (_, at) => [keyOf(Math.round((at + 1) * step))]);
-      const wish = { name: table, partitioning: "range", key: { partition: "string" }, splitAt, deadlineMs: 60_000 };
-      await door.cluster("createTable", wish, created, 60_000);
+      const made = { name: table, partitioning: "range", key: { partition: "string" }, splitAt, deadlineMs: 60_000 };
+      await door.cluster("createTable", made, created, 60_000);
       await door.close();
       return {
         address: { kind: "foreshard", url: cluster.ready.natsUrl, table },

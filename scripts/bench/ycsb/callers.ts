@@ -15,9 +15,10 @@ export class Callers {
     private readonly undo: () => Promise<unknown> | unknown,
   ) {}
 
-  static start(farewell: Farewell, count: number): Callers {
+  /** `execArgv`: options of Node itself. */
+  static start(farewell: Farewell, count: number, execArgv: string[] = []): Callers {
     const children = Array.from({ length: count }, () =>
-      fork(entry, { stdio: ["ignore", "inherit", "inherit", "ipc"] }),
+      fork(entry, { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv }),
     );
     const undo = farewell.later(() => Promise.all(children.map(endOf)));
     return new Callers(children, undo);
@@ -35,6 +36,13 @@ export class Callers {
 
   async end(): Promise<void> {
     await this.undo();
+  }
+
+  /** In order, so that they write down what Node was told to write at the end. */
+  async leave(): Promise<void> {
+    const ended = this.children.map((child) => once(child, "exit"));
+    for (const child of this.children) child.disconnect();
+    await Promise.all(ended);
   }
 }
 
