@@ -145,7 +145,7 @@ function asked({ tickets }: ShardState, copy: CopyRun, commit: Commit): Effect {
   if (durable.ticket !== 0) return commit;
   durable.ticket = tickets.next();
   durable.reaches = copy.taken;
-  return { ...commit, ticket: durable.ticket };
+  return { ...commit, ticket: durable.ticket, soon: true };
 }
 
 /** The pace lets it go on. */

@@ -30,7 +30,13 @@ export interface NodeStore {
   readonly storeId: string;
   /** Grows by one, durably, at each open: an older copy shows by it. */
   readonly bootCount: number;
-  commit(writes: readonly StoreWrite[], clears: readonly StoreClear[], done?: (fault?: Fault) => void): void;
+  /** `soon`: somebody waits for `done`, so it is not to wait for company. */
+  commit(
+    writes: readonly StoreWrite[],
+    clears: readonly StoreClear[],
+    done?: (fault?: Fault) => void,
+    soon?: boolean,
+  ): void;
   /** Calls `open` when all commits so far are on disk and none that comes later is; that lasts until `open`'s reader calls `release`, or `holdMs` have passed. */
   snapshot(open: (snapshot: Snapshot | Fault) => void): void;
   /** Bytes accepted and not yet on disk. */
@@ -62,7 +68,13 @@ export interface Snapshot {
   release(): void;
 }
 
-const commitEveryMs = 10;
+/**
+ * What a commit waits for company at most: a transaction costs a sync, and a page for nearly every row in it, so fewer and larger ones cost less. Nothing waits for
+ * it: the log is what makes a write durable. `fullBytes` are worth a transaction at once, and so is a snapshot.
+ */
+const commitEveryMs = 200;
+const fullBytes = 1024 * 1024;
+const soonMs = 10;
 /** Entries of one transaction, so that putting it together does not hold the event loop. */
 const layerEntries = 1500;
 const layerBytes = 4 * 1024 * 1024;
@@ -129,6 +141,9 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
   let writing: Promise<void> = Promise.resolve();
   let busy = false;
   let timer: NodeJS.Timeout | undefined;
+  let isSoon = false;
+  /** Somebody waits for what came since the last transaction began. */
+  let isAwaited = false;
   let failure: Fault | undefined;
   let closing = false;
   let abandoned = false;
@@ -147,11 +162,22 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
   function lastFilled(): Layer | undefined {
     return [...layers].reverse().find((layer) => !layer.empty);
   }
-  function schedule(): void {
-    if (!busy && failure === undefined) timer ??= setTimeout(begin, commitEveryMs);
+  /** `soon`: somebody waits for it, or it is large already. */
+  function schedule(soon: boolean): void {
+    if (busy || failure !== undefined || (timer !== undefined && (isSoon || !soon))) return;
+    clearTimeout(timer);
+    isSoon = soon;
+    timer = setTimeout(begin, soon ? soonMs : commitEveryMs);
+  }
+  function isFull(): boolean {
+    const [first] = layers;
+    return (
+      layers.length > 1 || (first !== undefined && (first.bytes > fullBytes || first.writes.size > layerEntries / 2))
+    );
   }
   function begin(): void {
     timer = undefined;
+    isAwaited = false;
     if (busy) return;
     busy = true;
     writing = drain();
@@ -174,7 +200,7 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
       breakDown(error);
     }
     busy = false;
-    if (layers[0]?.empty === false && !closing) schedule();
+    if (layers[0]?.empty === false && !closing) schedule(isFull() || isAwaited || snapshots.size > 0);
   }
   /** The layer is on disk: whoever asked for this moment may look, and what comes later waits for them. */
   async function openSnapshots(layer: Layer): Promise<void> {
@@ -226,7 +252,7 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
     },
     storeId,
     bootCount,
-    commit(writes, clears, done) {
+    commit(writes, clears, done, soon = false) {
       if (failure !== undefined || closing) {
         const why = failure ?? fault("UNAVAILABLE", "the store is being closed");
         if (done !== undefined) setImmediate(done, why);
@@ -246,7 +272,8 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
         else dones.push(done);
       }
       if (holds.size > 0 && waitingBytes() > heldBytes) for (const release of [...holds]) release();
-      schedule();
+      isAwaited ||= soon;
+      schedule(soon || isFull());
     },
     snapshot(open) {
       if (failure !== undefined || closing)
@@ -256,7 +283,7 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
       const opens = snapshots.get(last);
       if (opens === undefined) snapshots.set(last, [open]);
       else opens.push(open);
-      schedule();
+      schedule(true);
     },
     waitingBytes,
     figures: () => figuresOf(db),
@@ -309,7 +336,7 @@ function figuresOf(db: Database): StoreFigures {
 function getIn(disk: Disk, layers: readonly Layer[], key: Bytes): Bytes | undefined {
   // Where nothing waits to be written the key is not needed as text.
   const held = layers.every(isEmpty) ? undefined : lookUp(layers, keyText(key));
-  return held === undefined ? disk.get(bufferOf(key)) : held.value;
+  return held === undefined ? disk.get(key) : held.value;
 }
 
 function rangeIn(disk: Disk, layers: readonly Layer[], from: Bytes, to: Bytes, reverse: boolean): Iterable<StoreEntry> {

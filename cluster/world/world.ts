@@ -185,14 +185,14 @@ function performersOf({ spec, streams, tails, requests, timers, compute, answer,
     publish: (_actor, { subject, body }) => requests.publish(subject, body),
     ask: (actor, { subject, body, timeoutMs, ticket, behalf }) =>
       requests.ask(subject, body, timeoutMs, (outcome) => answer(actor, { kind: "answered", ticket, outcome }), behalf),
-    commit(actor, { writes, clears, ticket }) {
+    commit(actor, { writes, clears, ticket, soon }) {
       if (spec.store === undefined) throw new Error("this host has no store");
       const told =
         ticket === undefined
           ? undefined
           : (why?: ReturnType<typeof fault>): void =>
               answer(actor, { kind: "committed", ticket, ...(why === undefined ? {} : { fault: why }) });
-      spec.store.commit(writes, clears ?? [], told);
+      spec.store.commit(writes, clears ?? [], told, soon);
     },
     compute(actor, { job, input, ticket, onStore = false }) {
       const told = (outcome: ComputeOutcome): void => answer(actor, { kind: "computed", ticket, outcome });

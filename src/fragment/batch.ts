@@ -178,7 +178,9 @@ function answerOf(request: WriteRequest, lsn: number, first: number, count: numb
       fault: fault("BAD_REQUEST", "this request id was used for another request; give each request its own"),
     };
   }
-  return { op: "write", versions: Array.from({ length: count }, (_, index) => versionOf(lsn, first + index)) };
+  const versions: number[] = [];
+  for (let index = first; index < first + count; index++) versions.push(versionOf(lsn, index));
+  return { op: "write", versions };
 }
 
 function nameStep(why: Fault, index: number, count: number): Fault {

@@ -194,10 +194,9 @@ function writeAscii(bytes: Bytes, at: number, text: string): number {
   return at + text.length;
 }
 
+/** Made in one go: text put together letter by letter is flattened at its first use as a key, which costs several times as much. */
 function readAscii(bytes: Bytes, at: number, length: number): string {
-  let text = "";
-  for (let i = at; i < at + length; i++) text += String.fromCharCode(bytes[i] as number);
-  return text;
+  return String.fromCharCode.apply(null, bytes.subarray(at, at + length) as unknown as number[]);
 }
 
 export const noChanges: Pick<FragmentRecord, "requests" | "changes" | "rowsDelta" | "bytesDelta"> = {

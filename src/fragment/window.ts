@@ -8,6 +8,7 @@
 import { limits } from "../config/limits.js";
 import type { Bytes } from "../kernel/bytes.js";
 import { pack, unpack } from "../protocol/codec.js";
+import { packedNumberBytes, putArrayHead, putAscii, putNumber } from "../protocol/packing.js";
 import type { FragmentRecord, RequestMark } from "./record.js";
 
 export interface Remembered {
@@ -23,7 +24,7 @@ interface Held extends Remembered {
 interface Entry {
   readonly lsn: number;
   readonly stampMs: number;
-  readonly ids: readonly string[];
+  readonly requests: readonly RequestMark[];
 }
 
 export interface RequestWindow {
@@ -36,16 +37,19 @@ export interface RequestWindow {
 }
 
 export function createWindow(): RequestWindow {
-  const byId = new Map<string, Held>();
+  /** Made when somebody first looks for an id: a backup never does. */
+  let byId: Map<string, Held> | undefined;
   const entries: Entry[] = [];
   let head = 0;
+  let held = 0;
 
   function evict(newestMs: number): number[] {
     const gone: number[] = [];
     while (head < entries.length) {
       const entry = entries[head] as Entry;
-      if (byId.size <= limits.requestWindow && entry.stampMs >= newestMs - limits.requestWindowMs) break;
-      for (const id of entry.ids) if (byId.get(id)?.entry === entry.lsn) byId.delete(id);
+      if (held <= limits.requestWindow && entry.stampMs >= newestMs - limits.requestWindowMs) break;
+      if (byId !== undefined) forget(byId, entry);
+      held -= entry.requests.length;
       gone.push(entry.lsn);
       head++;
     }
@@ -56,11 +60,20 @@ export function createWindow(): RequestWindow {
     return gone;
   }
 
-  function put({ lsn: entry, stampMs, requests }: Pick<FragmentRecord, "lsn" | "stampMs" | "requests">): void {
-    for (const { requestId, first, count, lsn = entry } of requests) byId.set(requestId, { lsn, first, count, entry });
-    const at = placeOf(entry);
-    if (entries[at]?.lsn === entry) return;
-    entries.splice(at, 0, { lsn: entry, stampMs, ids: requests.map(({ requestId }) => requestId) });
+  function put({ lsn, stampMs, requests }: Pick<FragmentRecord, "lsn" | "stampMs" | "requests">): void {
+    const entry = { lsn, stampMs, requests };
+    if (byId !== undefined) learn(byId, entry);
+    const at = placeOf(lsn);
+    if (entries[at]?.lsn === lsn) return;
+    held += requests.length;
+    if (at === entries.length) entries.push(entry);
+    else entries.splice(at, 0, entry);
+  }
+
+  function index(): Map<string, Held> {
+    const made = new Map<string, Held>();
+    for (let at = head; at < entries.length; at++) learn(made, entries[at] as Entry);
+    return made;
   }
 
   /** Where an entry stands, or would stand: at the end, but for a copy, which restores what is newer than the records that it then adds. */
@@ -77,8 +90,9 @@ export function createWindow(): RequestWindow {
 
   return {
     find(requestId) {
-      const held = byId.get(requestId);
-      return held === undefined ? undefined : { lsn: held.lsn, first: held.first, count: held.count };
+      byId ??= index();
+      const found = byId.get(requestId);
+      return found === undefined ? undefined : { lsn: found.lsn, first: found.first, count: found.count };
     },
     add(record) {
       if (record.requests.length === 0) return [];
@@ -87,13 +101,38 @@ export function createWindow(): RequestWindow {
     },
     restore: put,
     get size() {
-      return byId.size;
+      return held;
     },
   };
 }
 
+function learn(byId: Map<string, Held>, { lsn: entry, requests }: Entry): void {
+  for (const { requestId, first, count, lsn = entry } of requests) byId.set(requestId, { lsn, first, count, entry });
+}
+
+function forget(byId: Map<string, Held>, { lsn, requests }: Entry): void {
+  for (const { requestId } of requests) if (byId.get(requestId)?.entry === lsn) byId.delete(requestId);
+}
+
+const longestRequestMark = 1 + 2 + 255 + 2 * packedNumberBytes;
+const entryHeadBytes = 1 + packedNumberBytes + 3;
+/** Entries are put together here, then copied out at their length. */
+let scratch: Bytes = new Uint8Array(64 * longestRequestMark + entryHeadBytes);
+
+/** `[stampMs, [[requestId, first, count], …]]`, by hand: every record brings one to each replica. */
 export function encodeWindowEntry(stampMs: number, requests: readonly RequestMark[]): Bytes {
-  return pack([stampMs, requests.map(markWire)]);
+  if (requests.some(({ lsn }) => lsn !== undefined)) return pack([stampMs, requests.map(markWire)]);
+  const most = entryHeadBytes + requests.length * longestRequestMark;
+  if (scratch.length < most) scratch = new Uint8Array(2 * most);
+  const bytes = scratch;
+  const view = new DataView(bytes.buffer);
+  bytes[0] = 0x92;
+  let at = putArrayHead(bytes, view, putNumber(bytes, view, 1, stampMs), requests.length);
+  for (const { requestId, first, count } of requests) {
+    bytes[at] = 0x93;
+    at = putNumber(bytes, view, putNumber(bytes, view, putAscii(bytes, at + 1, requestId), first), count);
+  }
+  return bytes.slice(0, at);
 }
 
 function markWire({ requestId, first, count, lsn }: RequestMark): unknown {

@@ -130,6 +130,8 @@ export type Effect =
       readonly writes: readonly StoreWrite[];
       readonly clears?: readonly StoreClear[];
       readonly ticket?: Ticket;
+      /** Something waits for the ticket: the disk is not to gather more first. */
+      readonly soon?: boolean;
     }
   /**
    * Work for another thread. Answer: `computed`. With `onStore` the job reads the node's store as it is after this actor's commits so far and before any later one;
