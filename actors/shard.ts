@@ -16,7 +16,7 @@ import type { Op } from "../src/protocol/exec.js";
 import type { PeerAnswer } from "../src/protocol/peer.js";
 import { streams, subjects } from "../src/protocol/subjects.js";
 import type { PositionRange } from "../src/table/table.js";
-import { reportedTogether } from "./shard/answer.js";
+import { report, reportedTogether } from "./shard/answer.js";
 import { incident, loadWindow, onDurable, publishStatus } from "./shard/apply.js";
 import { attachTimer, onAttachAnswer, onAttachTimer } from "./shard/attach.js";
 import { expireWatchers, onWatcherRead, takeWatcher } from "./shard/changes.js";
@@ -62,6 +62,7 @@ import {
 } from "./shard/pull.js";
 import {
   expireReads,
+  getNow,
   onFreshAnswer,
   onFreshRequest,
   onResume,
@@ -74,7 +75,7 @@ import { onSurvey, prepare } from "./shard/reshape.js";
 import { noteAccess } from "./shard/sample.js";
 import { onScrubRead, startScrub } from "./shard/scrub.js";
 import { onPullRequest, onWindowRequest } from "./shard/source.js";
-import type { Assignment, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
+import type { Assignment, Done, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
 import {
   comparisonTimer,
   isOfComparison,
@@ -166,8 +167,15 @@ function step(state: ShardState, message: ShardMessage, context: Context): Effec
   state.stepAtMs = context.nowMs;
   const effects = dispatch(handlers, state, message, context);
   watchMending(state);
-  const after = [...proveFreshness(state), ...pullOn(state), ...armExpiry(state), ...tellUrgent(state)];
-  return reportedTogether(state, after.length === 0 ? effects : [...effects, ...after]);
+  return reportedTogether(
+    state,
+    joined(effects, proveFreshness(state), pullOn(state), armExpiry(state), tellUrgent(state)),
+  );
+}
+
+/** Most steps end with nothing of these: no list is made of nothing. */
+function joined(first: Effects, ...others: readonly Effects[]): Effects {
+  return others.every(({ length }) => length === 0) ? first : [first, ...others].flat();
 }
 
 function tellUrgent({ wiring, config }: ShardState): Effects {
@@ -238,16 +246,22 @@ function onNeighbour(state: ShardState, context: Context): Effects {
   return mode.kind === "behind" ? onFollowTimer(state, mode) : [];
 }
 
+/** Gets are most of what comes, dozens in one message: those that can be answered at once are, and reported as one. */
 function onExec(state: ShardState, message: Extract<ShardMessage, { kind: "exec" }>, context: Context): Effects {
+  const { ops, places, job, part, deadlineAtMs } = message;
   const effects: Effect[] = [];
+  const done: Done[] = [];
   const mine = state.assignment.primary === state.config.node;
-  message.ops.forEach((op, at) => {
-    const index = message.places?.[at] ?? at;
+  for (let at = 0; at < ops.length; at++) {
+    const op = ops[at] as Op;
     if (mine) noteAccess(state, op, context.nowMs);
-    const slot: Slot = { job: message.job, part: message.part, index };
-    effects.push(...take(state, op, slot, message.deadlineAtMs, context));
-  });
-  effects.push(...pump(state, context));
+    const slot: Slot = { job, part, index: places?.[at] ?? at };
+    const result = op.op === "get" ? getNow(state, op, context.nowMs) : undefined;
+    if (result !== undefined) done.push({ slot, result });
+    else for (const effect of take(state, op, slot, deadlineAtMs, context)) effects.push(effect);
+  }
+  if (done.length > 0) effects.push(report(state, done));
+  for (const effect of pump(state, context)) effects.push(effect);
   return effects;
 }
 

@@ -50,7 +50,7 @@ export interface Errand {
   /** Where it goes; asked again at each try. */
   find(): FragmentView | undefined;
   /** Why it cannot go anywhere any more; asked again at each try. */
-  ends?(trip: Trip): Fault | undefined;
+  ends?: ((trip: Trip) => Fault | undefined) | undefined;
   opFor(fragment: FragmentView): Op;
   done(outcome: Outcome, context: Context): Effects;
 }
@@ -94,6 +94,8 @@ interface Queue {
   readonly lane: Lane;
   readonly access: "read" | "write";
   readonly subject: string;
+  /** Of the last errand that had it made: with `core` reach a queue serves all tables. */
+  readonly table: string;
   open: Trip[];
   asks: number;
   /** Operations in those asks. */
@@ -105,6 +107,16 @@ interface Queue {
   sentMs: number;
   /** What is open is being gathered, until then at the latest. */
   gathersUntilMs: number | undefined;
+}
+
+/** Operations of one message for one fragment, sent in the same epoch for the same client group. */
+interface Share {
+  readonly fragment: FragmentView;
+  readonly epoch: number;
+  readonly group: number;
+  readonly number: number;
+  readonly trips: Trip[];
+  readonly ops: Op[];
 }
 
 interface Shipment {
@@ -188,6 +200,8 @@ export function createCourier(
   /** A client's own word is not listened to: the node takes what the server stamped. */
   const tellsGroups = config.reach === "core";
   const queues = new Map<string, Queue>();
+  /** The queue that the last errand to a node went into: the next one mostly goes there too, and needs no name put together. */
+  const lastQueues = new Map<NodeId, Queue>();
   const shipments = new Map<Ticket, Shipment>();
   const paused = new Set<Trip>();
   const restraint = createRestraint();
@@ -196,17 +210,20 @@ export function createCourier(
   let retryAtMs = Number.POSITIVE_INFINITY;
 
   function queueFor(node: NodeId, errand: Errand): Queue {
-    const subject =
-      config.reach === "core" ? subjects.exec(node) : subjects.direct(errand.table.def.name, errand.access, node);
+    const { access, lane, table } = errand;
+    const last = lastQueues.get(node);
+    if (last !== undefined && last.access === access && last.lane === lane && last.table === table.def.name)
+      return last;
+    const subject = config.reach === "core" ? subjects.exec(node) : subjects.direct(table.def.name, access, node);
     const key = keyOf(errand, subject);
     let queue = queues.get(key);
     if (queue === undefined) {
-      const { lane, access } = errand;
       queue = {
         node,
         lane,
         access,
         subject,
+        table: table.def.name,
         open: [],
         asks: 0,
         opsUnderWay: 0,
@@ -217,6 +234,7 @@ export function createCourier(
       };
       queues.set(key, queue);
     }
+    lastQueues.set(node, queue);
     return queue;
   }
 
@@ -322,17 +340,8 @@ export function createCourier(
   }
 
   function send(queue: Queue, load: readonly Trip[], context: Context): Effect {
-    const byFragment = new Map<
-      string,
-      {
-        readonly fragment: FragmentView;
-        readonly epoch: number;
-        readonly group: number;
-        readonly number: number;
-        readonly trips: Trip[];
-        readonly ops: Op[];
-      }
-    >();
+    const shares = new Map<FragmentView, Share[]>();
+    let count = 0;
     const groups: string[] = [];
     let behalf: OnBehalf[] | undefined;
     let timeLeftMs = 1;
@@ -344,11 +353,15 @@ export function createCourier(
       const epoch = trip.errand.anyReplica && !trip.toPrimary ? 0 : trip.epochTried;
       let group = groups.indexOf(trip.errand.group);
       if (group < 0) group = groups.push(trip.errand.group) - 1;
-      const key = `${fragment.id} ${epoch} ${group}`;
-      let part = byFragment.get(key);
+      let same = shares.get(fragment);
+      if (same === undefined) {
+        same = [];
+        shares.set(fragment, same);
+      }
+      let part = same.find((one) => one.epoch === epoch && one.group === group);
       if (part === undefined) {
-        part = { fragment, epoch, group, number: byFragment.size, trips: [], ops: [] };
-        byFragment.set(key, part);
+        part = { fragment, epoch, group, number: count++, trips: [], ops: [] };
+        same.push(part);
       }
       trip.sent = true;
       const { trace } = trip.errand;
@@ -365,7 +378,7 @@ export function createCourier(
     }
     const parts: FragmentOps[] = [];
     const trips: Trip[][] = [];
-    for (const part of byFragment.values()) {
+    for (const part of [...shares.values()].flat().sort((a, b) => a.number - b.number)) {
       const { fragment, epoch, ops, group } = part;
       parts.push(tellsGroups ? { fragment: fragment.id, epoch, ops, group } : { fragment: fragment.id, epoch, ops });
       trips.push(part.trips);
@@ -445,9 +458,11 @@ export function createCourier(
       op: "fault",
       fault: fault("INTERNAL", `node ${shipment.queue.node} left an operation unanswered`),
     };
-    for (const [part, trips] of shipment.parts.entries()) {
+    for (let part = 0; part < shipment.parts.length; part++) {
+      const trips = shipment.parts[part] as readonly Trip[];
       const results = reply.results[part];
-      for (const [index, trip] of trips.entries()) effects.push(...settle(trip, results?.[index] ?? missing, context));
+      for (let index = 0; index < trips.length; index++)
+        for (const effect of settle(trips[index] as Trip, results?.[index] ?? missing, context)) effects.push(effect);
     }
     const known = reply.viewSeq[shipment.partition];
     if (known !== undefined && known > 0) effects.push(...source.hint(shipment.partition, known));
@@ -556,6 +571,7 @@ export function createCourier(
         queue.gathersUntilMs = undefined;
         if (queue.asks === 0) queues.delete(keyOf(queue, queue.subject));
       }
+      lastQueues.clear();
       for (const trip of [...paused]) {
         if (!isNews(trip)) continue;
         paused.delete(trip);

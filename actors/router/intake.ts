@@ -9,7 +9,7 @@ import { type Fault, fault } from "../../src/kernel/fault.js";
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
-import { groupOf } from "../../src/load/group.js";
+import { type ClientGroups, groupOf } from "../../src/load/group.js";
 import type { KeeperAsk } from "../../src/protocol/keeper.js";
 import { subjects } from "../../src/protocol/subjects.js";
 import { decodeQuery, queryOps } from "../../src/query/decode.js";
@@ -168,14 +168,11 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
 
   return {
     accept(request, context) {
-      const group = groupOf(request.user, kit.config.clientGroups ?? {});
+      const group = groupOf(request.user, kit.config.clientGroups ?? noGroups);
       const admitted = desk.admit(request.from, { user: request.user, group, trace: request.trace }, context);
       if (!admitted.ok) return [{ kind: "reply", to: request.from, body: { fault: admitted.fault } }];
-      const tokens = request.subject.split(".");
-      const table = tokens[2] ?? "";
-      const op = tokens[3] ?? "";
-      if (tokens.length > 4 || op === "")
-        return desk.refuse(admitted.value, unknownOperation(tokens.slice(3).join("."), queryOps));
+      const { table, op, isKnown } = asked(request.subject);
+      if (!isKnown) return desk.refuse(admitted.value, unknownOperation(op, queryOps));
       return table === clusterTable
         ? onCluster(admitted.value, op, request.body, context)
         : onTable(admitted.value, table, op, request.body, context);
@@ -195,6 +192,29 @@ export function createIntake(kit: Kit, admin: Admin, source: ViewSource, hash: H
       return [...look(context), ...arm()];
     },
   };
+}
+
+interface Asked {
+  readonly table: string;
+  readonly op: string;
+  /** The subject has the form of one that can be asked. */
+  readonly isKnown: boolean;
+}
+
+const noGroups: ClientGroups = {};
+const mostSubjects = 1024;
+/** What was asked of late: the same few subjects come again and again. */
+const subjectsSeen = new Map<string, Asked>();
+
+function asked(subject: string): Asked {
+  const seen = subjectsSeen.get(subject);
+  if (seen !== undefined) return seen;
+  const [, , table = "", ...rest] = subject.split(".");
+  const op = rest.join(".");
+  const made = { table, op, isKnown: rest.length === 1 && op !== "" };
+  if (subjectsSeen.size >= mostSubjects) subjectsSeen.clear();
+  subjectsSeen.set(subject, made);
+  return made;
 }
 
 const noRouter = fault("UNAVAILABLE", "no router of the cluster answers: is it running, and may this user ask it?");

@@ -1,7 +1,7 @@
 // Kit. Owns what every query handler of a router works with, and the way an inquiry sends its errands.
 
 import { limits } from "../../src/config/limits.js";
-import type { Effects } from "../../src/kernel/effect.js";
+import { type Effects, none } from "../../src/kernel/effect.js";
 import type { Fault } from "../../src/kernel/fault.js";
 import type { Hash } from "../../src/kernel/hash.js";
 import type { Context } from "../../src/kernel/machine.js";
@@ -58,16 +58,20 @@ export function send(kit: Kit, inquiry: Inquiry, table: Located, spec: ErrandSpe
     tryMs: spec.tryMs ?? tryTime(kit, inquiry, spec.lane),
     bytes: spec.bytes,
     find: spec.find,
-    ...(spec.ends === undefined ? {} : { ends: spec.ends }),
+    ends: spec.ends,
     opFor: spec.opFor,
-    done: (outcome, at) => {
-      if (inquiry.finished) return [];
-      if (inquiry.trips.length > longTripList) inquiry.trips = inquiry.trips.filter((other) => !other.ended);
-      return spec.done(outcome, at);
-    },
+    done: spec.done,
   };
+  return sendErrand(kit, inquiry, errand, context);
+}
+
+/** When the inquiry is answered its trips are cancelled, so an errand's `done` is never called for one that is finished. */
+export function sendErrand(kit: Kit, inquiry: Inquiry, errand: Errand, context: Context): Effects {
+  if (inquiry.finished) return none;
   const { trip, effects } = kit.courier.submit(errand, context);
-  if (!trip.ended) inquiry.trips.push(trip);
+  if (trip.ended) return effects;
+  if (inquiry.trips.length > longTripList) inquiry.trips = inquiry.trips.filter((other) => !other.ended);
+  inquiry.trips.push(trip);
   return effects;
 }
 

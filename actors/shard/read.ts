@@ -12,6 +12,7 @@ import { afterBytes, compareBytes } from "../../src/kernel/bytes.js";
 import type { AskOutcome, Effect, Effects, ReplyTo } from "../../src/kernel/effect.js";
 import { type Fault, fault } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
+import type { OpResult } from "../../src/protocol/exec.js";
 import type { PeerAnswer, PeerRequest } from "../../src/protocol/peer.js";
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { partitionOfFragment, subjects } from "../../src/protocol/subjects.js";
@@ -20,7 +21,7 @@ import { decodeDocument } from "../../src/query/document.js";
 import { matches } from "../../src/query/filter.js";
 import { createProjection, projectBytes } from "../../src/query/projection.js";
 import type { Document, ReadLevel } from "../../src/query/query.js";
-import type { PositionRange } from "../../src/table/table.js";
+import type { Position, PositionRange } from "../../src/table/table.js";
 import {
   answer,
   deadlinePassed,
@@ -39,6 +40,7 @@ import type { ReadJob, ShardState, SliceJob } from "./state.js";
 const waitingReadsLimit = limits.nodeOps;
 
 type Permission = "now" | "wait" | Fault;
+type Get = Extract<ReadJob["op"], { op: "get" }>;
 
 /** Takes a read in: answers it, starts its slices, lets it wait, or refuses it. */
 export function takeRead(state: ShardState, job: ReadJob, context: Context): Effects {
@@ -90,16 +92,25 @@ function read(state: ShardState, job: ReadJob, context: Context): Effects {
   return job.op.op === "get" ? get(state, job, job.op) : startSlices(state, job, job.op, context);
 }
 
-function get(state: ShardState, job: ReadJob, op: Extract<ReadJob["op"], { op: "get" }>): Effects {
-  if (!contains(state.replica.range, op.position)) return [refuse(state, job.slot, wrongFragment(state))];
-  if (lacks(state, op.position)) {
-    state.pulls.wanted = true;
-    return queue(state, job) ?? [];
-  }
-  const value = state.wiring.store.get(rowKey(state.replica.shelf, op.position));
-  if (value === undefined) return [answer(state, job.slot, { op: "get", row: undefined })];
-  const { version, document } = readRow(value);
-  return [answer(state, job.slot, { op: "get", row: { version, document } })];
+function get(state: ShardState, job: ReadJob, op: Get): Effects {
+  const result = rowAt(state, op.position);
+  if (result !== undefined) return [answer(state, job.slot, result)];
+  state.pulls.wanted = true;
+  return queue(state, job) ?? [];
+}
+
+/** The answer of a get that needs no waiting; undefined: it is to be taken in like any other read. */
+export function getNow(state: ShardState, op: Get, nowMs: number): OpResult | undefined {
+  return mayRead(state, op.read, nowMs) === "now" ? rowAt(state, op.position) : undefined;
+}
+
+/** Undefined: the row is missing here, and has to be pulled (D4). */
+function rowAt(state: ShardState, position: Position): OpResult | undefined {
+  const { replica, wiring } = state;
+  if (!contains(replica.range, position)) return { op: "fault", fault: wrongFragment(state) };
+  if (lacks(state, position)) return undefined;
+  const value = wiring.store.get(rowKey(replica.shelf, position));
+  return { op: "get", row: value === undefined ? undefined : readRow(value) };
 }
 
 function startSlices(

@@ -5,7 +5,7 @@
 import { limits } from "../config/limits.js";
 import type { Bytes } from "../kernel/bytes.js";
 import { type Fault, fail, fault, ok, type Result } from "../kernel/fault.js";
-import { pack, unpack } from "../protocol/codec.js";
+import { packMessage, unpack } from "../protocol/codec.js";
 import type { Document } from "./query.js";
 import { cleanValue, documentTooLarge, forbiddenNames, isFields, tooDeep, tooManyNodes } from "./value.js";
 
@@ -24,7 +24,9 @@ export function encodeDocument(value: unknown): Result<Bytes> {
   if (!isFields(value)) return fail("BAD_DOCUMENT", notAnObject);
   const cleaned = cleanValue(value);
   if (!cleaned.ok) return cleaned;
-  const bytes = pack(cleaned.value);
+  // No copy of its own: documents go on in a message or a record soon, and several share a block of the packer meanwhile.
+  const { buffer, byteOffset, byteLength } = packMessage(cleaned.value);
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
   return bytes.length > limits.documentBytes ? { ok: false, fault: documentTooLarge() } : ok(bytes);
 }
 

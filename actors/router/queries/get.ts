@@ -4,26 +4,71 @@ import { limits } from "../../../src/config/limits.js";
 import type { Effect, Effects } from "../../../src/kernel/effect.js";
 import { fault } from "../../../src/kernel/fault.js";
 import type { Context } from "../../../src/kernel/machine.js";
+import type { FragmentView } from "../../../src/ledger/view.js";
+import type { Op } from "../../../src/protocol/exec.js";
 import { createProjection } from "../../../src/query/projection.js";
 import type { ReadLevel } from "../../../src/query/query.js";
 import type { Position } from "../../../src/table/table.js";
 import { type Row, rowOf } from "../answer.js";
-import type { Outcome } from "../courier.js";
+import type { Errand, Outcome } from "../courier.js";
 import type { Inquiry } from "../desk.js";
-import { type Kit, type QueryHandler, refuseFor, send } from "../kit.js";
+import { type Kit, type QueryHandler, refuseFor, sendErrand } from "../kit.js";
 import type { Located } from "../locations.js";
 
 export const startGet: QueryHandler<"get"> = (kit, inquiry, table, query, context) => {
-  const projection = query.fields === undefined ? undefined : createProjection(query.fields);
-  return ask(kit, inquiry, table, query.position, query.read, context, (outcome) => {
+  const { position, read, fields } = query;
+  const projection = fields === undefined ? undefined : createProjection(fields);
+  const errand = new GetErrand(kit, inquiry, table, position, read, (outcome) => {
     if ("fault" in outcome) return kit.desk.refuse(inquiry, outcome.fault);
     if (outcome.result.op !== "get") return none;
     const { row } = outcome.result;
-    return kit.desk.answer(inquiry, {
-      row: row === undefined ? null : rowOf(table.def, query.position, row, projection),
-    });
+    return kit.desk.answer(inquiry, { row: row === undefined ? null : rowOf(table.def, position, row, projection) });
   });
+  return sendErrand(kit, inquiry, errand, context);
 };
+
+/** Gets are most of what a router does: one small object each, where an errand of another kind is put together from closures. */
+class GetErrand implements Errand {
+  constructor(
+    private readonly kit: Kit,
+    private readonly inquiry: Inquiry,
+    readonly table: Located,
+    private readonly position: Position,
+    private readonly read: ReadLevel,
+    readonly done: (outcome: Outcome, context: Context) => Effects,
+  ) {}
+
+  get access(): "read" {
+    return "read";
+  }
+  get lane(): "quick" {
+    return "quick";
+  }
+  get group(): string {
+    return this.inquiry.group;
+  }
+  get trace(): string | undefined {
+    return this.inquiry.trace;
+  }
+  get deadlineMs(): number {
+    return this.inquiry.deadlineMs;
+  }
+  get tryMs(): number {
+    return this.kit.config.timing.askTimeoutMs;
+  }
+  get anyReplica(): boolean {
+    return this.read.level !== "strong";
+  }
+  get bytes(): number {
+    return this.position.length + 32;
+  }
+  find(): FragmentView | undefined {
+    return this.kit.locations.fragmentAt(this.table, this.position);
+  }
+  opFor(): Op {
+    return { op: "get", position: this.position, read: this.read };
+  }
+}
 
 export const startGetMany: QueryHandler<"getMany"> = (kit, inquiry, table, query, context) => {
   const rows: (Row | null)[] = query.positions.map(() => null);
@@ -33,7 +78,7 @@ export const startGetMany: QueryHandler<"getMany"> = (kit, inquiry, table, query
   if (left === 0) return kit.desk.answer(inquiry, { rows });
   const effects: Effect[] = [];
   for (const [index, position] of query.positions.entries()) {
-    const taken = ask(kit, inquiry, table, position, query.read, context, (outcome) => {
+    const errand = new GetErrand(kit, inquiry, table, position, query.read, (outcome) => {
       if ("fault" in outcome) return refuseFor(kit, inquiry, outcome);
       if (outcome.result.op !== "get") return none;
       const { row } = outcome.result;
@@ -46,7 +91,7 @@ export const startGetMany: QueryHandler<"getMany"> = (kit, inquiry, table, query
       left--;
       return left === 0 ? kit.desk.answer(inquiry, { rows }) : none;
     });
-    effects.push(...taken);
+    effects.push(...sendErrand(kit, inquiry, errand, context));
     if (inquiry.finished) break;
   }
   return effects;
@@ -63,29 +108,3 @@ const tooLarge = fault(
 const noRoom = fault("OVERLOADED", "this router has no room for the answer right now; try again later", {
   retryAfterMs: 50,
 });
-
-function ask(
-  kit: Kit,
-  inquiry: Inquiry,
-  table: Located,
-  position: Position,
-  read: ReadLevel,
-  context: Context,
-  done: (outcome: Outcome, context: Context) => Effects,
-): Effects {
-  return send(
-    kit,
-    inquiry,
-    table,
-    {
-      access: "read",
-      lane: "quick",
-      read,
-      bytes: position.length + 32,
-      find: () => kit.locations.fragmentAt(table, position),
-      opFor: () => ({ op: "get", position, read }),
-      done,
-    },
-    context,
-  );
-}
