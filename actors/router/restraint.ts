@@ -28,6 +28,8 @@ interface Account {
 
 const spare = 4;
 const halfLifeMs = 1000;
+/** What came within one such time fades together. */
+const shortestFadeMs = 1;
 /** So many are always let go on: they find out when the node has room again. */
 const always = 100;
 const fullPurse = 100;
@@ -35,18 +37,30 @@ const perTaken = 0.1;
 const mostAccounts = 4096;
 
 export function createRestraint(): Restraint {
-  const accounts = new Map<string, Account>();
+  /** By node, then by group: asked for every operation, so no name is put together. */
+  const nodes = new Map<NodeId, Map<string, Account>>();
+  let size = 0;
 
   function accountOf(node: NodeId, group: string, nowMs: number): Account {
-    const key = `${node} ${group}`;
-    let account = accounts.get(key);
+    let accounts = nodes.get(node);
+    if (accounts === undefined) {
+      accounts = new Map();
+      nodes.set(node, accounts);
+    }
+    let account = accounts.get(group);
     if (account === undefined) {
-      if (accounts.size >= mostAccounts) accounts.clear();
       account = { wanted: 0, taken: 0, atMs: nowMs, retryAfterMs: 0, purse: fullPurse };
-      accounts.set(key, account);
+      if (size >= mostAccounts) {
+        nodes.clear();
+        accounts = new Map();
+        nodes.set(node, accounts);
+        size = 0;
+      }
+      accounts.set(group, account);
+      size++;
     }
     const passedMs = nowMs - account.atMs;
-    if (passedMs > 0) {
+    if (passedMs >= shortestFadeMs) {
       const left = 2 ** (-passedMs / halfLifeMs);
       account.wanted *= left;
       account.taken *= left;
