@@ -9,6 +9,7 @@ import type { Board } from "./board.js";
 import { copyOf, handOversOf, moveOf, type Option, type Weighed, weigh, weighExcess } from "./options.js";
 import {
   capacityOf,
+  changesBy,
   isForeseen,
   limitOf,
   mayBear,
@@ -19,12 +20,13 @@ import {
   weightOn,
 } from "./picture.js";
 import { beginOf } from "./price.js";
-import { largest, mayExceed, quantileAt, riskOf } from "./risk.js";
+import { largest, mayExceed, mayExceedWith, quantileAt, riskOf } from "./risk.js";
 import { chanceText, loadText, whenText } from "./words.js";
 
 const fragmentsTried = 24;
 const fragmentsEvened = 10;
 const takersTried = 6;
+const calmTried = 2;
 const actionsPerNode = 16;
 const rejectionsPerNode = 4;
 const gib = 2 ** 30;
@@ -90,13 +92,27 @@ function choose(board: Board, node: number, risks: Float64Array): Weighed | unde
   const handOver = best(board, handOvers, risks, false);
   if (handOver?.fits === true) return handOver;
   const takers = roomiest(board, node, risks);
-  const moves = tried.flatMap((fragment) => takers.flatMap((to) => moveOf(board.picture, fragment, node, to) ?? []));
+  const moves = tried.flatMap((fragment) => movesOf(board.picture, fragment, node, takers));
   const move = best(board, moves, risks, false);
   if (move?.fits === true || (move !== undefined && handOver === undefined)) return move;
   if (handOver !== undefined) return move !== undefined && isBetter(board, move, handOver) ? move : handOver;
   const some = new Set(tried.slice(0, fragmentsEvened));
   const few = ({ fragment }: Option): boolean => some.has(fragment);
   return best(board, handOvers.filter(few), risks, true) ?? best(board, moves.filter(few), risks, true);
+}
+
+/** To the first takers that surely stay calm, of which no closer look is needed and one is as good as another; to all of them where there is none. */
+function movesOf(picture: Picture, fragment: number, from: number, takers: readonly number[]): Option[] {
+  const options = takers.flatMap((to) => moveOf(picture, fragment, from, to) ?? []);
+  const calm: Option[] = [];
+  for (const option of options) {
+    if (calm.length >= calmTried) break;
+    const isCalm = changesBy(picture, fragment, option.next).every(
+      ({ node, delta }) => delta <= 0 || !mayExceedWith(picture, node, fragment, delta),
+    );
+    if (isCalm) calm.push(option);
+  }
+  return calm.length > 0 ? calm : options;
 }
 
 /** `evens`: every taker would risk much; that the excess of all together falls will do. */

@@ -3,29 +3,44 @@
 
 import { limitOf, matrixOf, type Picture, pathsOf, summaryOf, workedOut } from "./picture.js";
 
-/** What is made of the samples of one step. */
+/** What is made of the samples of one step, which stand from `from` to `end`. */
 interface Measure {
   readonly name: string;
-  of(loads: Float64Array, limit: number): number;
+  of(loads: Float64Array, from: number, end: number, limit: number): number;
+  /** The same with `share` of `more` on top. */
+  with(loads: Float64Array, more: Float32Array, share: number, from: number, end: number, limit: number): number;
 }
+
+/** What is left of sums after taking away what was added is not load. */
+const rounding = 1 + 1e-9;
 
 const chance: Measure = {
   name: "risk",
-  of(loads, limit) {
-    // What is left of sums after taking away what was added is not load.
-    const least = limit * (1 + 1e-9);
+  of(loads, from, end, limit) {
+    const least = limit * rounding;
     let above = 0;
-    for (let at = 0; at < loads.length; at++) if ((loads[at] ?? 0) > least) above++;
-    return above / loads.length;
+    for (let at = from; at < end; at++) if ((loads[at] ?? 0) > least) above++;
+    return above / (end - from);
+  },
+  with(loads, more, share, from, end, limit) {
+    const least = limit * rounding;
+    let above = 0;
+    for (let at = from; at < end; at++) if ((loads[at] ?? 0) + share * (more[at] ?? 0) > least) above++;
+    return above / (end - from);
   },
 };
 
 const excess: Measure = {
   name: "excess",
-  of(loads, limit) {
+  of(loads, from, end, limit) {
     let sum = 0;
-    for (let at = 0; at < loads.length; at++) sum += Math.max(0, (loads[at] ?? 0) - limit);
-    return sum / (loads.length * limit);
+    for (let at = from; at < end; at++) sum += Math.max(0, (loads[at] ?? 0) - limit);
+    return sum / ((end - from) * limit);
+  },
+  with(loads, more, share, from, end, limit) {
+    let sum = 0;
+    for (let at = from; at < end; at++) sum += Math.max(0, (loads[at] ?? 0) + share * (more[at] ?? 0) - limit);
+    return sum / ((end - from) * limit);
   },
 };
 
@@ -59,27 +74,34 @@ export function excessWith(picture: Picture, node: number, fragment: number, sha
 
 function asItIs(picture: Picture, node: number, room: number, measure: Measure): Float64Array {
   const limit = limitOf(picture, node) * room;
-  const measured = (): Float64Array => {
+  return workedOut(picture, node, `${measure.name} ${room}`, () => {
     const matrix = matrixOf(picture, node);
-    return byStep(picture, limit, (from, end) => measure.of(matrix.subarray(from, end), limit));
-  };
-  return workedOut(picture, node, `${measure.name} ${room}`, measured);
+    return byStep(picture, limit, (from, end) => measure.of(matrix, from, end, limit));
+  });
 }
 
 function withMore(picture: Picture, node: number, fragment: number, share: number, measure: Measure): Float64Array {
-  const measured = (): Float64Array => measuredWith(picture, node, fragment, share, measure);
-  // What a node would bear without one of its own fragments is asked for each taker of it; of a fragment that it does not hold nothing is kept: its load may change unnoticed.
-  return share < 0 ? workedOut(picture, node, `${measure.name} ${fragment} ${share}`, measured) : measured();
-}
-
-function measuredWith(picture: Picture, node: number, fragment: number, share: number, measure: Measure): Float64Array {
+  if (share < 0) return withLess(picture, node, fragment, share, measure);
   const limit = limitOf(picture, node);
   const matrix = matrixOf(picture, node);
   const paths = pathsOf(picture, fragment);
-  const loads = new Float64Array(picture.samples);
-  return byStep(picture, limit, (from) => {
-    for (let at = 0; at < loads.length; at++) loads[at] = (matrix[from + at] ?? 0) + share * (paths[from + at] ?? 0);
-    return measure.of(loads, limit);
+  return byStep(picture, limit, (from, end) => measure.with(matrix, paths, share, from, end, limit));
+}
+
+/**
+ * What a node would bear without one of its own fragments is asked for each taker of it, and worked out once (not so of a fragment that it does not hold: that one's load may
+ * change unnoticed). Where nothing is above the limit now, nothing will be.
+ */
+function withLess(picture: Picture, node: number, fragment: number, share: number, measure: Measure): Float64Array {
+  return workedOut(picture, node, `${measure.name} ${fragment} ${share}`, () => {
+    const limit = limitOf(picture, node);
+    const now = asItIs(picture, node, 1, measure);
+    const matrix = matrixOf(picture, node);
+    const paths = pathsOf(picture, fragment);
+    const { samples } = picture;
+    return byStep(picture, limit, (from, end) =>
+      now[from / samples] === 0 ? 0 : measure.with(matrix, paths, share, from, end, limit),
+    );
   });
 }
 
