@@ -1,6 +1,9 @@
 // Blend. Owns the weights of the point models and the point forecast that they make together.
 // Each model's absolute error is averaged as its forecasts mature, the recent ones counting most; weights are a softmax of minus these errors
 // over the error of the best, so that they don't depend on the unit.
+// Beside that a weight follows where the blend itself would have erred less: a model that errs much, but against the others, is worth more than its own error says
+// (gradient trick of online aggregation: Cesa-Bianchi & Lugosi 2006, ch. 2.5; rates by the sum of squares as in Wintenberger 2017, BOA). What is added to the exponent
+// is a t-statistic: chance alone makes it about 1, whatever the unit and however few forecasts have matured.
 // N1 weights of a target sum to 1 over the models that have something to say; a model that says nothing (NaN) costs nothing.
 
 import type { Carver } from "./block.js";
@@ -12,6 +15,9 @@ export interface Blend {
   /** [model × targets] sum of discounted absolute errors, and of the discounts. */
   readonly errors: Float32Array;
   readonly masses: Float32Array;
+  /** [model × targets] discounted sums of how much worse the blend would have been with more of the model, and of the squares of that. */
+  readonly slopes: Float32Array;
+  readonly squares: Float32Array;
   /** [target × models] */
   readonly weights: Float32Array;
   /** Mean error of all models of late, per target. */
@@ -21,6 +27,15 @@ export interface Blend {
 /** Matured forecasts after which an error counts half, per target. */
 const halfLifeSlots = 300;
 const sharpness = 8;
+/** What one standard error of a slope counts in the exponent of a weight; no slope counts more than `mostPull`. */
+const pull = 3.5;
+const mostPull = 40;
+/** One forecast moves a slope by no more than so many usual errors: an outage is one event, not a proof. */
+const mostStep = 0.5;
+/** Where all models err so many times more than usual, something happened that none of them knows of; it says nothing of them, unless it goes on until it is usual. */
+const strange = 4;
+/** However far a model is behind the best, in errors of that: some weight is left, so that it can be turned to. */
+const mostBehind = 5;
 /** Matured forecasts that the pooled prior is worth. */
 const priorMass = 12;
 
@@ -30,6 +45,8 @@ export function carveBlend(from: Carver, shape: Shape, models: number): Blend {
     models,
     errors: from.f32(cells),
     masses: from.f32(cells),
+    slopes: from.f32(cells),
+    squares: from.f32(cells),
     weights: from.f32(cells),
     usual: from.f64(shape.targets),
   };
@@ -53,25 +70,35 @@ export function judgePoints(
   actual: number,
 ): void {
   const keep = 0.5 ** (1 / halfLifeSlots);
-  const { models, errors, masses, usual } = blend;
+  const { models, errors, masses, slopes, squares, weights, usual } = blend;
   let sum = 0;
   let count = 0;
+  let weighted = 0;
+  let weight = 0;
   for (let model = 0; model < models; model++) {
     const point = points[from + model] ?? Number.NaN;
     if (Number.isNaN(point)) continue;
     sum += Math.abs(actual - point);
     count++;
+    const own = weights[target * models + model] ?? 0;
+    weighted += own * point;
+    weight += own;
   }
   if (count === 0) return;
   const mean = sum / count;
   const before = usual[target] ?? 0;
   usual[target] = before === 0 ? mean : before + 0.01 * (mean - before);
   const unit = 0.5 * mean + 0.5 * (usual[target] ?? 0);
-  if (!(unit > 0)) return;
+  if (!(unit > 0) || (before > 0 && mean > strange * before)) return;
+  const blended = weight > 0 ? weighted / weight : actual;
+  const side = Math.sign(blended - actual);
   for (let model = 0; model < models; model++) {
     const point = points[from + model] ?? Number.NaN;
     if (Number.isNaN(point)) continue;
     const cell = target * models + model;
+    const step = clamp((side * (point - blended)) / unit, mostStep);
+    slopes[cell] = (slopes[cell] ?? 0) * keep + step;
+    squares[cell] = (squares[cell] ?? 0) * keep + step * step;
     errors[cell] = (errors[cell] ?? 0) * keep + Math.abs(actual - point) / unit;
     masses[cell] = (masses[cell] ?? 0) * keep + 1;
   }
@@ -79,7 +106,7 @@ export function judgePoints(
 }
 
 export function weigh(blend: Blend, target: number): void {
-  const { models, errors, masses, weights } = blend;
+  const { models, errors, masses, slopes, squares, weights } = blend;
   const from = target * models;
   let best = Number.POSITIVE_INFINITY;
   for (let model = 0; model < models; model++) {
@@ -92,7 +119,10 @@ export function weigh(blend: Blend, target: number): void {
     const mass = masses[from + model] ?? 0;
     const error = mass > 0 ? (errors[from + model] ?? 0) / mass : 2 * best;
     // An error of zero (a constant series) makes everything else worthless.
-    const weight = best > 0 ? Math.exp(-sharpness * (error / best - 1)) : error > 0 ? 0 : 1;
+    const square = squares[from + model] ?? 0;
+    const turned = square > 0 ? clamp((pull * (slopes[from + model] ?? 0)) / Math.sqrt(square), mostPull) : 0;
+    const behind = sharpness * Math.min(error / best - 1, mostBehind);
+    const weight = best > 0 ? Math.exp(-behind - turned) : error > 0 ? 0 : 1;
     weights[from + model] = weight;
     sum += weight;
   }
@@ -144,4 +174,8 @@ function mean(
     mass += weight;
   }
   return mass > 0 ? sum / mass : Number.NaN;
+}
+
+function clamp(value: number, most: number): number {
+  return Math.max(-most, Math.min(most, value));
 }
