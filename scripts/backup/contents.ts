@@ -13,9 +13,12 @@ export class Digest {
 
   constructor(private readonly hash: Hash) {}
 
-  add({ key, doc }: Pick<BackupRecord, "key" | "doc">): void {
+  /** Gives the bytes of the row. */
+  add({ key, doc }: Pick<BackupRecord, "key" | "doc">): number {
+    const bytes = pack([key, doc]);
     this.rows++;
-    this.sum = BigInt.asUintN(64, this.sum + this.hash.h64(pack([key, doc])));
+    this.sum = BigInt.asUintN(64, this.sum + this.hash.h64(bytes));
+    return bytes.length;
   }
   get text(): string {
     return this.sum.toString(16).padStart(16, "0");
@@ -72,9 +75,17 @@ function filesOf({ files }: TableEntry, kind: "rows" | "changes"): TableEntry["f
   return files.filter(({ name }) => name.includes(`.${kind}.`));
 }
 
-/** Reads everything once, so that nothing of a damaged backup is ever put anywhere. */
-export async function digestOf(parts: readonly Part[], hash: Hash): Promise<Digest> {
+/** Reads everything once, so that nothing of a damaged backup is ever put anywhere. `spend` settles once so many bytes more may be read. */
+export async function digestOf(
+  parts: readonly Part[],
+  hash: Hash,
+  spend?: (bytes: number) => Promise<void>,
+): Promise<Digest> {
   const digest = new Digest(hash);
-  for await (const block of contentsOf(parts)) for (const row of block) digest.add(row);
+  for await (const block of contentsOf(parts)) {
+    let bytes = 0;
+    for (const row of block) bytes += digest.add(row);
+    await spend?.(bytes);
+  }
   return digest;
 }

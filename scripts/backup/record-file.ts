@@ -20,6 +20,8 @@ const fileBytes = 64 * 1024 * 1024;
 /** A block is cut when it grows beyond this; it is larger only for one document. */
 const blockBytes = 4 * 1024 * 1024;
 const lengthBytes = 4;
+/** What waits for the disk at most: much at once would hold up whoever else syncs there, such as the logs of a cluster on the same machine. */
+const unsyncedBytes = 1024 * 1024;
 
 /** Writes records of one kind of one table, file after file. */
 export class RecordWriter {
@@ -54,6 +56,11 @@ export class RecordWriter {
     current.hash.update(block);
     current.records += records;
     current.bytes += block.length;
+    current.unsynced += block.length;
+    if (current.unsynced >= unsyncedBytes) {
+      await current.handle.datasync();
+      current.unsynced = 0;
+    }
     if (current.bytes >= fileBytes) await this.finish();
   }
 
@@ -75,6 +82,7 @@ export class RecordWriter {
       hash: createHash("sha256"),
       records: 0,
       bytes: 0,
+      unsynced: 0,
     };
   }
 }
@@ -85,6 +93,7 @@ interface OpenFile {
   readonly hash: ReturnType<typeof createHash>;
   records: number;
   bytes: number;
+  unsynced: number;
 }
 
 /** Blocks of records as they were written. That the file is whole is known at its end: whoever must know before reads it twice. */

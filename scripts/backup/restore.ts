@@ -13,6 +13,7 @@ import { contentsOf, Digest, digestOf, partsOf } from "./contents.js";
 import { type Backup, damaged, readChain, refusal, type TableEntry } from "./manifest.js";
 import { createPace, type Pace } from "./pace.js";
 import { isKey } from "./record-file.js";
+import { pageRows, rowsFor } from "./take.js";
 
 export interface RestoreWish {
   readonly folder: string;
@@ -121,19 +122,23 @@ async function restoreTable(client: Client, { chain, entry, as, hash, pace, wish
   });
   const writer = createRowWriter(client.table<object>(as), { inFlightRows, deadlineMs, skipped: 0 });
   let number = 0;
+  let bytes = 0;
   for await (const block of contentsOf(partsOf(chain, name))) {
     for (const { key: rowKey, doc } of block) {
       if (doc === null) continue;
-      await pace?.spend(rowBytes(rowKey, doc));
+      const size = rowBytes(rowKey, doc);
+      bytes += size;
+      await pace?.spend(size);
       await writer.add({ number: ++number, key: rowKey, doc });
     }
     wish.told(block.length);
   }
   await writer.finish();
   const found = new Digest(hash);
-  for await (const row of client.table<object>(as).scan({ limit: 1000, deadlineMs })) {
-    found.add(row);
-    await pace?.spend(rowBytes(row.key, row.doc));
+  const limit = rowsFor(number, bytes, pageRows);
+  for await (const row of client.table<object>(as).scan({ limit, deadlineMs })) {
+    const size = found.add(row);
+    await pace?.spend(size);
   }
   if (found.rows !== rows || found.text !== digest)
     throw new FaultError(

@@ -37,7 +37,12 @@ export interface BackupWish {
   told(rows: number): void;
 }
 
-const pageRows = 1000;
+/** A page is so many rows at most, and about so many bytes: a node, and whoever asks it meanwhile, is held up by one page at a time. */
+export const pageRows = 1000;
+const pageBytes = 64 * 1024;
+const firstRows = 16;
+/** Reading the files again costs no node anything; it may go so many times as fast. */
+const rereadTimes = 2;
 const pageDeadlineMs = 30_000;
 const triesLimit = 20;
 const tryAgainMs = 250;
@@ -64,7 +69,7 @@ export async function takeBackup(client: Client, wish: BackupWish): Promise<Mani
     const id = randomUUID();
     const madeBy = packageVersion();
     const draft = { format: backupFormat, id, madeBy, beganMs, cut: { fromMs, toMs }, since, tables } as const;
-    const manifest = await addedUp(before, { folder: wish.folder, manifest: draft });
+    const manifest = await addedUp(before, { folder: wish.folder, manifest: draft }, wish.rateBytes * rereadTimes);
     await writeManifest(wish.folder, manifest);
     return manifest;
   } finally {
@@ -100,9 +105,11 @@ function sinceOf(folder: string, { folder: last, manifest }: Backup): NonNullabl
 async function copyRows(client: Client, draft: Draft, wish: BackupWish, pace: Pace): Promise<void> {
   const { name } = draft.table;
   const writer = new RecordWriter(wish.folder, name, "rows");
+  let limit = firstRows;
   for (let cursor: string | null | undefined; cursor !== null; ) {
-    const { rows, cursor: next }: Page<object> = await pageOf(client, name, cursor);
+    const { rows, cursor: next }: Page<object> = await pageOf(client, name, cursor, limit);
     const bytes = await writer.write(rows);
+    limit = rowsFor(rows.length, bytes, limit);
     wish.told(rows.length);
     cursor = next;
     await pace.spend(bytes);
@@ -111,9 +118,15 @@ async function copyRows(client: Client, draft: Draft, wish: BackupWish, pace: Pa
   draft.files = writer.files;
 }
 
+/** How many rows the next page may have, by what the last one weighed. */
+export function rowsFor(rows: number, bytes: number, limit: number): number {
+  if (rows === 0) return limit;
+  return Math.min(pageRows, Math.max(1, Math.min(2 * limit, Math.round((pageBytes * rows) / bytes))));
+}
+
 /** A page again where the cluster says that trying again helps. */
-async function pageOf(client: Client, table: string, cursor: string | undefined): Promise<Page<object>> {
-  const options = { limit: pageRows, deadlineMs: pageDeadlineMs, ...(cursor === undefined ? {} : { cursor }) };
+async function pageOf(client: Client, table: string, cursor: string | undefined, limit: number): Promise<Page<object>> {
+  const options = { limit, deadlineMs: pageDeadlineMs, ...(cursor === undefined ? {} : { cursor }) };
   for (let tries = 1; ; tries++) {
     try {
       return await client.table<object>(table).page(options);
@@ -155,11 +168,12 @@ function cutsOf(fragments: readonly FragmentInfo[]): readonly unknown[] {
 }
 
 /** Reads all files, those of the backups before too (B2). */
-async function addedUp(before: readonly Backup[], backup: Backup): Promise<Manifest> {
+async function addedUp(before: readonly Backup[], backup: Backup, rateBytes: number): Promise<Manifest> {
   const hash = await loadHash();
+  const pace = createPace(rateBytes);
   const tables: TableEntry[] = [];
   for (const entry of backup.manifest.tables) {
-    const digest = await digestOf(partsOf([...before, backup], entry.name), hash);
+    const digest = await digestOf(partsOf([...before, backup], entry.name), hash, (bytes) => pace.spend(bytes));
     tables.push({ ...entry, rows: digest.rows, digest: digest.text });
   }
   return { ...backup.manifest, tables };

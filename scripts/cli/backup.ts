@@ -1,5 +1,6 @@
 // Backup commands. Owns `foreshard backup` and `foreshard restore`: what they are told, and what they tell.
 
+import { constants, setPriority } from "node:os";
 import type { Command } from "commander";
 import { checkBackup, type Restored, restoreBackup } from "../backup/restore.js";
 import { takeBackup } from "../backup/take.js";
@@ -118,8 +119,18 @@ function renaming(text: string): readonly [string, string] {
   return [from, to];
 }
 
+/** Whoever is served on this machine goes before this process. */
+function stepBack(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_LOW);
+  } catch {
+    // Where that is not allowed it runs like any other.
+  }
+}
+
 /** A bar of rows on a terminal while the work goes on. */
 async function shown<T>({ json }: CommonOptions, work: (told: (rows: number) => void) => Promise<T>): Promise<T> {
+  stepBack();
   const bar: Progress = startProgress(json !== true, undefined);
   let rows = 0;
   try {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createPace, leastWaitMs, type PaceClock, savedMs } from "../../scripts/backup/pace.js";
+import { pageRows, rowsFor } from "../../scripts/backup/take.js";
 
 interface MadeClock extends PaceClock {
   pass(ms: number): void;
@@ -84,5 +85,23 @@ describe("pace of a backup or a restore", () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe("pages of a backup", () => {
+  it("come to weigh about 64 KiB, grow at most twofold, and have at least one row and at most a thousand", () => {
+    const settled = (rowBytes: number): number => {
+      let limit = 16;
+      for (let page = 0; page < 12; page++) {
+        const next = rowsFor(limit, limit * rowBytes, limit);
+        assert.ok(next <= 2 * limit);
+        limit = next;
+      }
+      return limit;
+    };
+    assert.equal(settled(8192), 8);
+    assert.equal(settled(200_000), 1);
+    assert.equal(settled(10), pageRows);
+    assert.equal(rowsFor(0, 0, 40), 40, "an empty page says nothing");
   });
 });

@@ -65,6 +65,37 @@ function readAll(
 }
 
 describe("router: scans", () => {
+  it("reads no fragment for nothing: as many ahead as the page is likely to need, and the most where a filter decides", () => {
+    const values = Array.from({ length: 400 }, (_, i) => i);
+    const splitAt = Array.from({ length: 19 }, (_, i) => [20 * (i + 1)]);
+    /** How many rows nodes gave for a page, and how many fragments were asked at once at most. */
+    const cost = (body: Record<string, unknown>) => {
+      const world = new ScriptedWorld().begin();
+      world.table({ name: "line", partitioning: "range", key, splitAt });
+      const serve = holding(values, 1000);
+      let rows = 0;
+      let most = 0;
+      const id = world.ask("foreshard.query.line.scan", body);
+      most = world.asks.length;
+      world.serveAll((op) => {
+        most = Math.max(most, world.asks.length);
+        const result = serve(op);
+        if (result.op === "scan") rows += result.rows.length;
+        return result;
+      });
+      const answer = world.body(id);
+      return { rows, most, got: (answer.rows as object[]).length };
+    };
+    assert.deepEqual(cost({ limit: 10 }), { rows: 10, most: 1, got: 10 });
+    const wide = cost({ limit: 100 });
+    assert.equal(wide.got, 100);
+    assert.ok(wide.rows <= 120, `${wide.rows} rows read for 100`);
+    const filtered = new ScriptedWorld().begin();
+    filtered.table({ name: "line", partitioning: "range", key, splitAt });
+    filtered.ask("foreshard.query.line.scan", { limit: 10, filter: { n: 2 } });
+    assert.equal(filtered.asks.length, 4);
+  });
+
   it("gives every row of the range once and in order, over all pages and fragments, in both directions", () => {
     const numbers = fc.uniqueArray(fc.integer({ min: -50, max: 50 }), { maxLength: 60 });
     const splits = fc.uniqueArray(fc.integer({ min: -50, max: 50 }), { maxLength: 6 });

@@ -20,6 +20,7 @@ import type { Located } from "../locations.js";
 
 /** Bytes of rows in one page: leaves room for keys, and for JSON, which is longer than msgpack. */
 const pageBytes = Math.floor(limits.replyBytes / 2);
+/** So many fragments are read at once at most. */
 const fragmentsAhead = 4;
 
 /** The part of the range that one fragment held when the scan began; what is left of it shrinks from one end. */
@@ -84,11 +85,22 @@ function advance(scan: Scan, context: Context): Effects {
   }
   if (first === scan.parts.length) return page(scan);
   const effects: Effect[] = [];
-  for (const part of scan.parts.slice(first, first + fragmentsAhead)) {
+  for (const part of scan.parts.slice(first, first + aheadOf(scan, first, rows))) {
     if (part.done || part.asked || part.rows.length >= scan.query.limit || part.bytes >= pageBytes) continue;
     effects.push(...read(scan, part, context));
   }
   return effects;
+}
+
+/**
+ * How many fragments from the first that is not read through: as many as the page is likely to need, by the rows of those that were. What is read of a fragment that the page
+ * does not reach is read for nothing, and again for the next page. How many rows a filter lets through is not known, so there it is always the most.
+ */
+function aheadOf({ query, parts }: Scan, first: number, rows: number): number {
+  if (query.filter !== undefined) return fragmentsAhead;
+  if (first === 0) return 1;
+  const read = parts.slice(0, first).reduce((sum, part) => sum + part.rows.length, 0);
+  return Math.min(fragmentsAhead, Math.max(1, Math.ceil(((query.limit - rows) * first) / Math.max(1, read))));
 }
 
 function read(scan: Scan, part: Part, context: Context): Effects {
