@@ -51,6 +51,12 @@ function loadsOf(count: number, meanLoad: number): Loads & { readonly scale: Flo
           into[step * samples + sample] = mean * (spread[first + (order[sample] ?? 0)] ?? 0);
       }
     },
+    addStep(fragment, step, share, into) {
+      const first = (fragment * 31) % samples;
+      const mean = share * at(fragment, step);
+      for (let sample = 0; sample < samples; sample++)
+        into[sample] = (into[sample] ?? 0) + mean * (spread[first + (order[sample] ?? 0)] ?? 0);
+    },
     summarise(fragment, tail, mean, upper) {
       for (let step = 0; step < steps; step++) {
         mean[step] = at(fragment, step);

@@ -7,6 +7,8 @@ export interface Recorded {
   readonly name: string;
   readonly intervalMs: number;
   readonly values: Float64Array;
+  /** Its part of the whole beside the other series; absent: 1. */
+  readonly weight?: number;
 }
 
 /** What the clients of one region ask of one fragment. */
@@ -43,11 +45,11 @@ const peakShare = 0.999;
 
 export function createDemand(series: readonly Recorded[], wish: DemandWish): Demand {
   const { fragmentsPerSeries, regions, lagMs, fromMs, toMs } = wish;
-  const plain = series.flatMap(({ values }, index) =>
+  const plain = series.flatMap(({ values, weight = 1 }, index) =>
     Array.from({ length: fragmentsPerSeries }, (_, place): Stream => {
       const region = place % regions;
       const fragment = index * fragmentsPerSeries + place;
-      return { series: index, fragment, region, lagMs: region * lagMs, scale: 1 / Math.max(1e-9, meanOf(values)) };
+      return { series: index, fragment, region, lagMs: region * lagMs, scale: weight / Math.max(1e-9, meanOf(values)) };
     }),
   );
   const stepMs = Math.max(1, Math.min(...series.map(({ intervalMs }) => intervalMs)));

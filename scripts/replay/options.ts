@@ -19,7 +19,8 @@ export interface Choice {
   readonly replicas: number;
   readonly ceiling: number;
   readonly fill: number;
-  readonly fragments: number;
+  /** Undefined: so many that all series together have enough to be spread. */
+  readonly fragments: number | undefined;
   readonly regions: number;
   readonly lagHours: number;
   readonly hours: number;
@@ -68,7 +69,7 @@ export function choose(): Choice {
     .option("--past-days <count>", "recorded time before that, written into FORESHARD_LOAD as history", "7")
     .option("--start-day <count>", "of the trace, at which the queries begin", "0")
     .option("--series <count>", "of each trace, at most", "4")
-    .option("--fragments <count>", "of each series", "4")
+    .option("--fragments <count>", "of each series (default: 12 in all, at least 4 each)")
     .option("--regions <count>", "client groups of each series, in time zones of their own", "4")
     .option("--lag-hours <count>", "between one region and the next", "6")
     .option("--replicas <count>", "copies of each fragment", "1")
@@ -107,7 +108,7 @@ export function choose(): Choice {
     replicas,
     ceiling: number("ceiling", 10, 100_000),
     fill: number("fill", 0.01, 3),
-    fragments: number("fragments", 1, 64, true),
+    fragments: given.fragments === undefined ? undefined : number("fragments", 1, 64, true),
     regions: number("regions", 1, 24, true),
     lagHours: number("lagHours", 0, 24),
     hours: number("hours", 0.1, 24 * 365),
@@ -137,9 +138,13 @@ function refuse(why: string): never {
 /** Reads the traces and lays out the time: past, warm-up, judged. */
 export async function stage(choice: Choice): Promise<Staged> {
   const grids: OnGrid[] = [];
-  for (const path of choice.traces)
-    for (const [name, { samples }] of [...(await readTrace(path))].slice(0, choice.series))
-      grids.push(onGrid(`${basename(path).replace(/\.csv$/, "")}/${name}`, samples));
+  for (const path of choice.traces) {
+    const chosen = [...(await readTrace(path))].slice(0, choice.series);
+    for (const [name, { samples }] of chosen) {
+      const title = `${basename(path).replace(/\.csv$/, "")}/${name}`;
+      grids.push({ ...onGrid(title, samples), weight: 1 / chosen.length });
+    }
+  }
   const used = choice.shuffle ? grids.map((grid, at) => shuffled(grid, choice.seed + at)) : grids;
   const lagMs = choice.lagHours * hourMs;
   const leadMs = choice.pastDays * 24 * hourMs + (choice.regions - 1) * lagMs;
@@ -151,7 +156,7 @@ export async function stage(choice: Choice): Promise<Staged> {
         `${name} has ${daysText(values.length * intervalMs)}, and ${daysText(toMs)} are wanted: choose fewer --hours, --past-days or --start-day`,
       );
   const demand = createDemand(used, {
-    fragmentsPerSeries: choice.fragments,
+    fragmentsPerSeries: choice.fragments ?? Math.max(leastFragments, Math.ceil(usualFragments / used.length)),
     regions: choice.regions,
     lagMs,
     peakQps: choice.nodes * choice.ceiling * choice.fill,
@@ -190,6 +195,9 @@ function wishOf(choice: Choice, demand: Demand, fromMs: number): TrialWish {
 }
 
 const usualSampleMs = 10_000;
+/** With fewer pieces nobody can fill nodes evenly, whatever is foreseen. */
+const usualFragments = 12;
+const leastFragments = 4;
 
 /** The planner's times stand to the sample interval as they do by default. Fragments stay as they are, so that the policies can be compared. */
 export function policyAt(sampleMs: number): Readonly<Record<string, unknown>> {

@@ -17,6 +17,8 @@ export interface Loads {
   isForecast(fragment: number): boolean;
   /** Writes [step × samples]. */
   draw(fragment: number, into: Float32Array): void;
+  /** Adds `share` of the samples that `draw` writes for one step. */
+  addStep(fragment: number, step: number, share: number, into: Float64Array): void;
   /** Writes per step the mean, and the mean of the `tail` largest samples. */
   summarise(fragment: number, tail: number, mean: Float32Array, upper: Float32Array): void;
 }
@@ -43,6 +45,11 @@ export function createPathLoads(steps: number, samples: number): PathLoads {
       const one = known[fragment];
       if (one?.paths === undefined) into.fill(one?.now ?? 0);
       else into.set(one.paths);
+    },
+    addStep(fragment, step, share, into) {
+      const one = known[fragment];
+      for (let at = 0; at < samples; at++)
+        into[at] = (into[at] ?? 0) + share * Math.fround(one?.paths?.[step * samples + at] ?? one?.now ?? 0);
     },
     summarise(fragment, tail, mean, upper) {
       const one = known[fragment];

@@ -1,7 +1,7 @@
 // Risk. Owns the probability that a node's load exceeds its limit (the share of its capacity at which it is full), step by step, as it is and as it would be with more or less of a fragment.
 // RI1 a node without a known capacity has no risk that anyone could state: it is neither relieved nor loaded.
 
-import { limitOf, matrixOf, type Picture, pathsOf, summaryOf, workedOut } from "./picture.js";
+import { limitOf, matrixOf, type Picture, pathsOf, summaryOf, weightOn, workedOut } from "./picture.js";
 
 /** What is made of the samples of one step, which stand from `from` to `end`. */
 interface Measure {
@@ -115,6 +115,33 @@ function byStep(
   if (limit <= 0) return found;
   for (let step = 0; step < steps; step++) found[step] = measured(step * samples, (step + 1) * samples);
   return found;
+}
+
+/**
+ * The risk exceeds a bound, which is not below the tail's share, at some step. Looks only at steps whose tail is beyond the limit, the fullest first, and at none
+ * behind one that decides: of most nodes that may be at risk no matrix is made.
+ */
+export function isAtRisk(picture: Picture, node: number, bound: number): boolean {
+  return (
+    workedOut(picture, node, `at risk ${bound}`, () =>
+      Float64Array.of(looksAtRisk(picture, node, bound) ? 1 : 0),
+    )[0] === 1
+  );
+}
+
+function looksAtRisk(picture: Picture, node: number, bound: number): boolean {
+  const { steps, samples, upper, input } = picture;
+  const limit = limitOf(picture, node);
+  const tails = Array.from({ length: steps }, (_, step) => ({ step, tail: upper[node * steps + step] ?? 0 }))
+    .filter(({ tail }) => tail > limit)
+    .sort((a, b) => b.tail - a.tail || a.step - b.step);
+  const held = (picture.held[node] ?? []).map((fragment) => ({ fragment, share: weightOn(picture, fragment, node) }));
+  const loads = new Float64Array(samples);
+  return tails.some(({ step }) => {
+    loads.fill(0);
+    for (const { fragment, share } of held) input.loads.addStep(fragment, step, share, loads);
+    return chance.of(loads, 0, samples, limit) > bound;
+  });
 }
 
 /** False only where the risk is at most the tail's share at every step: no closer look is needed. */

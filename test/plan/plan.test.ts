@@ -4,7 +4,7 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { createPathLoads } from "../../src/plan/loads.js";
 import { createPlanner, pictureOf, planRound } from "../../src/plan/plan.js";
-import { mayExceed, riskOf } from "../../src/plan/risk.js";
+import { isAtRisk, mayExceed, riskOf } from "../../src/plan/risk.js";
 import { gridOf, loadsOf, nodesOf, planFor, planFragment, policyOf, samples, type TownFragment, walk } from "./town.js";
 
 const minuteMs = 60_000;
@@ -285,6 +285,25 @@ describe("plan: properties", () => {
         });
       }),
     );
+  });
+
+  it("a node is at risk at first sight where it is after a look at all of its samples", () => {
+    let atRisk = 0;
+    fc.assert(
+      fc.property(arbitraryTown, ({ nodes, fragments }) => {
+        const grid = gridOf(12, minuteMs);
+        const policy = policyOf();
+        const loads = loadsOf(fragments, grid, 0);
+        const input = { nowMs: 0, grid, nodes, fragments: fragments.map(planFragment), moves: [], loads };
+        const picture = pictureOf(input, policy);
+        nodes.forEach((_, node) => {
+          const expected = Math.max(...riskOf(picture, node)) > policy.risk;
+          if (expected) atRisk++;
+          assert.equal(isAtRisk(picture, node, policy.risk), expected);
+        });
+      }),
+    );
+    assert.ok(atRisk > 0, "there is something to judge");
   });
 
   it("a steady load moves nothing after settling; no fragment moves twice within its cool-down; a round moves at most 9 % of the data", () => {

@@ -148,8 +148,17 @@ function loadsOf(lines: readonly (readonly Line[])[], { slots }: Steps): Loads {
           const posted = lanes[horizon];
           if (posted === undefined)
             for (let p = 0; p < pathCount; p++) into[step * pathCount + p] = (into[step * pathCount + p] ?? 0) + now;
-          else addStep(into, step * pathCount, posted, slot);
+          else addTo(into, step * pathCount, posted, slot, 1);
         });
+    },
+    addStep(at, step, share, into) {
+      const { horizon, slot } = slots[step] ?? { horizon: short, slot: 0 };
+      for (const { now, lanes } of lines[at] ?? []) {
+        const posted = lanes[horizon];
+        if (posted === undefined)
+          for (let path = 0; path < pathCount; path++) into[path] = (into[path] ?? 0) + share * now;
+        else addTo(into, 0, posted, slot, share);
+      }
     },
     summarise(at, tail, mean, upper) {
       const weights = weightsFor(tail);
@@ -176,11 +185,11 @@ function rowOf({ origin }: SeriesNews, slot: number): number {
   return Math.min(horizonSteps - 1, Math.max(0, slot - origin - 1));
 }
 
-function addStep(into: Float32Array, from: number, posted: Posted, slot: number): void {
+function addTo(into: Float32Array | Float64Array, from: number, posted: Posted, slot: number, share: number): void {
   const { steps, values } = pathsOf(posted);
   const row = rowOf(posted.news, slot);
   for (let path = 0; path < pathCount; path++)
-    into[from + path] = (into[from + path] ?? 0) + (values[path * steps + row] ?? 0);
+    into[from + path] = (into[from + path] ?? 0) + share * (values[path * steps + row] ?? 0);
 }
 
 interface Weights {
