@@ -213,14 +213,16 @@ function aggregateSlice(state: ShardState, job: SliceJob, part: PositionRange): 
   const { from, to } = rowRange(state.replica.shelf, part);
   let looked = 0;
   for (const { key, value } of state.wiring.store.range(from, to, false)) {
-    job.from = afterBytes(positionOfRowKey(key));
     job.rowsSeen++;
     const document: Document = whole ? {} : decodeDocument(readRow(value).document);
     if (op.filter === undefined || matches(op.filter, document)) {
       const added = addRow(groups, document);
       if (!added.ok) return refuse(state, job.slot, added.fault);
     }
-    if (++looked >= limits.sliceRows) return undefined;
+    if (++looked < limits.sliceRows) continue;
+    // Where the next slice begins is wanted once a slice, not for each row.
+    job.from = afterBytes(positionOfRowKey(key));
+    return undefined;
   }
   if (goOnBehind(job, part)) return undefined;
   return answer(state, job.slot, { op: "aggregate", groups: encodeGroups(groups), rowsSeen: job.rowsSeen });
