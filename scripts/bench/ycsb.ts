@@ -22,7 +22,7 @@ interface Choice {
   readonly values: readonly number[];
   readonly processes: readonly number[];
   readonly rows: number;
-  readonly fragments: number;
+  readonly fragments: readonly number[];
   readonly only?: readonly string[];
   readonly systems?: readonly string[];
   readonly smoke?: true;
@@ -31,6 +31,8 @@ interface Choice {
 /** One system, one workload, one setting, one round. */
 interface Line {
   readonly system: string;
+  /** Of our table; the same system with other fragments stands in a line of its own. */
+  readonly fragments: number;
   readonly workload: string;
   readonly callers: number;
   readonly processes: number;
@@ -51,9 +53,10 @@ const ratios: readonly { readonly ours: string; readonly peers: readonly string[
   { ours: "foreshard-3-interval", peers: ["redis-everysec", "kv-interval", "echo"] },
   { ours: "foreshard-3-always", peers: ["redis-always", "kv-always", "echo"] },
   { ours: "foreshard-1-interval", peers: ["redis-everysec", "kv-interval", "echo"] },
+  { ours: "router-3-interval", peers: ["echo"] },
 ];
 
-function peersOf({ rows, fragments }: Choice): readonly Peer[] {
+function peersOf({ rows }: Choice, fragments: number): readonly Peer[] {
   const ours = { rows, fragments };
   return [
     foreshardPeer("foreshard-3-interval", { ...ours, nodes: 3, durability: "interval" }),
@@ -64,6 +67,7 @@ function peersOf({ rows, fragments }: Choice): readonly Peer[] {
     redisPeer("redis-always", "always"),
     jetstreamPeer("kv-always", "always"),
     foreshardPeer("foreshard-1-interval", { ...ours, nodes: 1, durability: "interval" }),
+    foreshardPeer("router-3-interval", { ...ours, nodes: 3, durability: "interval", raw: true }),
   ];
 }
 
@@ -71,20 +75,23 @@ async function bench(choice: Choice, farewell: Farewell): Promise<boolean> {
   const chosen = workloads.filter(({ name }) => choice.only?.includes(name) ?? true);
   const lines: Line[] = [];
   const missing: string[] = [];
-  const peers: Peer[] = [];
-  for (const peer of peersOf(choice)) {
-    if (choice.systems !== undefined && !choice.systems.includes(peer.name)) continue;
-    const why = await peer.missing();
-    if (why === undefined) peers.push(peer);
-    else missing.push(`${peer.name}: ${why}`);
-  }
+  const runs: { peer: Peer; fragments: number }[] = [];
+  for (const [at, fragments] of choice.fragments.entries())
+    for (const peer of peersOf(choice, fragments)) {
+      if (choice.systems !== undefined && !choice.systems.includes(peer.name)) continue;
+      // To the others our fragments make no difference.
+      if (at > 0 && !peer.name.startsWith("foreshard") && !peer.name.startsWith("router")) continue;
+      const why = await peer.missing();
+      if (why === undefined) runs.push({ peer, fragments });
+      else missing.push(`${peer.name}: ${why}`);
+    }
   for (const line of missing) say(`missing: ${line}`);
   for (let round = 1; round <= choice.rounds; round++)
     for (const valueBytes of choice.values)
       for (const processes of choice.processes)
-        for (const peer of peers)
-          lines.push(...(await measure(peer, { chosen, choice, round, valueBytes, processes, farewell })));
-  report(lines, missing, choice.json === true);
+        for (const { peer, fragments } of runs)
+          lines.push(...(await measure(peer, { chosen, choice, round, fragments, valueBytes, processes, farewell })));
+  report(lines, missing, choice);
   return lines.every(({ failed }) => failed === 0);
 }
 
@@ -92,6 +99,7 @@ interface Setting {
   readonly chosen: readonly Workload[];
   readonly choice: Choice;
   readonly round: number;
+  readonly fragments: number;
   readonly valueBytes: number;
   readonly processes: number;
   readonly farewell: Farewell;
@@ -99,7 +107,7 @@ interface Setting {
 
 async function measure(
   peer: Peer,
-  { chosen, choice, round, valueBytes, processes, farewell }: Setting,
+  { chosen, choice, round, fragments, valueBytes, processes, farewell }: Setting,
 ): Promise<Line[]> {
   const possible = chosen.filter(({ mix }) =>
     Object.keys(mix).every((operation) => peer.offers.some((one) => one === operation)),
@@ -140,6 +148,7 @@ async function measure(
       const rssBytes = after.reduce((sum, process) => sum + process.rssBytes, 0);
       lines.push({
         system: peer.name,
+        fragments,
         workload: workload.name,
         callers: count,
         processes,
@@ -184,12 +193,17 @@ function sum<T>(all: readonly T[], of: (one: T) => number): number {
   return all.reduce((total, one) => total + of(one), 0);
 }
 
-function report(lines: readonly Line[], missing: readonly string[], isJson: boolean): void {
+function report(lines: readonly Line[], missing: readonly string[], { json, fragments }: Choice): void {
+  const isJson = json === true;
+  const nameOf = (line: Line): string =>
+    fragments.length > 1 && ratios.some(({ ours }) => ours === line.system)
+      ? `${line.system}, ${line.fragments} fragments`
+      : line.system;
   const settings = [...new Set(lines.map(settingOf))];
   const rows = settings.flatMap((setting) => {
     const here = lines.filter((line) => settingOf(line) === setting);
-    return [...new Set(here.map(({ system }) => system))].map((system) => {
-      const own = here.filter((line) => line.system === system);
+    return [...new Set(here.map(nameOf))].map((system) => {
+      const own = here.filter((line) => nameOf(line) === system);
       const mid = (of: (line: Line) => number): number => median(own.map(of)) ?? 0;
       return [
         setting,
@@ -200,7 +214,7 @@ function report(lines: readonly Line[], missing: readonly string[], isJson: bool
         ),
         mid((line) => line.cpuSeconds).toFixed(0),
         `${Math.round(mid((line) => line.rssBytes) / 1048576)}`,
-        ratioText(here, system),
+        ratioText(here, own),
       ];
     });
   });
@@ -224,15 +238,13 @@ function settingOf({ workload, callers, processes, valueBytes }: Line): string {
 }
 
 /** Medians of the ratios of each round. */
-function ratioText(lines: readonly Line[], ours: string): string {
-  const peers = ratios.find((one) => one.ours === ours)?.peers ?? [];
+function ratioText(lines: readonly Line[], own: readonly Line[]): string {
+  const peers = ratios.find(({ ours }) => ours === own[0]?.system)?.peers ?? [];
   return peers
     .flatMap((peer) => {
-      const all = lines.flatMap((line) => {
+      const all = own.flatMap((line) => {
         const other = lines.find(({ system, round }) => system === peer && round === line.round);
-        return line.system === ours && other !== undefined && other.perSecond > 0
-          ? [line.perSecond / other.perSecond]
-          : [];
+        return other !== undefined && other.perSecond > 0 ? [line.perSecond / other.perSecond] : [];
       });
       const mid = median(all);
       return mid === undefined ? [] : [`${peer} ${mid.toFixed(2)}`];
@@ -265,12 +277,12 @@ const command = new Command("bench")
     new Option("--processes <counts>", "processes that the callers are divided among").argParser(list).default([1]),
   )
   .addOption(new Option("--rows <count>", "rows in the table").argParser(whole).default(20_000))
-  .addOption(new Option("--fragments <count>", "fragments of our table").argParser(whole).default(16))
+  .addOption(new Option("--fragments <counts>", "fragments of our table").argParser(list).default([16]))
   .addOption(new Option("--only <workloads>", `of ${workloads.map(({ name }) => name).join(",")}`).argParser(names))
   .addOption(new Option("--systems <names>", "of the systems, by name").argParser(names))
   .option("--smoke", "one short round, to see that everything works")
   .allowExcessArguments(false)
   .parse();
 const given = command.opts<Choice>();
-const choice = given.smoke === true ? { ...given, rounds: 1, seconds: 1, rows: 1000 } : given;
+const choice = given.smoke === true ? { ...given, rounds: 1, seconds: 1, rows: 1000, callers: [16] } : given;
 await runTrial((farewell) => bench(choice, farewell));

@@ -76,6 +76,7 @@ export async function jetstreamCaller({ url }: Extract<PeerAddress, { kind: "jet
     put: (key, value) => kv.put(key, text.encode(value)),
     insert: (key, value) => kv.put(key, text.encode(value)),
     scan: () => Promise.reject(new Error("a bucket has no scans in key order")),
+    rows: () => Promise.reject(new Error("a bucket has no scans in key order")),
     close: () => nats.close(),
   };
 }
@@ -89,6 +90,7 @@ export async function echoCaller({ url }: Extract<PeerAddress, { kind: "echo" }>
     put: (_key, value) => nats.request(`${echoSubject}.put`, text.encode(value), { timeout: timeoutMs }),
     insert: (_key, value) => nats.request(`${echoSubject}.put`, text.encode(value), { timeout: timeoutMs }),
     scan: () => Promise.reject(new Error("the echo has no rows")),
+    rows: () => Promise.reject(new Error("the echo has no rows")),
     close: () => nats.close(),
   };
 }

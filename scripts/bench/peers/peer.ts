@@ -7,7 +7,8 @@ import type { Operation } from "../ycsb/workloads.js";
 
 /** What a caller process needs to know to reach a system; travels as JSON. */
 export type PeerAddress =
-  | { readonly kind: "foreshard"; readonly url: string; readonly table: string }
+  /** `raw`: without the client library, through a router of the cluster. */
+  | { readonly kind: "foreshard"; readonly url: string; readonly table: string; readonly raw?: true }
   | { readonly kind: "redis"; readonly port: number }
   | { readonly kind: "jetstream"; readonly url: string }
   | { readonly kind: "echo"; readonly url: string };
@@ -35,7 +36,9 @@ export interface Caller {
   insert(key: string, value: string): Promise<unknown>;
   /** Rows from `key` on, in order; returns how many came. */
   scan(key: string, rows: number): Promise<number>;
+  /** The rows of these keys, which are all there is between the first and the last; returns how many came. */
+  rows(keys: readonly string[]): Promise<number>;
   close(): Promise<unknown>;
 }
 
-export const everything: readonly Operation[] = ["get", "put", "insert", "scan", "readModifyWrite"];
+export const everything: readonly Operation[] = ["get", "put", "insert", "scan", "rows", "readModifyWrite"];

@@ -44,6 +44,12 @@ export async function redisCaller({ port }: Extract<PeerAddress, { kind: "redis"
       const keys = await redis.zrange(index, `[${key}`, "+", "BYLEX", "LIMIT", 0, rows);
       return keys.length === 0 ? 0 : (await redis.mget(keys)).length;
     },
+    async rows(keys) {
+      const pipeline = redis.pipeline();
+      for (const key of keys) pipeline.get(key);
+      const found = (await pipeline.exec()) ?? [];
+      return found.filter(([error, value]) => error === null && value !== null).length;
+    },
     close: () => redis.quit(),
   };
 }

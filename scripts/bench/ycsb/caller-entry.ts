@@ -8,7 +8,7 @@ import type { Caller, PeerAddress } from "../peers/peer.js";
 import { redisCaller } from "../peers/redis.js";
 import { keyDraw, keyOf } from "./keys.js";
 import type { Order, Outcome, Reply } from "./wire.js";
-import { type Operation, scanRows } from "./workloads.js";
+import { type Operation, scanRows, wideRows } from "./workloads.js";
 
 const sampleSize = 20_000;
 const loaders = 64;
@@ -74,6 +74,7 @@ async function run(order: Extract<Order, { kind: "run" }>): Promise<Outcome> {
       await store.insert(keyOf(index), value);
       return;
     }
+    if (operation === "rows") return wide(store, Math.floor(keys.next(order.rows)), order.rows);
     const key = keyOf(keys.next(order.rows));
     if (operation === "put") return void (await store.put(key, value));
     if (operation === "scan") return mustBe((await store.scan(key, scanRows)) > 0, `a scan from ${key} found nothing`);
@@ -113,6 +114,14 @@ async function run(order: Extract<Order, { kind: "run" }>): Promise<Outcome> {
     sampleUs,
     cpuMs: (spent.user + spent.system) / 1000,
   };
+}
+
+/** Begins where enough rows follow. */
+async function wide(store: Caller, drawn: number, rows: number): Promise<void> {
+  const count = Math.min(wideRows, rows);
+  const from = Math.min(drawn, rows - count);
+  const came = await store.rows(Array.from({ length: count }, (_, at) => keyOf(from + at)));
+  mustBe(came === count, `${came} of ${count} rows came`);
 }
 
 function connected(): Caller {

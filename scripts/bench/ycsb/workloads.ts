@@ -2,7 +2,7 @@
 
 import type { Distribution } from "./keys.js";
 
-export type Operation = "get" | "put" | "insert" | "scan" | "readModifyWrite";
+export type Operation = "get" | "put" | "insert" | "scan" | "rows" | "readModifyWrite";
 
 export interface Workload {
   readonly name: string;
@@ -13,6 +13,8 @@ export interface Workload {
 }
 
 export const scanRows = 100;
+/** Rows of one `rows` operation. */
+export const wideRows = 1000;
 
 export const workloads: readonly Workload[] = [
   { name: "get", says: "gets, uniform", mix: { get: 1 }, distribution: "uniform" },
@@ -39,5 +41,11 @@ export const workloads: readonly Workload[] = [
     says: "YCSB F: half gets, half read-modify-writes",
     mix: { get: 0.5, readModifyWrite: 0.5 },
     distribution: "zipfian",
+  },
+  {
+    name: "rows",
+    says: `${wideRows} rows in key order: one scan here, a pipeline of gets on Redis`,
+    mix: { rows: 1 },
+    distribution: "uniform",
   },
 ];
