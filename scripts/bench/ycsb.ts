@@ -25,6 +25,7 @@ interface Choice {
   readonly fragments: readonly number[];
   readonly only?: readonly string[];
   readonly systems?: readonly string[];
+  readonly at?: number;
   readonly smoke?: true;
 }
 
@@ -128,40 +129,41 @@ async function measure(
       valueBytes,
     }));
   const lines: Line[] = [];
+  /** At `perSecond`, or as fast as the callers go; the line's name says which. */
+  const run = async (workload: Workload, count: number, name: string, perSecond?: number): Promise<Line> => {
+    const before = await running.family();
+    const outcomes = await callers.run((at) => ({
+      kind: "run",
+      workload,
+      callers: Math.max(1, Math.round(count / processes)),
+      rows: choice.rows,
+      valueBytes,
+      warmMs: choice.seconds * 500,
+      runMs: choice.seconds * 1000,
+      seed: round * 100 + at,
+      process: at,
+      processes,
+      ...(perSecond === undefined ? {} : { perSecond: perSecond / processes }),
+    }));
+    const after = await running.family();
+    const line: Line = {
+      ...{ system: peer.name, fragments, workload: name, callers: count, processes, valueBytes, round },
+      rssBytes: after.reduce((sum, process) => sum + process.rssBytes, 0),
+      ...lineOf(outcomes, cpuOf(after) - cpuOf(before), choice.seconds),
+    };
+    say(
+      `round ${round}: ${peer.name} ${name}, ${count} callers: ${Math.round(line.perSecond)}/s, p50 ${line.p50Us} us, p99 ${line.p99Us} us`,
+    );
+    const failure = outcomes.find(({ firstFailure }) => firstFailure !== undefined)?.firstFailure;
+    if (failure !== undefined) say(`  ${line.failed} failed, the first: ${failure}`);
+    return line;
+  };
   for (const workload of possible)
     for (const count of choice.callers) {
-      const before = await running.family();
-      const outcomes = await callers.run((at) => ({
-        kind: "run",
-        workload,
-        callers: Math.max(1, Math.round(count / processes)),
-        rows: choice.rows,
-        valueBytes,
-        warmMs: choice.seconds * 500,
-        runMs: choice.seconds * 1000,
-        seed: round * 100 + at,
-        process: at,
-        processes,
-      }));
-      const after = await running.family();
-      const line = lineOf(outcomes, cpuOf(after) - cpuOf(before), choice.seconds);
-      const rssBytes = after.reduce((sum, process) => sum + process.rssBytes, 0);
-      lines.push({
-        system: peer.name,
-        fragments,
-        workload: workload.name,
-        callers: count,
-        processes,
-        valueBytes,
-        round,
-        rssBytes,
-        ...line,
-      });
-      say(
-        `round ${round}: ${peer.name} ${workload.name}, ${count} callers: ${Math.round(line.perSecond)}/s, p50 ${line.p50Us} us, p99 ${line.p99Us} us`,
-      );
-      const failure = outcomes.find(({ firstFailure }) => firstFailure !== undefined)?.firstFailure;
-      if (failure !== undefined) say(`  ${line.failed} failed, the first: ${failure}`);
+      const line = await run(workload, count, workload.name);
+      lines.push(line);
+      if (choice.at === undefined) continue;
+      lines.push(await run(workload, count, `${workload.name} at ${choice.at * 100} %`, line.perSecond * choice.at));
     }
   await callers.end();
   await echo?.end();
@@ -257,6 +259,11 @@ function whole(text: string): number {
   if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError("a whole number of at least 1");
   return number;
 }
+function share(text: string): number {
+  const number = Number(text);
+  if (!(number > 0 && number <= 1)) throw new InvalidArgumentError("a number above 0, at most 1");
+  return number;
+}
 const list = (text: string): number[] => text.split(",").map(whole);
 const names = (text: string): string[] => text.split(",");
 
@@ -280,6 +287,11 @@ const command = new Command("bench")
   .addOption(new Option("--fragments <counts>", "fragments of our table").argParser(list).default([16]))
   .addOption(new Option("--only <workloads>", `of ${workloads.map(({ name }) => name).join(",")}`).argParser(names))
   .addOption(new Option("--systems <names>", "of the systems, by name").argParser(names))
+  .addOption(
+    new Option("--at <share>", "after each, the same at this share of its rate, asked evenly: e.g. 0.7").argParser(
+      share,
+    ),
+  )
   .option("--smoke", "one short round, to see that everything works")
   .allowExcessArguments(false)
   .parse();

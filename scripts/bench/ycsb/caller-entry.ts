@@ -1,6 +1,7 @@
-// Caller entry. Owns one process of callers: it connects to one system, loads rows, and runs closed loops on it, as it is told.
-// Each caller asks its next question when the last one was answered. Latency is counted from the question, of the measured time only.
+// Caller entry. Owns one process of callers: it connects to one system, loads rows, and runs closed loops on it, or asks it at a rate, as it is told.
+// In a closed loop each caller asks its next question when the last one was answered. Latency is counted from the question, of the measured time only.
 
+import { setTimeout as pause } from "node:timers/promises";
 import { seededRandom } from "../../../src/kernel/random.js";
 import { foreshardCaller } from "../peers/foreshard.js";
 import { answerEchoes, echoCaller, jetstreamCaller } from "../peers/nats.js";
@@ -82,29 +83,44 @@ async function run(order: Extract<Order, { kind: "run" }>): Promise<Outcome> {
     mustBe(found?.length === order.valueBytes, `${key} has ${found?.length ?? "no"} bytes`);
     if (operation === "readModifyWrite") await store.put(key, value);
   };
-  const work = async (): Promise<void> => {
-    for (;;) {
-      const askedMs = performance.now();
-      if (askedMs >= endMs) return;
-      try {
-        await ask(choose());
-      } catch (error) {
-        failed++;
-        firstFailure ??= error instanceof Error ? error.message : String(error);
-        continue;
-      }
-      const nowMs = performance.now();
-      if (askedMs < beganMs || nowMs > endMs) continue;
-      operations++;
-      const tookUs = Math.round((nowMs - askedMs) * 1000);
-      if (sampleUs.length < sampleSize) sampleUs.push(tookUs);
-      else {
-        const at = picks.below(operations);
-        if (at < sampleSize) sampleUs[at] = tookUs;
-      }
+  /** One question; `askedMs` is when it was due. */
+  const one = async (askedMs: number): Promise<void> => {
+    try {
+      await ask(choose());
+    } catch (error) {
+      failed++;
+      firstFailure ??= error instanceof Error ? error.message : String(error);
+      return;
+    }
+    const nowMs = performance.now();
+    if (askedMs < beganMs || nowMs > endMs) return;
+    operations++;
+    const tookUs = Math.round((nowMs - askedMs) * 1000);
+    if (sampleUs.length < sampleSize) sampleUs.push(tookUs);
+    else {
+      const at = picks.below(operations);
+      if (at < sampleSize) sampleUs[at] = tookUs;
     }
   };
-  await Promise.all(Array.from({ length: order.callers }, work));
+  const work = async (): Promise<void> => {
+    for (let nowMs = performance.now(); nowMs < endMs; nowMs = performance.now()) await one(nowMs);
+  };
+  /** Questions come when they are due, whatever became of those before. */
+  const paced = async (perSecond: number): Promise<void> => {
+    const startMs = performance.now();
+    const underWay = new Set<Promise<void>>();
+    for (let asked = 0, nowMs = startMs; nowMs < endMs; nowMs = performance.now()) {
+      for (; asked < ((nowMs - startMs) * perSecond) / 1000; asked++) {
+        const asking = one(startMs + (asked * 1000) / perSecond);
+        underWay.add(asking);
+        void asking.then(() => underWay.delete(asking));
+      }
+      await pause(1);
+    }
+    await Promise.all(underWay);
+  };
+  if (order.perSecond === undefined) await Promise.all(Array.from({ length: order.callers }, work));
+  else await paced(order.perSecond);
   clearTimeout(counting);
   const spent = process.cpuUsage(cpuBefore);
   return {

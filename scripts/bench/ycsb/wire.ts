@@ -18,6 +18,8 @@ export type Order =
       readonly warmMs: number;
       readonly runMs: number;
       readonly seed: number;
+      /** Asked at this rate, whatever the answers take; absent: each caller asks when it was answered. */
+      readonly perSecond?: number;
       /** Of how many callers' processes this is which: inserted rows must not collide. */
       readonly process: number;
       readonly processes: number;
