@@ -27,6 +27,7 @@ const command = new Command("check:backup")
   )
   .option("--size <size>", "bytes of documents, e.g. 200MB or 1GB", bytes, units.GB)
   .option("--rate <MiB>", "what the backup may read per second; absent: its default")
+  .option("--restore-rate <MiB>", "what the restore may write and read per second", "32")
   .option("--load <number>", "queries per second meanwhile, one in 5 a write", Number, 300)
   .option("--seconds <number>", "how long is measured before and after", Number, 45)
   .option("--rounds <number>", "backups", Number, 1)
@@ -36,6 +37,7 @@ const command = new Command("check:backup")
 const options = command.opts<{
   size: number;
   rate?: string;
+  restoreRate: string;
   load: number;
   seconds: number;
   rounds: number;
@@ -107,7 +109,7 @@ async function check(farewell: Farewell): Promise<boolean> {
         "--as",
         `${table}=${restored}`,
         "--rate",
-        options.rate ?? "8",
+        options.restoreRate,
       ]),
     ),
   );
