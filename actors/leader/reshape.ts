@@ -93,13 +93,15 @@ export function mergeFragments(
   return ok([{ kind: "mergeStarted", left, right, by, startedMs }]);
 }
 
-function hasJustSplit({ pastReshapes }: ClusterView, id: number, by: string, nowMs: number): boolean {
+/** And its halves are there still: what was merged since is split anew. */
+function hasJustSplit({ pastReshapes, fragments }: ClusterView, id: number, by: string, nowMs: number): boolean {
   return pastReshapes.some(
     (past) =>
       past.kind === "split" &&
       past.fragment === id &&
       past.outcome === "done" &&
       past.by === by &&
+      fragments.has(past.other) &&
       nowMs - past.endedMs < sameSplitMs,
   );
 }

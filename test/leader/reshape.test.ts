@@ -130,6 +130,8 @@ describe("leader: splits and merges", () => {
     ]);
     assert.deepEqual([...sim.view().fragments.keys()], [left]);
     assert.equal(sim.view().fragments.get(left)?.to, undefined);
+    assert.ok("done" in sim.admin(split(left)));
+    assert.ok(sim.view().splits.has(left), "what was merged is split anew, however soon");
   });
 
   it("a merge of neighbours on other nodes is refused, and the moves that bring them together are named", () => {
