@@ -340,8 +340,8 @@ export function createCourier(
   }
 
   function send(queue: Queue, load: readonly Trip[], context: Context): Effect {
-    const shares = new Map<FragmentView, Share[]>();
-    let count = 0;
+    const shares: Share[] = [];
+    const byFragment = new Map<FragmentView, Share[]>();
     const groups: string[] = [];
     let behalf: OnBehalf[] | undefined;
     let timeLeftMs = 1;
@@ -353,15 +353,16 @@ export function createCourier(
       const epoch = trip.errand.anyReplica && !trip.toPrimary ? 0 : trip.epochTried;
       let group = groups.indexOf(trip.errand.group);
       if (group < 0) group = groups.push(trip.errand.group) - 1;
-      let same = shares.get(fragment);
+      let same = byFragment.get(fragment);
       if (same === undefined) {
         same = [];
-        shares.set(fragment, same);
+        byFragment.set(fragment, same);
       }
       let part = same.find((one) => one.epoch === epoch && one.group === group);
       if (part === undefined) {
-        part = { fragment, epoch, group, number: count++, trips: [], ops: [] };
+        part = { fragment, epoch, group, number: shares.length, trips: [], ops: [] };
         same.push(part);
+        shares.push(part);
       }
       trip.sent = true;
       const { trace } = trip.errand;
@@ -378,7 +379,7 @@ export function createCourier(
     }
     const parts: FragmentOps[] = [];
     const trips: Trip[][] = [];
-    for (const part of [...shares.values()].flat().sort((a, b) => a.number - b.number)) {
+    for (const part of shares) {
       const { fragment, epoch, ops, group } = part;
       parts.push(tellsGroups ? { fragment: fragment.id, epoch, ops, group } : { fragment: fragment.id, epoch, ops });
       trips.push(part.trips);

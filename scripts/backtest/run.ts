@@ -9,7 +9,7 @@ import type { Hash } from "../../src/kernel/hash.js";
 import type { PlanNode } from "../../src/plan/picture.js";
 import { planRound } from "../../src/plan/plan.js";
 import type { Policy } from "../../src/plan/policy.js";
-import type { SeriesNews } from "../../src/protocol/forecast.js";
+import { quietForecaster, type SeriesNews } from "../../src/protocol/forecast.js";
 import type { Demand } from "./demand.js";
 import { pass } from "./queue.js";
 import { firstStepOf, type Sayings, saidSteps } from "./sayings.js";
@@ -219,15 +219,4 @@ const silent = {
   missing: 0,
   late: 0,
 };
-const forecaster = {
-  id: "f1",
-  incarnation: "",
-  series: 0,
-  rebuilding: 0,
-  fitsWaiting: 0,
-  fitWaitMs: 0,
-  fitsFailed: 0,
-  foreign: 0,
-  duplicates: 0,
-  strays: 0,
-};
+const forecaster = quietForecaster("f1");

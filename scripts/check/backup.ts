@@ -14,7 +14,7 @@ import { connect } from "../../cluster/client/index.js";
 import { checkBackup } from "../backup/restore.js";
 import { openDoor } from "../live/door.js";
 import { type Farewell, runTrial } from "../live/farewell.js";
-import { publish, say, secondsText } from "../live/figures.js";
+import { type KeptLine, publishKept, say, secondsText } from "../live/figures.js";
 import { TrialCluster } from "../live/trial-cluster.js";
 import { OpenCallers } from "./overload/callers.js";
 import { addUp, quantileMs, type Second, writesOf } from "./overload/second.js";
@@ -188,7 +188,7 @@ async function judge(
     `median ${(quantileMs(second, 0.5) ?? Number.NaN).toFixed(1)} ms, p99 ${p99(second).toFixed(1)} ms of ${second.ok} queries; of the writes among them ${(quantileMs(writesOf(second), 0.99) ?? Number.NaN).toFixed(1)} ms`,
     true,
   ];
-  const lines: readonly (readonly [string, string, boolean])[] = [
+  const lines: readonly KeptLine[] = [
     line("without", without),
     line("during the backup", backup),
     ["p99 during the backup by p99 without", ratio.toFixed(2), ratio <= mostRatio],
@@ -205,13 +205,7 @@ async function judge(
       rows.lost + rows.unread === 0,
     ],
   ];
-  publish(
-    options.json === true,
-    ["", "measured", "kept"],
-    lines.map(([what, value, kept]) => [what, value, kept ? "yes" : "NO"]),
-    { windows, without, backup, restore, ratio, rows, again },
-  );
-  return lines.every(([, , kept]) => kept);
+  return publishKept(options.json === true, lines, { windows, without, backup, restore, ratio, rows, again });
 }
 
 await runTrial(check);

@@ -7,7 +7,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { z } from "zod";
 import { openDoor } from "../live/door.js";
 import { type Farewell, runTrial } from "../live/farewell.js";
-import { mebibytes, publish, say } from "../live/figures.js";
+import { type KeptLine, mebibytes, publishKept, say } from "../live/figures.js";
 import { TrialCluster } from "../live/trial-cluster.js";
 import { OpenCallers } from "./overload/callers.js";
 import { MemoryGauge, totalOf } from "./overload/memory.js";
@@ -165,7 +165,7 @@ class Run {
           .map(({ ok }) => ok)
           .join(" ")}`,
       );
-    const lines: readonly (readonly [string, string, boolean])[] = [
+    const lines: readonly KeptLine[] = [
       ["peak goodput", `${Math.round(this.peak)} per second`, this.peak > 0],
       [
         "offered in the overload",
@@ -198,22 +198,16 @@ class Run {
         rows.lost + rows.unread === 0,
       ],
     ];
-    publish(
-      options.json === true,
-      ["", "measured", "kept"],
-      lines.map(([what, value, kept]) => [what, value, kept ? "yes" : "NO"]),
-      {
-        peak: this.peak,
-        storm: { ...inStorm, seconds: stormSeconds.length, goodput },
-        okBySecond: stormSeconds.map(({ ok }) => ok),
-        early: Object.fromEntries(early),
-        late: Object.fromEntries(late),
-        usualMs,
-        recoveredS: back,
-        rows,
-      },
-    );
-    return lines.every(([, , kept]) => kept);
+    return publishKept(options.json === true, lines, {
+      peak: this.peak,
+      storm: { ...inStorm, seconds: stormSeconds.length, goodput },
+      okBySecond: stormSeconds.map(({ ok }) => ok),
+      early: Object.fromEntries(early),
+      late: Object.fromEntries(late),
+      usualMs,
+      recoveredS: back,
+      rows,
+    });
   }
 }
 

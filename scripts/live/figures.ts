@@ -49,6 +49,20 @@ export function publish(
   else printTable(head, rows);
 }
 
+export type KeptLine = readonly [what: string, measured: string, isKept: boolean];
+
+/** The same of what was measured and whether it keeps its mark. True where all do. */
+export function publishKept(isJson: boolean, lines: readonly KeptLine[], facts: object): boolean {
+  const head = ["", "measured", "kept"];
+  publish(
+    isJson,
+    head,
+    lines.map(([what, measured, isKept]) => [what, measured, isKept ? "yes" : "NO"]),
+    facts,
+  );
+  return lines.every(([, , isKept]) => isKept);
+}
+
 /** Progress goes to stderr, so that figures can be piped. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);

@@ -8,11 +8,10 @@
 
 import { type Bytes, sameBytes } from "../kernel/bytes.js";
 import type { StoreWrite } from "../kernel/effect.js";
-import { unpack } from "../protocol/codec.js";
+import { pack, unpack } from "../protocol/codec.js";
 import type { FragmentId } from "../protocol/subjects.js";
 import type { PositionRange } from "../table/table.js";
-import { bookkeepingBytes } from "./bookkeeping.js";
-import { rowKeyBytes, rowValueBytes, windowKey, writeRowKey, writeRowValue } from "./layout.js";
+import { bookkeepingKey, rowKeyBytes, rowValueBytes, windowKey, writeRowKey, writeRowValue } from "./layout.js";
 import { type FragmentRecord, lsnBefore, versionOf, zeroHash } from "./record.js";
 import { type Missing, markWrites } from "./sparse.js";
 import { encodeWindowEntry } from "./window.js";
@@ -187,24 +186,30 @@ function rowWrites(shelf: number, { lsn, changes }: FragmentRecord): StoreWrite[
 export const latin1 = new TextDecoder("latin1");
 
 export function bookkeeping(replica: Replica): StoreWrite {
-  const { shelf, copying, place, wholeLsn, range, missing, baseLsn, sealed, cut, joined } = replica;
-  const watched = [shelf, copying, place, wholeLsn, range, missing, baseLsn, sealed, cut, joined];
-  return bookkeepingBytes(replica, watched, () => [
-    ["shelf", shelf],
-    ...(["lsn", "seq", "epoch", "hash"] as const),
-    ["copying", copying],
-    ["wholeLsn", wholeLsn],
-    ...(["stampMs", "rows", "bytes"] as const),
-    ["from", range.from],
-    ["to", range.to ?? null],
-    ...(place === undefined ? [] : [["place", placeToKeep(place)] as const]),
-    ...(missing.length === 0
-      ? []
-      : [["missing", missing.map((part) => [part.from, part.to ?? null])] as const, ["baseLsn", baseLsn] as const]),
-    "changedLsn",
-    ["sealed", sealed],
-    ...Object.entries(pastOf(cut, joined)),
-  ]);
+  const { shelf, lsn, seq, epoch, hash, copying, place, wholeLsn, stampMs, rows, bytes, missing, baseLsn } = replica;
+  const { changedLsn, sealed, cut, joined } = replica;
+  return {
+    key: bookkeepingKey(replica.fragment),
+    value: pack({
+      shelf,
+      lsn,
+      seq,
+      epoch,
+      hash,
+      copying,
+      wholeLsn,
+      stampMs,
+      rows,
+      bytes,
+      from: replica.range.from,
+      to: replica.range.to ?? null,
+      ...(place === undefined ? {} : { place: placeToKeep(place) }),
+      ...(missing.length === 0 ? {} : { missing: missing.map((range) => [range.from, range.to ?? null]), baseLsn }),
+      changedLsn,
+      sealed,
+      ...pastOf(cut, joined),
+    }),
+  };
 }
 
 function pastOf(cut: Cut | undefined, joined: Join | undefined): object {

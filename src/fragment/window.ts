@@ -8,7 +8,6 @@
 import { limits } from "../config/limits.js";
 import type { Bytes } from "../kernel/bytes.js";
 import { pack, unpack } from "../protocol/codec.js";
-import { packedNumberBytes, putArrayHead, putAscii, putNumber } from "../protocol/packing.js";
 import type { FragmentRecord, RequestMark } from "./record.js";
 
 export interface Remembered {
@@ -114,25 +113,8 @@ function forget(byId: Map<string, Held>, { lsn, requests }: Entry): void {
   for (const { requestId } of requests) if (byId.get(requestId)?.entry === lsn) byId.delete(requestId);
 }
 
-const longestRequestMark = 1 + 2 + 255 + 2 * packedNumberBytes;
-const entryHeadBytes = 1 + packedNumberBytes + 3;
-/** Entries are put together here, then copied out at their length. */
-let scratch: Bytes = new Uint8Array(64 * longestRequestMark + entryHeadBytes);
-
-/** `[stampMs, [[requestId, first, count], …]]`, by hand: every record brings one to each replica. */
 export function encodeWindowEntry(stampMs: number, requests: readonly RequestMark[]): Bytes {
-  if (requests.some(({ lsn }) => lsn !== undefined)) return pack([stampMs, requests.map(markWire)]);
-  const most = entryHeadBytes + requests.length * longestRequestMark;
-  if (scratch.length < most) scratch = new Uint8Array(2 * most);
-  const bytes = scratch;
-  const view = new DataView(bytes.buffer);
-  bytes[0] = 0x92;
-  let at = putArrayHead(bytes, view, putNumber(bytes, view, 1, stampMs), requests.length);
-  for (const { requestId, first, count } of requests) {
-    bytes[at] = 0x93;
-    at = putNumber(bytes, view, putNumber(bytes, view, putAscii(bytes, at + 1, requestId), first), count);
-  }
-  return bytes.slice(0, at);
+  return pack([stampMs, requests.map(markWire)]);
 }
 
 function markWire({ requestId, first, count, lsn }: RequestMark): unknown {

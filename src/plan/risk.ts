@@ -49,7 +49,7 @@ export function riskOf(picture: Picture, node: number, room = 1): Float64Array {
   return asItIs(picture, node, room, chance);
 }
 
-/** The same for people, who need no look at the samples of a node that is surely calm: it has none. */
+/** The same for people: of a node that is surely calm, which means at most the tail's share, no samples are looked at, and its risk is told as none. */
 export function riskTold(picture: Picture, node: number): Float64Array {
   return mayExceed(picture, node) ? riskOf(picture, node) : new Float64Array(picture.steps);
 }

@@ -47,6 +47,12 @@ export interface ForecasterState {
   readonly strays: number;
 }
 
+/** One that has nothing to tell of itself. */
+export function quietForecaster(id: string, incarnation = ""): ForecasterState {
+  const nothing = { rebuilding: 0, fitsWaiting: 0, fitWaitMs: 0, fitsFailed: 0, foreign: 0, duplicates: 0, strays: 0 };
+  return { id, incarnation, series: 0, ...nothing };
+}
+
 export interface ForecastNews {
   readonly forecaster: ForecasterState;
   readonly slotMs: readonly number[];

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type Check, checksOf, type Findings } from "../../scripts/cli/checks.js";
 import { screenOf, type TopFigures } from "../../scripts/cli/top-screen.js";
+import { quietForecaster } from "../../src/protocol/forecast.js";
 
 const node = (id: string, state: "up" | "down" = "up") =>
   ({ id, zone: "z", weight: 1, state, draining: false, primaries: 1, replicas: 2 }) as const;
@@ -27,19 +28,7 @@ const well: Findings = {
   fragments: [fragment],
   incidents: [],
   moves: [],
-  forecasters: [
-    {
-      id: "f1",
-      series: 4,
-      rebuilding: 0,
-      fitsWaiting: 0,
-      fitWaitMs: 0,
-      fitsFailed: 0,
-      foreign: 0,
-      duplicates: 0,
-      strays: 0,
-    },
-  ],
+  forecasters: [{ ...quietForecaster("f1"), series: 4 }],
   versions: ["0.1.0"],
   ownVersion: "0.1.0",
   metrics: new Map([

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { bookkeeping, emptyReplica, type Replica, readBookkeeping } from "../../src/fragment/replica.js";
 import { decodeWindowEntry, encodeWindowEntry } from "../../src/fragment/window.js";
-import { pack } from "../../src/protocol/codec.js";
 
 const bytes = fc.uint8Array({ maxLength: 12 });
 const count = fc.nat({ max: 2 ** 40 });
@@ -34,7 +33,7 @@ const change: fc.Arbitrary<Partial<Replica>> = fc.record(
 );
 
 describe("the bookkeeping of a replica", () => {
-  it("reads back what was written, whatever changed since it was packed first", () => {
+  it("reads back what was written, whatever changed before", () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 8 }), (changes) => {
         const replica = emptyReplica(7, 3, { from: new Uint8Array(0), to: undefined });
@@ -60,7 +59,7 @@ describe("the bookkeeping of a replica", () => {
 });
 
 describe("an entry of the request window", () => {
-  it("reads back what was written, and is what packing it at once gives", () => {
+  it("reads back what was written", () => {
     const id = fc
       .string({ minLength: 1, maxLength: 64, unit: "binary-ascii" })
       .map((text) => text.replace(/[^ -~]/g, "x"));
@@ -70,12 +69,7 @@ describe("an entry of the request window", () => {
     );
     fc.assert(
       fc.property(count, fc.array(mark, { maxLength: 200 }), (stampMs, requests) => {
-        const bytes = encodeWindowEntry(stampMs, requests);
-        assert.deepEqual(decodeWindowEntry(bytes), { stampMs, requests });
-        const marks = requests.map(({ requestId, first, count: length, lsn }) =>
-          lsn === undefined ? [requestId, first, length] : [requestId, first, length, lsn],
-        );
-        assert.deepEqual(Buffer.from(bytes), Buffer.from(pack([stampMs, marks])));
+        assert.deepEqual(decodeWindowEntry(encodeWindowEntry(stampMs, requests)), { stampMs, requests });
       }),
     );
   });

@@ -6,24 +6,13 @@ import { type Foresight, foresee, stepsAt } from "../../actors/leader/plan/fores
 import { horizonSteps } from "../../src/forecast/horizons.js";
 import { quantileCount, quantileLevels } from "../../src/forecast/quantiles.js";
 import { decodePolicy, defaultPolicy } from "../../src/plan/policy.js";
-import type { RecordNews, SeriesNews } from "../../src/protocol/forecast.js";
+import { quietForecaster, type SeriesNews } from "../../src/protocol/forecast.js";
+import { goodRecord } from "../forecast/records.js";
 
 const slotMs = 10_000;
 const wallMs = 1_000 * slotMs;
 const now = 10;
 const foreseen = 80;
-
-const good: RecordNews = {
-  matured: 500,
-  coverage: [...quantileLevels],
-  maxCoverage: [...quantileLevels],
-  pinball: 1,
-  naivePinball: 2,
-  isDrifting: false,
-  observed: 500,
-  missing: 0,
-  late: 0,
-};
 
 function newsOf(more: Partial<SeriesNews> = {}): SeriesNews {
   return {
@@ -37,24 +26,13 @@ function newsOf(more: Partial<SeriesNews> = {}): SeriesNews {
     recent: Float32Array.of(now),
     ranks: new Uint8Array(0),
     weights: [],
-    record: good,
+    record: goodRecord,
     profiles: [],
     ...more,
   };
 }
 
-const forecaster = {
-  id: "f1",
-  incarnation: "a",
-  series: 1,
-  rebuilding: 0,
-  fitsWaiting: 0,
-  fitWaitMs: 0,
-  fitsFailed: 0,
-  foreign: 0,
-  duplicates: 0,
-  strays: 0,
-};
+const forecaster = quietForecaster("f1", "a");
 
 function told(...series: SeriesNews[]): Foresight {
   const board = createBoard(100);
@@ -82,9 +60,9 @@ describe("foresight: what a leader believes", () => {
     close(upperOf(foresight), foreseen);
   });
 
-  const young = { ...good, matured: defaultPolicy.leastMatured - 1 };
-  const narrow = { ...good, coverage: quantileLevels.map(() => 0.5) };
-  const unknown = { ...good, coverage: quantileLevels.map(() => Number.NaN) };
+  const young = { ...goodRecord, matured: defaultPolicy.leastMatured - 1 };
+  const narrow = { ...goodRecord, coverage: quantileLevels.map(() => 0.5) };
+  const unknown = { ...goodRecord, coverage: quantileLevels.map(() => Number.NaN) };
   const spoiled = (value: number): Float32Array => {
     const { steps } = newsOf();
     steps[7] = value;
@@ -101,8 +79,8 @@ describe("foresight: what a leader believes", () => {
     ["has too short a record", { record: young }, /239 of its forecasts/],
     ["has too narrow bands", { record: narrow }, /50 %/],
     ["has a record that says nothing", { record: unknown }, /nothing is known/],
-    ["drifts", { record: { ...good, isDrifting: true } }, /something has changed/],
-    ["is worse than the seasonal naive", { record: { ...good, pinball: 9 } }, /4.50 times as wrong/],
+    ["drifts", { record: { ...goodRecord, isDrifting: true } }, /something has changed/],
+    ["is worse than the seasonal naive", { record: { ...goodRecord, pinball: 9 } }, /4.50 times as wrong/],
   ];
   for (const [what, more, why] of doubts)
     it(`goes by the load of late where a forecast ${what}`, () => {

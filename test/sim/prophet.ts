@@ -8,9 +8,10 @@ import { quantileCount, quantileLevels } from "../../src/forecast/quantiles.js";
 import { pathCount } from "../../src/forecast/ranks.js";
 import type { Random } from "../../src/kernel/random.js";
 import type { ClusterView } from "../../src/ledger/view.js";
-import type { ForecastNews, RecordNews, SeriesNews } from "../../src/protocol/forecast.js";
+import { type ForecastNews, quietForecaster, type SeriesNews } from "../../src/protocol/forecast.js";
 import { encodeNews } from "../../src/protocol/forecast-codec.js";
 import { subjects } from "../../src/protocol/subjects.js";
+import { goodRecord } from "../forecast/records.js";
 import { epochMs } from "./clock.js";
 import type { World } from "./world.js";
 
@@ -27,18 +28,6 @@ const mostFragments = 14;
 const policyEveryMs = 12_000;
 const orderAgainMs = 500;
 const modes = ["predictive", "predictive", "predictive", "reactive", "shadow", "static"] as const;
-
-const good: RecordNews = {
-  matured: 1000,
-  coverage: [...quantileLevels],
-  maxCoverage: [...quantileLevels],
-  pinball: 1,
-  naivePinball: 2,
-  isDrifting: false,
-  observed: 1000,
-  missing: 0,
-  late: 0,
-};
 
 /** The load of one client group on one fragment. */
 interface Course {
@@ -150,7 +139,7 @@ export class Prophet {
     const lateSlots = mood < 0.2 ? random.below(12) : 0;
     const isAbsurd = mood >= 0.2 && mood < 0.25;
     const isWrong = mood >= 0.25 && mood < 0.45;
-    const record = mood >= 0.45 && mood < 0.55 ? { ...good, matured: 3 } : good;
+    const record = mood >= 0.45 && mood < 0.55 ? { ...goodRecord, matured: 3 } : goodRecord;
     const target = isWrong ? this.level() : course.target;
     return horizonNames.map((_, horizon): SeriesNews => {
       const lengthMs = horizon === 0 ? slotMs : longSlotMs;
@@ -208,15 +197,4 @@ function rowsOf(now: number, target: number, within: number): Float32Array {
   });
 }
 
-const speaker = {
-  id: "prophet",
-  incarnation: "prophet-1",
-  series: 0,
-  rebuilding: 0,
-  fitsWaiting: 0,
-  fitWaitMs: 0,
-  fitsFailed: 0,
-  foreign: 0,
-  duplicates: 0,
-  strays: 0,
-};
+const speaker = quietForecaster("prophet", "prophet-1");

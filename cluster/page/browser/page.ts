@@ -6,7 +6,7 @@ import { find, setText } from "./dom.js";
 import { createFragmentTable } from "./fragments.js";
 import { createOperator } from "./orders.js";
 import { createPanels } from "./panels.js";
-import { fetchLibrary } from "./plots.js";
+import { awaitPicture } from "./plots.js";
 import { createRing } from "./ring.js";
 import { createState, take } from "./state.js";
 
@@ -43,8 +43,7 @@ function draw(): void {
   panels.draw();
   operator.draw();
   document.documentElement.dataset.drawn = String(Math.round(performance.now()));
-  // The second frame from here comes when this one was painted.
-  if (state.shape !== undefined) requestAnimationFrame(() => requestAnimationFrame(fetchLibrary));
+  if (state.shape !== undefined) awaitPicture();
 }
 
 function connect(): void {

@@ -1,5 +1,5 @@
 // Plots. Owns the drawing of what was and what is expected: a line, the 90 % band with its middle, and a limit where one is known.
-// PL1 the plotting library is a third of the page's program and its first strokes cost more than all the rest: it is fetched when the first picture stands.
+// PL1 the plotting library is a third of the page's program and its first strokes cost more than all the rest: it is run when the first picture stands.
 
 import { make } from "./dom.js";
 
@@ -38,10 +38,15 @@ const waiting = new Set<() => void>();
 let library: "not asked for" | "on its way" | "here" = "not asked for";
 const againMs = 2_000;
 
-/** Fetches the library, once; what waited for it is drawn then. A server that was away is asked again. */
-export function fetchLibrary(): void {
+/** The first picture has been drawn: once it is painted, which the second frame from here shows, the library is fetched, and what waited for it is drawn. */
+export function awaitPicture(): void {
   if (library !== "not asked for") return;
   library = "on its way";
+  requestAnimationFrame(() => requestAnimationFrame(fetchLibrary));
+}
+
+/** A server that was away is asked again. */
+function fetchLibrary(): void {
   const script = make("script", { src: "/uplot.js" });
   script.addEventListener("load", () => {
     library = "here";
@@ -50,7 +55,6 @@ export function fetchLibrary(): void {
   });
   script.addEventListener("error", () => {
     script.remove();
-    library = "not asked for";
     setTimeout(fetchLibrary, againMs);
   });
   document.head.append(script);
