@@ -14,7 +14,7 @@ const patienceMs = 4000;
 interface Row {
   readonly key: string;
   readonly read: Uint8Array;
-  /** What was asked last and what was acknowledged last. */
+  /** The numbers of the write that was asked last, and of the one that was acknowledged last. */
   asked: number;
   acknowledged: number;
   isBusy: boolean;
@@ -36,6 +36,8 @@ class Caller {
   private due = 0;
   private pulsedMs = performance.now();
   private turn = 0;
+  /** Writes that were acknowledged. */
+  private stored = 0;
 
   private constructor(
     private readonly wish: Begin,
@@ -71,12 +73,11 @@ class Caller {
     this.setRate(0);
     while (this.wire.underWay > 0) await new Promise((resolve) => setTimeout(resolve, 50));
     this.say();
-    const sum = { rows: this.rows.length, lost: 0, unread: 0, acknowledged: 0 };
+    const sum = { rows: this.rows.length, lost: 0, unread: 0, acknowledged: this.stored };
     for (const row of this.rows) {
       const held = await this.heldOf(row);
       if (held === undefined) sum.unread++;
       else if (held < row.acknowledged || held > row.asked) sum.lost++;
-      sum.acknowledged += row.acknowledged;
     }
     tell({ kind: "readBack", ...sum });
   }
@@ -120,7 +121,10 @@ class Caller {
     row.isBusy = true;
     const n = ++row.asked;
     this.ask(this.putSubject, pack({ key: row.key, doc: { n, text }, deadlineMs }), second, (isStored) => {
-      if (isStored) row.acknowledged = n;
+      if (isStored) {
+        row.acknowledged = n;
+        this.stored++;
+      }
       row.isBusy = false;
       done();
     });
