@@ -14,7 +14,8 @@ import { groupOf, unnamedGroup } from "../../src/load/group.js";
 import { answeredBytes, askedBytes, kindOf } from "../../src/load/kinds.js";
 import { endingOf, noteIn } from "../../src/load/tally.js";
 import type { ExecRequest, FragmentOps, Op, OpResult } from "../../src/protocol/exec.js";
-import { decodeExec, encodeExecReply } from "../../src/protocol/exec-codec.js";
+import { decodeExec } from "../../src/protocol/exec-codec.js";
+import { replyBody } from "../../src/protocol/exec-page.js";
 import { type FragmentId, partitionOfFragment } from "../../src/protocol/subjects.js";
 import type { Done } from "../shard/state.js";
 import { admitJob } from "./gate.js";
@@ -193,7 +194,7 @@ function finish(state: NodeState, id: number, job: Job): Effects {
   state.bytesUnderWay -= job.bytes;
   const results = job.results.map((part) => part.map((result) => result ?? internal()));
   const viewSeq = state.partitions.map(({ tail }) => tail.view.seq);
-  return [{ kind: "reply", to: job.from, body: encodeExecReply({ viewSeq, results }) }];
+  return [{ kind: "reply", to: job.from, body: replyBody({ viewSeq, results }) }];
 }
 
 function internal(): OpResult {

@@ -5,22 +5,23 @@
 // D4 a primary whose row is missing lets the read wait until it is pulled: see `pull`.
 
 import { limits } from "../../src/config/limits.js";
-import { positionOfRowKey, readRow, rowKey, rowRange } from "../../src/fragment/layout.js";
+import { documentStart, positionOfRowKey, readRow, rowKey, rowRange } from "../../src/fragment/layout.js";
 import { contains, covers } from "../../src/fragment/range.js";
 import { isWhole } from "../../src/fragment/replica.js";
+import { walk } from "../../src/fragment/store.js";
 import { afterBytes, compareBytes } from "../../src/kernel/bytes.js";
 import type { AskOutcome, Effect, Effects, ReplyTo } from "../../src/kernel/effect.js";
 import { type Fault, fault } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
-import type { OpResult } from "../../src/protocol/exec.js";
+import { type OpResult, scanRowBytes } from "../../src/protocol/exec.js";
 import type { PeerAnswer, PeerRequest } from "../../src/protocol/peer.js";
 import { decodePeerAnswer } from "../../src/protocol/peer-codec.js";
 import { partitionOfFragment, subjects } from "../../src/protocol/subjects.js";
 import { addRow, createGroups, encodeGroups } from "../../src/query/aggregate.js";
-import { decodeDocument } from "../../src/query/document.js";
+import { FieldExtract, fieldsOf } from "../../src/query/extract.js";
 import { matches } from "../../src/query/filter.js";
 import { createProjection, projectBytes } from "../../src/query/projection.js";
-import type { Document, ReadLevel } from "../../src/query/query.js";
+import type { FieldPath, ReadLevel } from "../../src/query/query.js";
 import type { Position, PositionRange } from "../../src/table/table.js";
 import {
   answer,
@@ -113,25 +114,30 @@ function rowAt(state: ShardState, position: Position): OpResult | undefined {
   return { op: "get", row: value === undefined ? undefined : readRow(value) };
 }
 
-function startSlices(
-  state: ShardState,
-  job: ReadJob,
-  op: Extract<ReadJob["op"], { op: "scan" | "aggregate" }>,
-  context: Context,
-): Effects {
+function startSlices(state: ShardState, job: ReadJob, op: SliceJob["op"], context: Context): Effects {
   if (!covers(state.replica.range, op)) return [refuse(state, job.slot, wrongFragment(state))];
   const slices: SliceJob = {
-    ...job,
+    slot: job.slot,
+    deadlineAtMs: job.deadlineAtMs,
+    op,
     from: op.from,
     to: op.to,
     rows: [],
     bytes: 0,
     groups: op.op === "aggregate" ? createGroups(op.groupBy, op.aggregates) : undefined,
+    extract: new FieldExtract(fieldsAsked(op)),
     rowsSeen: 0,
   };
   const id = state.nextSlice++;
   state.slices.set(id, slices);
   return onSlice(state, id, context);
+}
+
+/** What of a document decides whether a row counts, and what it counts for. */
+function fieldsAsked(op: SliceJob["op"]): readonly FieldPath[] {
+  const filtered = op.filter === undefined ? [] : fieldsOf(op.filter);
+  if (op.op === "scan") return filtered;
+  return [...filtered, ...op.groupBy, ...op.aggregates.flatMap(({ field }) => (field === undefined ? [] : [field]))];
 }
 
 /** The next slice of a scan or aggregate. */
@@ -167,24 +173,31 @@ function scanSlice(
   part: PositionRange,
 ): Effect | undefined {
   const projection = op.fields === undefined ? undefined : createProjection(op.fields);
+  // What is left of few rows, or of parts of them, is copied: it must not hold the memory of all (S3 of the store).
+  const keepsAll = projection === undefined && op.filter === undefined;
   const { from, to } = rowRange(state.replica.shelf, part);
   let looked = 0;
   let lookedBytes = 0;
   for (const { key, value } of state.wiring.store.range(from, to, op.reverse)) {
-    const position = positionOfRowKey(key).slice();
-    if (op.reverse) job.to = position;
-    else job.from = afterBytes(position);
     const { version, document } = readRow(value);
-    if (op.filter === undefined || matches(op.filter, decodeDocument(document))) {
-      const kept = projection === undefined ? document.slice() : projectBytes(projection, document);
-      job.rows.push({ position, version, document: kept });
-      job.bytes += kept.length + position.length + 16;
-      if (job.rows.length >= op.limit || job.bytes >= op.maxBytes)
-        return scanned(state, job, op.reverse ? job.to : job.from);
+    let isFull = false;
+    if (op.filter === undefined || matches(op.filter, job.extract.from(document))) {
+      const position = positionOfRowKey(key);
+      const kept = projection === undefined ? document : projectBytes(projection, document);
+      const row = keepsAll
+        ? { position, version, document }
+        : { position: new Uint8Array(position), version, document: new Uint8Array(kept) };
+      job.rows.push(row);
+      job.bytes += scanRowBytes(row);
+      isFull = job.rows.length >= op.limit || job.bytes >= op.maxBytes;
     }
     looked++;
     lookedBytes += value.length;
-    if (looked >= limits.sliceRows || lookedBytes >= limits.sliceBytes) return undefined;
+    if (!isFull && looked < limits.sliceRows && lookedBytes < limits.sliceBytes) continue;
+    // Where it goes on is wanted once a slice, not for each row.
+    if (op.reverse) job.to = positionOfRowKey(key).slice();
+    else job.from = afterBytes(positionOfRowKey(key));
+    return isFull ? scanned(state, job, op.reverse ? job.to : job.from) : undefined;
   }
   return goOnBehind(job, part) ? undefined : scanned(state, job, undefined);
 }
@@ -206,24 +219,22 @@ function aggregateSlice(state: ShardState, job: SliceJob, part: PositionRange): 
   const { groups, op } = job;
   if (groups === undefined || op.op !== "aggregate")
     return refuse(state, job.slot, fault("INTERNAL", "an aggregate without groups"));
-  const whole =
-    op.filter === undefined &&
-    op.groupBy.length === 0 &&
-    op.aggregates.every((aggregate) => aggregate.field === undefined);
   const { from, to } = rowRange(state.replica.shelf, part);
-  let looked = 0;
-  for (const { key, value } of state.wiring.store.range(from, to, false)) {
+  const slice: { looked: number; fault: Fault | undefined } = { looked: 0, fault: undefined };
+  walk(state.wiring.store, from, to, (entry, keyLength) => {
     job.rowsSeen++;
-    const document: Document = whole ? {} : decodeDocument(readRow(value).document);
+    const document = job.extract.from(entry, keyLength + documentStart);
     if (op.filter === undefined || matches(op.filter, document)) {
       const added = addRow(groups, document);
-      if (!added.ok) return refuse(state, job.slot, added.fault);
+      if (!added.ok) slice.fault = added.fault;
     }
-    if (++looked < limits.sliceRows) continue;
+    if (++slice.looked < limits.sliceRows) return slice.fault === undefined;
     // Where the next slice begins is wanted once a slice, not for each row.
-    job.from = afterBytes(positionOfRowKey(key));
-    return undefined;
-  }
+    job.from = afterBytes(positionOfRowKey(entry.subarray(0, keyLength)));
+    return false;
+  });
+  if (slice.fault !== undefined) return refuse(state, job.slot, slice.fault);
+  if (slice.looked >= limits.sliceRows) return undefined;
   if (goOnBehind(job, part)) return undefined;
   return answer(state, job.slot, { op: "aggregate", groups: encodeGroups(groups), rowsSeen: job.rowsSeen });
 }

@@ -29,6 +29,7 @@ import type {
 } from "../../src/protocol/peer.js";
 import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
 import type { Groups } from "../../src/query/aggregate.js";
+import type { FieldExtract } from "../../src/query/extract.js";
 import type { Filter } from "../../src/query/query.js";
 import type { Position, PositionRange, TableDef } from "../../src/table/table.js";
 import type { Held } from "./held.js";
@@ -253,11 +254,14 @@ export interface ReadJob {
 
 /** A scan or aggregate between two slices. */
 export interface SliceJob extends ReadJob {
+  readonly op: Extract<ReadJob["op"], { op: "scan" | "aggregate" }>;
   from: Position;
   to: Position | undefined;
   rows: { position: Position; version: number; document: Bytes }[];
   bytes: number;
   groups: Groups | undefined;
+  /** Of documents it is asked for nothing else. */
+  readonly extract: FieldExtract;
   rowsSeen: number;
 }
 

@@ -168,7 +168,7 @@ export class Table<Doc extends object = Fields> {
     return { versions: versions as number[] };
   }
 
-  /** One page of a range, in key order; at most 10,000 rows, 1,000 where no `limit` is given. */
+  /** One page of a range, in key order; at most 10,000 rows, 1,000 where no `limit` is given, and about 2 MiB. */
   async page(options: PageOptions = {}): Promise<Page<Doc>> {
     const { rows, cursor } = await this.ask("scan", options);
     return { rows: rows as Row<Doc>[], cursor: cursor as string | null };

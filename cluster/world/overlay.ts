@@ -26,6 +26,13 @@ export function keyBytes(text: string): Buffer {
   return Buffer.from(text, "latin1");
 }
 
+/** Those of `keys` from `first` on, before `end`. */
+interface Stretch {
+  readonly keys: readonly string[];
+  first: number;
+  end: number;
+}
+
 export class Layer {
   readonly writes = new Map<string, { readonly value: Uint8Array | undefined }>();
   readonly clears: KeyRange[] = [];
@@ -55,13 +62,13 @@ export class Layer {
     return this.clears.some(({ from, to }) => from <= key && key < to);
   }
 
-  /** Keys written in [from, to), in order. */
-  keys({ from, to }: KeyRange): readonly string[] {
+  /** Keys written in [from, to), in order: a stretch of all that were. */
+  keys({ from, to }: KeyRange): Stretch {
     if (this.fresh.length > 0) {
       this.sorted = this.sorted.concat(this.fresh).sort();
       this.fresh = [];
     }
-    return this.sorted.slice(lowerBound(this.sorted, from), lowerBound(this.sorted, to));
+    return { keys: this.sorted, first: lowerBound(this.sorted, from), end: lowerBound(this.sorted, to) };
   }
 
   private write(key: string, value: Uint8Array | undefined): void {
@@ -78,13 +85,13 @@ export class Layer {
     if (range.from >= range.to) return;
     this.clears.push(range);
     this.sizeBytes += entryOverheadBytes;
-    const covered = this.keys(range);
-    if (covered.length === 0) return;
-    for (const key of covered) {
+    const { keys, first, end } = this.keys(range);
+    if (first === end) return;
+    for (const key of keys.slice(first, end)) {
       this.sizeBytes -= key.length + entryOverheadBytes + (this.writes.get(key)?.value?.byteLength ?? 0);
       this.writes.delete(key);
     }
-    this.sorted.splice(lowerBound(this.sorted, range.from), covered.length);
+    this.sorted.splice(first, end - first);
   }
 }
 
@@ -123,18 +130,19 @@ export function* merge(
   range: KeyRange,
   reverse: boolean,
 ): Generator<StoreEntry> {
-  const overlaid = overlaidKeys(layers, range, reverse);
+  // Of a key that no layer wrote only a clear can tell something.
+  const cleared = layers.filter(({ clears }) => clears.length > 0);
   const ahead = reverse ? (a: string, b: string) => a > b : (a: string, b: string) => a < b;
   try {
     let next = disk.next();
-    for (const key of overlaid) {
+    for (const key of overlaidKeys(layers, range, reverse)) {
       for (; !next.done && ahead(next.value.text, key); next = disk.next())
-        if (lookUp(layers, next.value.text) === undefined) yield next.value;
+        if (lookUp(cleared, next.value.text) === undefined) yield next.value;
       if (!next.done && next.value.text === key) next = disk.next();
       const value = lookUp(layers, key)?.value;
       if (value !== undefined) yield { key: keyBytes(key), value };
     }
-    for (; !next.done; next = disk.next()) if (lookUp(layers, next.value.text) === undefined) yield next.value;
+    for (; !next.done; next = disk.next()) if (lookUp(cleared, next.value.text) === undefined) yield next.value;
   } finally {
     // Whoever stops early frees the disk's cursor.
     disk.return?.();
@@ -143,16 +151,29 @@ export function* merge(
 
 /** True when nothing that the layers hold lies in the range: the disk alone answers. */
 export function untouched(layers: readonly Layer[], range: KeyRange): boolean {
-  return layers.every(
-    (layer) =>
-      layer.keys(range).length === 0 && layer.clears.every(({ from, to }) => to <= range.from || range.to <= from),
-  );
+  return layers.every((layer) => {
+    const { first, end } = layer.keys(range);
+    return first === end && layer.clears.every(({ from, to }) => to <= range.from || range.to <= from);
+  });
 }
 
-/** Every key that a layer wrote in the range, once, in the order wanted. */
-function overlaidKeys(layers: readonly Layer[], range: KeyRange, reverse: boolean): readonly string[] {
-  const found = layers.map((layer) => layer.keys(range)).filter((keys) => keys.length > 0);
-  const one = found[0] ?? [];
-  const all = found.length <= 1 ? [...one] : [...new Set(found.flat())].sort();
-  return reverse ? all.reverse() : all;
+/** Every key that a layer wrote in the range, once, in the order wanted; found as it is asked for, since most who read stop early. */
+function* overlaidKeys(layers: readonly Layer[], range: KeyRange, reverse: boolean): Generator<string> {
+  const left = layers.map((layer) => layer.keys(range));
+  const headOf = ({ keys, first, end }: Stretch): string | undefined =>
+    first === end ? undefined : keys[reverse ? end - 1 : first];
+  for (;;) {
+    let next: string | undefined;
+    for (const stretch of left) {
+      const head = headOf(stretch);
+      if (head !== undefined && (next === undefined || (reverse ? head > next : head < next))) next = head;
+    }
+    if (next === undefined) return;
+    for (const stretch of left) {
+      if (headOf(stretch) !== next) continue;
+      if (reverse) stretch.end--;
+      else stretch.first++;
+    }
+    yield next;
+  }
 }

@@ -10,14 +10,13 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { open } from "lmdb";
 import { z } from "zod";
-import type { Store, StoreEntry } from "../../src/fragment/store.js";
+import { type Store, type StoreEntry, type Visit, visitEach } from "../../src/fragment/store.js";
 import type { Bytes } from "../../src/kernel/bytes.js";
 import type { StoreClear, StoreWrite } from "../../src/kernel/effect.js";
 import { type Fault, fail, fault, ok, type Result } from "../../src/kernel/fault.js";
 import { checkMark } from "./damage.js";
-import { type Database, Disk } from "./disk.js";
+import { type Database, type Disk, openDisk } from "./disk.js";
 import { freeSpaceOf } from "./free-space.js";
 import { checkLmdbFile } from "./lmdb-file.js";
 import { type DiskEntry, type KeyRange, keyBytes, keyText, Layer, lookUp, merge, untouched } from "./overlay.js";
@@ -94,26 +93,14 @@ export async function openStore(dir: string, drawId: () => string): Promise<Resu
     if (!checked.ok) return checked;
     const unmarked = checkMark(dir);
     if (!unmarked.ok) return unmarked;
-    return await prepare(openDatabase(dir), dir, drawId);
+    return await prepare(openDisk(dir), dir, drawId);
   } catch (error) {
     return fail("DATA_DIR", `the store in ${dir} cannot be opened: ${wordsOf(error)}`);
   }
 }
 
-function openDatabase(dir: string): Database {
-  return open<Buffer, Buffer>({
-    path: dir,
-    keyEncoding: "binary",
-    encoding: "binary",
-    // A commit is acknowledged after its sync; batches are ours, so overlapping them gains nothing.
-    overlappingSync: false,
-    // Likewise batches by turn; their promise is in nobody's hands, and its rejection would end the process.
-    eventTurnBatching: false,
-    cache: false,
-  });
-}
-
-async function prepare(db: Database, dir: string, drawId: () => string): Promise<Result<NodeStore>> {
+async function prepare(disk: Disk, dir: string, drawId: () => string): Promise<Result<NodeStore>> {
+  const { db } = disk;
   const identity = readIdentity((key) => db.get(key), dir, drawId);
   if (!identity.ok) {
     await db.close();
@@ -123,7 +110,7 @@ async function prepare(db: Database, dir: string, drawId: () => string): Promise
   await write(db, () => {
     for (const [key, value] of identity.value.entries) db.put(key, value);
   });
-  const opened = run(new Disk(db, dir), dir, identity.value.storeId, identity.value.bootCount);
+  const opened = run(disk, dir, identity.value.storeId, identity.value.bootCount);
   return ok({ ...opened, store: { ...opened.store, freeBytes: freeSpaceOf(dir) } });
 }
 
@@ -249,6 +236,7 @@ function run(disk: Disk, dir: string, storeId: string, bootCount: number): NodeS
     store: {
       get: (key) => getIn(disk, layers, key),
       range: (from, to, reverse) => rangeIn(disk, layers, from, to, reverse),
+      walk: (from, to, visit) => walkIn(disk, layers, { from, to }, visit),
     },
     storeId,
     bootCount,
@@ -348,6 +336,18 @@ function rangeIn(disk: Disk, layers: readonly Layer[], from: Bytes, to: Bytes, r
   const entries = disk.range(bounds);
   if (untouched(layers, range)) return entries;
   return merge(layers, withText(entries), range, reverse);
+}
+
+function walkIn(
+  disk: Disk,
+  layers: readonly Layer[],
+  { from, to }: { readonly from: Bytes; readonly to: Bytes },
+  visit: Visit,
+): void {
+  const range: KeyRange = { from: keyText(from), to: keyText(to) };
+  if (range.from >= range.to) return;
+  if (untouched(layers, range)) disk.walk({ start: bufferOf(from), end: bufferOf(to) }, visit);
+  else visitEach(rangeIn(disk, layers, from, to, false), visit);
 }
 
 function* withText(entries: Iterable<StoreEntry>): Generator<DiskEntry> {

@@ -18,6 +18,8 @@ const windowRoom = 0x03;
 const markRoom = 0x05;
 const rowRoom = 0x10;
 const numberBytes = 8;
+/** Where in a row's value its document begins. */
+export const documentStart = numberBytes;
 const shelfBytes = 4;
 
 export const bookkeepingRange = { from: Uint8Array.of(bookkeepingRoom), to: Uint8Array.of(bookkeepingRoom + 1) };

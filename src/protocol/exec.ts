@@ -67,6 +67,11 @@ export interface ScanRow {
   readonly document: Bytes;
 }
 
+/** What a row counts for where bytes of rows are limited: its parts, and what stands around them. */
+export function scanRowBytes({ position, document }: ScanRow): number {
+  return document.length + position.length + 16;
+}
+
 export interface Change {
   readonly lsn: number;
   readonly position: Position;

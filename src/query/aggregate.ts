@@ -56,12 +56,10 @@ export function createGroups(groupBy: readonly FieldPath[], aggregates: readonly
 
 /** Counts one row in. TOO_MANY_GROUPS (A3): the groups are then unusable. */
 export function addRow(groups: Groups, document: Document): Result<void> {
-  const group = groupOf(
-    groups,
-    groups.groupBy.map((path) => valueAt(document, path)),
-  );
-  for (const [index, { fn, field }] of groups.aggregates.entries()) {
-    const tally = group.tallies[index];
+  const { tallies } = groupOfRow(groups, document);
+  let index = 0;
+  for (const { fn, field } of groups.aggregates) {
+    const tally = tallies[index++];
     if (tally === undefined) continue;
     const value = field === undefined ? true : valueAt(document, field);
     if (value !== undefined && value !== null) groups.bytes += addValue(fn, tally, value);
@@ -129,8 +127,24 @@ function groupFields(groupBy: readonly FieldPath[], values: readonly (Value | un
   return fields;
 }
 
+/** Most rows belong to a group that is there already: its text is all that they need. */
+function groupOfRow(groups: Groups, document: Document): Group {
+  let key = "";
+  for (const path of groups.groupBy) key += keyTextOf(valueAt(document, path));
+  const known = groups.byKey.get(key);
+  if (known !== undefined) return known;
+  return groupOf(
+    groups,
+    groups.groupBy.map((path) => valueAt(document, path)),
+  );
+}
+
+function keyTextOf(value: Value | undefined): string {
+  return value === undefined ? "-" : keyText(value);
+}
+
 function groupOf(groups: Groups, values: readonly (Value | undefined)[]): Group {
-  const key = values.map((value) => (value === undefined ? "-" : keyText(value))).join("");
+  const key = values.map(keyTextOf).join("");
   const known = groups.byKey.get(key);
   if (known !== undefined) return known;
   const tallies = groups.aggregates.map((): Tally => ({ count: 0, sum: createSum(), best: undefined }));

@@ -56,8 +56,9 @@ function grow(partials: number[], value: number): void {
     if (error !== 0) partials[kept++] = error;
     rest = sum;
   }
-  partials.length = kept;
-  if (rest !== 0) partials.push(rest);
+  if (rest !== 0) partials[kept++] = rest;
+  // An array that is cut loses its room: mostly there is nothing to cut.
+  if (partials.length > kept) partials.length = kept;
 }
 
 /** Units are 2^-1074, the smallest double: every double is a whole number of them. */

@@ -1,7 +1,7 @@
 // Path. Owns dotted field paths: `address.city` is field `city` of the object in field `address`. Arrays are not entered.
 
 import { limits } from "../config/limits.js";
-import type { FieldPath, Value } from "./query.js";
+import type { Document, FieldPath, Value } from "./query.js";
 import { fieldNameMistake, isFields } from "./value.js";
 
 /** The path that `text` spells, or a sentence that says what is wrong with it. */
@@ -22,13 +22,18 @@ export function pathText(path: FieldPath): string {
 }
 
 /** What stands at `path`, or undefined when nothing does. Never looks beyond own fields. */
-export function valueAt(document: Value, path: FieldPath): Value | undefined {
-  let value: Value = document;
-  for (const name of path) {
-    if (!isFields(value) || !Object.hasOwn(value, name)) return undefined;
-    const next: Value | undefined = value[name];
-    if (next === undefined) return undefined;
-    value = next;
+export function valueAt(document: Document, path: FieldPath): Value | undefined {
+  let fields = document;
+  let value: Value | undefined;
+  for (let at = 0; at < path.length; at++) {
+    // A document has fields; what stands in it may have none.
+    if (at > 0) {
+      if (!isFields(value)) return undefined;
+      fields = value;
+    }
+    const name = path[at] ?? "";
+    value = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    if (value === undefined) return undefined;
   }
   return value;
 }

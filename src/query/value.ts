@@ -187,13 +187,13 @@ export function typeOfValue(value: Value): ValueType {
 
 /** V2. Negative when `a` comes first, 0 when they are equal. */
 export function compareValues(a: Value, b: Value): number {
+  if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
   const type = typeOfValue(a);
   const other = typeOfValue(b);
   return type === other ? compareSame(a, b) : rank[type] - rank[other];
 }
 
 function compareSame(a: Value, b: Value): number {
-  if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a === "string" && typeof b === "string") return compareText(a, b);
   if (typeof a === "boolean" && typeof b === "boolean") return Number(a) - Number(b);
   if (a instanceof Date && b instanceof Date) return a.getTime() - b.getTime();

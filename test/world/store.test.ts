@@ -6,9 +6,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { open } from "lmdb";
 import { Layer } from "../../cluster/world/overlay.js";
-import { seal, unseal } from "../../cluster/world/seal.js";
+import { seal, unseal, unsealEntry } from "../../cluster/world/seal.js";
 import { type NodeStore, openStore } from "../../cluster/world/store.js";
 import { bookkeeping, packRedo } from "../../cluster/world/store-identity.js";
+import { walk } from "../../src/fragment/store.js";
 import type { Fault } from "../../src/kernel/fault.js";
 
 const folders: string[] = [];
@@ -250,6 +251,37 @@ describe("store on LMDB", () => {
     await again.close(true);
   });
 
+  it("lends what a range gives, on the disk and over it, whatever else is read meanwhile, until it is told to stop", async () => {
+    const store = await opened(await folder());
+    const [from, to] = [key(0), key(255)];
+    const sizes = [0, 1, 100, 4096, 5000, 70_000, 3, 200_000, 2];
+    const filledWith = (n: number): Uint8Array => new Uint8Array(sizes[n] ?? 0).fill(n);
+    store.commit(
+      sizes.map((_, n) => ({ key: key(n), value: filledWith(n) })),
+      [],
+    );
+    const walked = (most: number): [string, string][] => {
+      const seen: [string, string][] = [];
+      walk(store.store, from, to, (entry, keyLength) => {
+        assert.deepEqual(Buffer.from(store.store.get(key(1)) ?? []), Buffer.from([1]), "another read");
+        seen.push([hex(entry.subarray(0, keyLength)), hex(entry.subarray(keyLength))]);
+        return seen.length < most;
+      });
+      return seen;
+    };
+    const over = everything(store);
+    assert.equal(over.length, sizes.length);
+    assert.deepEqual(walked(100), over);
+    await flushed(store);
+    assert.deepEqual(everything(store), over);
+    assert.deepEqual(walked(100), over);
+    assert.deepEqual(walked(4), over.slice(0, 4));
+    store.commit([{ key: key(2), value: undefined }], []);
+    assert.deepEqual(walked(100), everything(store));
+    assert.equal(walked(100).length, sizes.length - 1);
+    await store.close(true);
+  });
+
   it("knows every changed bit of a value, and a value that lies under another key", () => {
     fc.assert(
       fc.property(
@@ -258,11 +290,16 @@ describe("store on LMDB", () => {
         fc.nat(),
         (name, value, at) => {
           const sealed = seal(name, value);
-          assert.deepEqual(Buffer.from(unseal(name, sealed) ?? []), Buffer.from(value));
+          const inside = unseal(name, sealed);
+          assert.ok(inside !== undefined && Buffer.compare(inside, value) === 0);
+          const entry = Buffer.concat([name, sealed]);
+          const both = unsealEntry(entry, name.length, entry.length);
+          assert.ok(both !== undefined && Buffer.compare(both, Buffer.concat([name, value])) === 0);
           assert.equal(unseal(Buffer.concat([name, Uint8Array.of(0)]), sealed), undefined);
           const byte = at % sealed.length;
           sealed[byte] = (sealed[byte] ?? 0) ^ (1 << (at & 7));
           assert.equal(unseal(name, sealed), undefined);
+          assert.equal(unsealEntry(Buffer.concat([name, sealed]), name.length, entry.length), undefined);
         },
       ),
     );
@@ -291,6 +328,7 @@ describe("store on LMDB", () => {
       /data\.mdb is damaged: the value at key 0201 .*Move the node's folder away/,
     );
     assert.throws(() => everything(hurt), /is damaged/);
+    assert.throws(() => walk(hurt.store, key(0), key(9), () => true), /is damaged/);
     assert.deepEqual(
       told.map(({ code }) => code),
       ["DATA_DIR"],

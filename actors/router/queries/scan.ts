@@ -1,6 +1,6 @@
 // Scan. Owns one page of a range in key order: several fragments are read ahead, rows leave in the order of the range.
 // S1 a page is a prefix of the range: rows of a later fragment leave only when every earlier one is read through.
-// S2 rows held stay under `pageBytes` per fragment read ahead and under the limit asked for.
+// S2 rows held stay under a page's bytes, and under an answer's for each fragment read ahead; no fragment is asked for more rows than the page can take.
 
 import { limits } from "../../../src/config/limits.js";
 import { afterBytes, compareBytes } from "../../../src/kernel/bytes.js";
@@ -9,7 +9,7 @@ import { none } from "../../../src/kernel/effect.js";
 import { fault } from "../../../src/kernel/fault.js";
 import type { Context } from "../../../src/kernel/machine.js";
 import type { FragmentView } from "../../../src/ledger/view.js";
-import type { ScanRow } from "../../../src/protocol/exec.js";
+import { type ScanRow, scanRowBytes } from "../../../src/protocol/exec.js";
 import { encodeScanCursor } from "../../../src/query/cursor.js";
 import type { Position } from "../../../src/table/table.js";
 import { rowOf } from "../answer.js";
@@ -18,8 +18,10 @@ import type { Inquiry } from "../desk.js";
 import { type Kit, type QueryHandler, type QueryOf, refuseFor, send } from "../kit.js";
 import type { Located } from "../locations.js";
 
-/** Bytes of rows in one page: leaves room for keys, and for JSON, which is longer than msgpack. */
-const pageBytes = Math.floor(limits.replyBytes / 2);
+/** Bytes of rows in one answer of a node, and in a page that travels on: leaves room for a row of the largest size, and for JSON, which is longer than msgpack. */
+const answerBytes = Math.floor(limits.replyBytes / 2);
+/** In a page that stays here, since the router is part of the client. */
+const edgePageBytes = 2 * 1024 * 1024;
 /** So many fragments are read at once at most. */
 const fragmentsAhead = 4;
 
@@ -39,13 +41,15 @@ interface Scan {
   readonly table: Located;
   readonly query: QueryOf<"scan">;
   readonly parts: readonly Part[];
+  readonly pageBytes: number;
 }
 
 export const startScan: QueryHandler<"scan"> = (kit, inquiry, table, query, context) => {
   const fragments = kit.locations.fragmentsIn(table, query.from, query.to);
   const parts = fragments.map((fragment) => partOf(fragment, query.from, query.to));
   if (query.reverse) parts.reverse();
-  return advance({ kit, inquiry, table, query, parts }, context);
+  const pageBytes = kit.config.reach === "edge" ? edgePageBytes : answerBytes;
+  return advance({ kit, inquiry, table, query, parts, pageBytes }, context);
 };
 
 function partOf(fragment: FragmentView, from: Position, to: Position | undefined): Part {
@@ -80,16 +84,28 @@ function advance(scan: Scan, context: Context): Effects {
     if (part === undefined) break;
     rows += part.rows.length;
     bytes += part.bytes;
-    if (rows >= scan.query.limit || bytes >= pageBytes) return page(scan);
+    if (rows >= scan.query.limit || bytes >= scan.pageBytes) return page(scan);
     if (!part.done) break;
   }
-  if (first === scan.parts.length) return page(scan);
+  const next = scan.parts[first];
+  if (next === undefined) return page(scan);
+  const left = { rows: scan.query.limit - rows, bytes: scan.pageBytes - bytes };
   const effects: Effect[] = [];
   for (const part of scan.parts.slice(first, first + aheadOf(scan, first, rows))) {
-    if (part.done || part.asked || part.rows.length >= scan.query.limit || part.bytes >= pageBytes) continue;
-    effects.push(...read(scan, part, context));
+    if (part.done || part.asked) continue;
+    const most =
+      part === next
+        ? left
+        : { rows: left.rows - part.rows.length, bytes: Math.min(left.bytes, answerBytes) - part.bytes };
+    if (most.rows > 0 && most.bytes > 0) effects.push(...read(scan, part, most, context));
   }
   return effects;
+}
+
+/** What the page can still take. */
+interface Left {
+  readonly rows: number;
+  readonly bytes: number;
 }
 
 /**
@@ -103,7 +119,7 @@ function aheadOf({ query, parts }: Scan, first: number, rows: number): number {
   return Math.min(fragmentsAhead, Math.max(1, Math.ceil(((query.limit - rows) * first) / Math.max(1, read))));
 }
 
-function read(scan: Scan, part: Part, context: Context): Effects {
+function read(scan: Scan, part: Part, left: Left, context: Context): Effects {
   const { kit, inquiry, table, query } = scan;
   part.asked = true;
   return send(
@@ -121,8 +137,8 @@ function read(scan: Scan, part: Part, context: Context): Effects {
         from: laterOf(part.from, fragment.from),
         to: earlierOf(part.to, fragment.to),
         reverse: query.reverse,
-        limit: query.limit - part.rows.length,
-        maxBytes: pageBytes - part.bytes,
+        limit: left.rows,
+        maxBytes: Math.min(left.bytes, answerBytes),
         filter: query.filter,
         fields: query.fields,
         read: query.read,
@@ -148,7 +164,7 @@ function onRead(scan: Scan, part: Part, outcome: Outcome, context: Context): Eff
   let bytes = 0;
   for (const row of result.rows) {
     part.rows.push(row);
-    bytes += row.document.length + row.position.length;
+    bytes += scanRowBytes(row);
   }
   part.bytes += bytes;
   if (!scan.kit.desk.hold(scan.inquiry, bytes)) return scan.kit.desk.refuse(scan.inquiry, noRoom);
@@ -180,12 +196,12 @@ function page(scan: Scan): Effects {
   let whole = true;
   outer: for (const part of scan.parts) {
     for (const row of part.rows) {
-      if (taken.length >= query.limit || (bytes >= pageBytes && taken.length > 0)) {
+      if (taken.length >= query.limit || (bytes >= scan.pageBytes && taken.length > 0)) {
         whole = false;
         break outer;
       }
       taken.push(row);
-      bytes += row.document.length + row.position.length;
+      bytes += scanRowBytes(row);
     }
     if (!part.done) {
       whole = false;
