@@ -33,6 +33,8 @@ export interface ChartWish {
   /** What stands below the left and the right end. */
   readonly from: string;
   readonly to: string;
+  /** What stands below each value, where there are few: they are marked with dots then. */
+  readonly steps?: readonly string[];
   /** A level to compare with. */
   readonly level?: { readonly name: string; readonly value: number };
   /** Values above are cut off; absent: everything is seen. */
@@ -52,13 +54,21 @@ const nameWidth = 110;
 export const chartStyle =
   "svg{width:100%;height:auto;font:11px system-ui,sans-serif}path{stroke-width:1.2}.grid{stroke:#e4e4e4}.level{stroke:#b00;stroke-dasharray:4 3}.title{font-weight:600}.band{stroke:none;opacity:.2}";
 
+/** A chart as a file of its own, on a ground of its own, so that it can be read on a page of any colour. */
+export function standing(svg: string): string {
+  const style =
+    "<style>text{font:11px sans-serif}path{stroke-width:1.2}.grid{stroke:#e4e4e4}.level{stroke:#b00;stroke-dasharray:4 3}.band{stroke:none;opacity:.25}</style>";
+  return svg.replace(/>/, `>${style}<rect width="100%" height="100%" fill="#fff"/>`);
+}
+
 export function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
 type Scale = (value: number) => number;
 
-export function chart({ title, unit, lines, bands = [], marks = [], from, to, level, top: wished }: ChartWish): string {
+export function chart(wish: ChartWish): string {
+  const { title, unit, lines, bands = [], marks = [], from, to, steps = [], level, top: wished } = wish;
   const thinLines = lines.map((line) => ({ ...line, values: thinned(line.values, larger) }));
   const thinBands = bands.map((band) => ({
     ...band,
@@ -78,6 +88,8 @@ export function chart({ title, unit, lines, bands = [], marks = [], from, to, le
     ...thinLines.map(
       ({ values, colour }) => `<path d="${pathOf(values, y)}" stroke="${escaped(colour)}" fill="none"/>`,
     ),
+    ...(steps.length === 0 ? [] : thinLines.map(({ values, colour }) => dots(values, colour, y))),
+    ...steps.map((step, at) => stepName(step, at, steps.length)),
     ...marks.map((one, row) => ticks(one, row)),
     ...(level === undefined ? [] : [levelLine(level.name, y(level.value))]),
     `<text x="${margin.left}" y="${height - 6}">${escaped(from)}</text>`,
@@ -100,6 +112,20 @@ function gridLine(y: number, value: number): string {
 function levelLine(name: string, y: number): string {
   const at = y.toFixed(1);
   return `<line x1="${margin.left}" x2="${width - margin.right}" y1="${at}" y2="${at}" class="level"/><text x="${margin.left + 4}" y="${(y - 3).toFixed(1)}">${escaped(name)}</text>`;
+}
+
+function dots(values: readonly number[], colour: string, y: Scale): string {
+  return values
+    .map((value, at) => {
+      const [x, height] = [pointAt(at, values.length), y(value).toFixed(1)];
+      return Number.isFinite(value) ? `<circle cx="${x}" cy="${height}" r="2.5" fill="${escaped(colour)}"/>` : "";
+    })
+    .join("");
+}
+
+function stepName(name: string, at: number, count: number): string {
+  const anchor = at === 0 ? "start" : at === count - 1 ? "end" : "middle";
+  return `<text x="${pointAt(at, count)}" y="${height - 6}" text-anchor="${anchor}">${escaped(name)}</text>`;
 }
 
 const tickLength = 6;

@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MoveInfo } from "../../cluster/client/index.js";
 import { publish, say } from "../live/figures.js";
-import { type Band, chart, type Line, type Marks } from "../plot/chart.js";
+import { type Band, chart, type Line, type Marks, standing } from "../plot/chart.js";
 import { plotPage, policyColours } from "../plot/page.js";
 import { rowsPerFragment } from "./callers.js";
 import { windowMs } from "./meter.js";
@@ -154,13 +154,6 @@ export async function writePlots(choice: Choice, staged: Staged, results: readon
   });
   await writeFile(choice.report, page);
   say(`report: ${choice.report}`);
-}
-
-/** On a ground of its own, so that it can be read on a page of any colour. */
-function standing(svg: string): string {
-  const style =
-    "<style>text{font:11px sans-serif}path{stroke-width:1.2}.grid{stroke:#e4e4e4}.level{stroke:#b00;stroke-dasharray:4 3}.band{stroke:none;opacity:.25}</style>";
-  return svg.replace(/>/, `>${style}<rect width="100%" height="100%" fill="#fff"/>`);
 }
 
 export function settingText(

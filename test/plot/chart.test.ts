@@ -1,7 +1,7 @@
 // Chart. Owns tests of charts as SVG text: peaks, gaps, bands, and texts that would be markup.
 
 import assert from "node:assert/strict";
-import { chart } from "../../scripts/plot/chart.js";
+import { chart, standing } from "../../scripts/plot/chart.js";
 import { plotPage } from "../../scripts/plot/page.js";
 
 const plain = { title: "load", unit: "qps", from: "begin", to: "end" };
@@ -23,6 +23,22 @@ describe("charts", () => {
   it("leave gaps where nothing is known", () => {
     const svg = chart({ ...plain, lines: [{ name: "all", colour: "#000", values: [1, 2, Number.NaN, 3, 4] }] });
     assert.equal(svg.match(/<path d="([^"]*)"/)?.[1]?.split("M").length, 3, "two strokes");
+  });
+
+  it("name each of a few steps and mark its value, and stand alone on a ground of their own", () => {
+    const steps = ["16", "1,000", "<4,000>"];
+    const svg = standing(
+      chart({
+        ...plain,
+        from: "",
+        to: "",
+        steps,
+        lines: [{ name: "all", colour: "#000", values: [3, Number.NaN, 1] }],
+      }),
+    );
+    assert.equal(svg.split("<circle").length - 1, 2, "a dot for each value that is known");
+    for (const name of ["16", "1,000", "&#60;4,000&#62;"]) assert.ok(svg.includes(`>${name}</text>`), name);
+    assert.match(svg, /^<svg [^>]*><style>.*<rect width="100%"/);
   });
 
   it("draw a band as closed stretches, and marks once each", () => {
