@@ -16,7 +16,7 @@ import type { Op } from "../src/protocol/exec.js";
 import type { PeerAnswer } from "../src/protocol/peer.js";
 import { streams, subjects } from "../src/protocol/subjects.js";
 import type { PositionRange } from "../src/table/table.js";
-import { report, reportedTogether } from "./shard/answer.js";
+import { reportedTogether } from "./shard/answer.js";
 import { incident, loadWindow, onDurable, publishStatus } from "./shard/apply.js";
 import { attachTimer, onAttachAnswer, onAttachTimer } from "./shard/attach.js";
 import { expireWatchers, onWatcherRead, takeWatcher } from "./shard/changes.js";
@@ -62,12 +62,12 @@ import {
 } from "./shard/pull.js";
 import {
   expireReads,
-  getNow,
   onFreshAnswer,
   onFreshRequest,
   onResume,
   onSlice,
   proveFreshness,
+  readerOf,
   resumeReads,
   takeRead,
 } from "./shard/read.js";
@@ -75,7 +75,7 @@ import { onSurvey, prepare } from "./shard/reshape.js";
 import { noteAccess } from "./shard/sample.js";
 import { onScrubRead, startScrub } from "./shard/scrub.js";
 import { onPullRequest, onWindowRequest } from "./shard/source.js";
-import type { Assignment, Done, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
+import type { Assignment, ShardConfig, ShardMessage, ShardState, ShardWiring, Slot } from "./shard/state.js";
 import {
   comparisonTimer,
   isOfComparison,
@@ -113,6 +113,7 @@ export function createShard(
     promisedEpoch: 0,
     seenEpoch: 0,
     stepAtMs: 0,
+    stepping: true,
     stampedAtMs: 0,
     flight: undefined,
     logFull: false,
@@ -158,6 +159,7 @@ export function createShard(
     );
   }
   loadWindow(state);
+  wiring.board.readers.set(config.fragment, readerOf(state));
   return { mailboxLimit: limits.mailbox, step: (message, context) => step(state, message, context) };
 }
 
@@ -165,7 +167,9 @@ function step(state: ShardState, message: ShardMessage, context: Context): Effec
   // Its replica here was taken over by the left neighbour: the node ends this shard any moment.
   if (state.wiring.board.gone.has(state.config.fragment)) return [];
   state.stepAtMs = context.nowMs;
+  state.stepping = true;
   const effects = dispatch(handlers, state, message, context);
+  state.stepping = false;
   watchMending(state);
   return reportedTogether(
     state,
@@ -246,21 +250,16 @@ function onNeighbour(state: ShardState, context: Context): Effects {
   return mode.kind === "behind" ? onFollowTimer(state, mode) : [];
 }
 
-/** Gets are most of what comes, dozens in one message: those that can be answered at once are, and reported as one. */
 function onExec(state: ShardState, message: Extract<ShardMessage, { kind: "exec" }>, context: Context): Effects {
   const { ops, places, job, part, deadlineAtMs } = message;
   const effects: Effect[] = [];
-  const done: Done[] = [];
   const mine = state.assignment.primary === state.config.node;
   for (let at = 0; at < ops.length; at++) {
     const op = ops[at] as Op;
     if (mine) noteAccess(state, op, context.nowMs);
     const slot: Slot = { job, part, index: places?.[at] ?? at };
-    const result = op.op === "get" ? getNow(state, op, context.nowMs) : undefined;
-    if (result !== undefined) done.push({ slot, result });
-    else for (const effect of take(state, op, slot, deadlineAtMs, context)) effects.push(effect);
+    for (const effect of take(state, op, slot, deadlineAtMs, context)) effects.push(effect);
   }
-  if (done.length > 0) effects.push(report(state, done));
   for (const effect of pump(state, context)) effects.push(effect);
   return effects;
 }

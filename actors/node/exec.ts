@@ -6,7 +6,7 @@
 // E5 the client group of an operation is what the server stamped, or what a router of the cluster says that the server stamped.
 
 import { limits } from "../../src/config/limits.js";
-import type { Effect, Effects, Request } from "../../src/kernel/effect.js";
+import { type Effect, type Effects, none, type Request } from "../../src/kernel/effect.js";
 import { type Fault, fault, retryOf } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
 import { addTo } from "../../src/load/counter.js";
@@ -17,7 +17,7 @@ import type { ExecRequest, FragmentOps, Op, OpResult } from "../../src/protocol/
 import { decodeExec } from "../../src/protocol/exec-codec.js";
 import { replyBody } from "../../src/protocol/exec-page.js";
 import { type FragmentId, partitionOfFragment } from "../../src/protocol/subjects.js";
-import type { Done } from "../shard/state.js";
+import type { Done, Slot } from "../shard/state.js";
 import { admitJob } from "./gate.js";
 import type { Counted, Job, NodeState } from "./state.js";
 
@@ -111,7 +111,7 @@ function begin(
   state.bytesUnderWay += bytes;
   if (count === 0) return finish(state, id, job);
   if (state.gate !== undefined) return admitJob(state, state.gate, id, job, groups, context);
-  return exec.parts.flatMap((part, index) => dispatchPart(state, id, index, part, job.deadlineAtMs));
+  return exec.parts.flatMap((part, index) => dispatchPart(state, id, job, index, part, context.nowMs));
 }
 
 function holdFor({ opsOfUsers }: NodeState, { user }: Job, count: number): void {
@@ -133,10 +133,11 @@ function cellOf({ sampling, shards }: NodeState, { fragment }: FragmentOps, grou
 /** `places`: only these operations of the part; absent: all. */
 export function dispatchPart(
   state: NodeState,
-  job: number,
+  id: number,
+  job: Job,
   part: number,
   ops: FragmentOps,
-  deadlineAtMs: number,
+  nowMs: number,
   places?: readonly number[],
 ): Effects {
   const slot = state.shards.get(ops.fragment);
@@ -148,17 +149,47 @@ export function dispatchPart(
     return onDone(
       state,
       (places ?? ops.ops.map((_, index) => index)).map((index) => ({
-        slot: { job, part, index },
+        slot: { job: id, part, index },
         result: { op: "fault", fault: why },
       })),
     );
   }
-  const message = { kind: "exec", job, part, epoch: ops.epoch, deadlineAtMs } as const;
-  if (places !== undefined) {
-    const chosen = places.flatMap((place) => ops.ops[place] ?? []);
-    return [{ kind: "tell", to: slot.actor, message: { ...message, ops: chosen, places } }];
+  const left = readNow(state, job, part, ops, nowMs, places);
+  if (left.length === 0) return job.missing === 0 && state.jobs.has(id) ? finish(state, id, job) : none;
+  const message = { kind: "exec", job: id, part, epoch: ops.epoch, deadlineAtMs: job.deadlineAtMs } as const;
+  const chosen = left.map((place) => ops.ops[place] as Op);
+  return [{ kind: "tell", to: slot.actor, message: { ...message, ops: chosen, places: left } }];
+}
+
+/** Answers what can be read in this step (`Reader`), and gives the places of the rest. */
+function readNow(
+  { board }: NodeState,
+  job: Job,
+  part: number,
+  { fragment, ops }: FragmentOps,
+  nowMs: number,
+  places?: readonly number[],
+): readonly number[] {
+  const read = board.readers.get(fragment);
+  const left: number[] = [];
+  for (let at = 0; at < (places ?? ops).length; at++) {
+    const place = places?.[at] ?? at;
+    const op = ops[place];
+    const result = op?.op === "get" ? read?.(op, nowMs) : undefined;
+    if (result === undefined) left.push(place);
+    else settle(job, { part, index: place }, result, nowMs);
   }
-  return [{ kind: "tell", to: slot.actor, message: { ...message, ops: ops.ops } }];
+  return left;
+}
+
+/** Takes one result in. `nowMs`: absent when nothing of it is to be counted. */
+function settle(job: Job, { part, index }: Omit<Slot, "job">, result: OpResult, nowMs: number | undefined): void {
+  const results = job.results[part];
+  if (results !== undefined) results[index] = result;
+  const counted = job.cells[part];
+  if (counted !== undefined && nowMs !== undefined)
+    count(counted, job.parts[part]?.ops[index], result, nowMs - job.begunAtMs);
+  job.missing--;
 }
 
 /** Results from a shard. `nowMs`: absent when nothing of it is to be counted. */
@@ -168,11 +199,7 @@ export function onDone(state: NodeState, done: readonly Done[], nowMs?: number):
     const job = state.jobs.get(slot.job);
     const results = job?.results[slot.part];
     if (job === undefined || results === undefined || results[slot.index] !== undefined) continue;
-    results[slot.index] = result;
-    const counted = job.cells[slot.part];
-    if (counted !== undefined && nowMs !== undefined)
-      count(counted, job.parts[slot.part]?.ops[slot.index], result, nowMs - job.begunAtMs);
-    job.missing--;
+    settle(job, slot, result, nowMs);
     if (job.missing === 0) effects.push(...finish(state, slot.job, job));
   }
   return effects;

@@ -65,13 +65,13 @@ export function admitJob(
       verdicts.push(...gate.admission.offer(groups[part] ?? "", gate.price(op), place, context.nowMs));
     });
   });
-  return [...carryOut(state, verdicts), ...arm(gate, context)];
+  return [...carryOut(state, verdicts, context), ...arm(gate, context)];
 }
 
 /** The timer: some of what waits may go on. */
 export function openGate(state: NodeState, gate: Gate, context: Context): Effects {
   gate.armed = false;
-  return [...carryOut(state, gate.admission.pump(context.nowMs)), ...arm(gate, context)];
+  return [...carryOut(state, gate.admission.pump(context.nowMs), context), ...arm(gate, context)];
 }
 
 function arm(gate: Gate, { nowMs }: Context): Effects {
@@ -81,7 +81,7 @@ function arm(gate: Gate, { nowMs }: Context): Effects {
   return [{ kind: "wake", name: gateTimer, afterMs: Math.max(1, Math.ceil(nextMs)) }];
 }
 
-function carryOut(state: NodeState, verdicts: readonly Verdict<Place>[]): Effects {
+function carryOut(state: NodeState, verdicts: readonly Verdict<Place>[], { nowMs }: Context): Effects {
   if (verdicts.length === 0) return [];
   const refused: Done[] = [];
   /** Places by job and part, in the order in which they were let in. */
@@ -103,7 +103,7 @@ function carryOut(state: NodeState, verdicts: readonly Verdict<Place>[]): Effect
     const held = state.jobs.get(job);
     const ops = held?.parts[part];
     if (held !== undefined && ops !== undefined)
-      effects.push(...dispatchPart(state, job, part, ops, held.deadlineAtMs, places));
+      effects.push(...dispatchPart(state, job, held, part, ops, nowMs, places));
   }
   state.sampling?.refused(refused.length);
   return refused.length === 0 ? effects : [...effects, ...onDone(state, refused)];

@@ -14,5 +14,6 @@ export function createBoard(): Board {
     waits: new Map(),
     burden: 0,
     keys: new Map(),
+    readers: new Map(),
   };
 }

@@ -36,7 +36,8 @@ import {
 } from "./answer.js";
 import { knownPart, lacks } from "./pull.js";
 import { isSealing } from "./reshape.js";
-import type { ReadJob, ShardState, SliceJob } from "./state.js";
+import { noteAccess } from "./sample.js";
+import type { Reader, ReadJob, ShardState, SliceJob } from "./state.js";
 
 const waitingReadsLimit = limits.nodeOps;
 
@@ -100,9 +101,19 @@ function get(state: ShardState, job: ReadJob, op: Get): Effects {
   return queue(state, job) ?? [];
 }
 
-/** The answer of a get that needs no waiting; undefined: it is to be taken in like any other read. */
-export function getNow(state: ShardState, op: Get, nowMs: number): OpResult | undefined {
-  return mayRead(state, op.read, nowMs) === "now" ? rowAt(state, op.position) : undefined;
+/**
+ * Gets are most of what comes: one that needs no waiting is answered in the node's own step (D1 holds: the check and the read are one step still). Not by a shard
+ * that threw in the middle of a step, nor by one that was taken over.
+ */
+export function readerOf(state: ShardState): Reader {
+  return (op, nowMs) => {
+    const { fragment, node } = state.config;
+    if (state.stepping || state.wiring.board.gone.has(fragment)) return undefined;
+    if (mayRead(state, op.read, nowMs) !== "now") return undefined;
+    const result = rowAt(state, op.position);
+    if (result !== undefined && state.assignment.primary === node) noteAccess(state, op, nowMs);
+    return result;
+  };
 }
 
 /** Undefined: the row is missing here, and has to be pulled (D4). */

@@ -57,7 +57,12 @@ export interface Board {
   burden: number;
   /** What primaries here remember of the keys that they are asked for. Written by the shards. */
   readonly keys: Map<FragmentId, KeyLoad>;
+  /** How the node reads from a shard in a step of its own, without a message there and back. Written by the shards. */
+  readonly readers: Map<FragmentId, Reader>;
 }
+
+/** Answers a get as of this moment; undefined: not now, or not here, so it is to be sent to the shard as a message. */
+export type Reader = (op: Extract<Op, { op: "get" }>, nowMs: number) => OpResult | undefined;
 
 export interface ShardConfig {
   readonly fragment: FragmentId;
@@ -302,6 +307,8 @@ export interface ShardState {
   seenEpoch: number;
   /** When this step began, and when the last record was applied, on the host's clock: the fragment's time goes on from that record's stamp. */
   stepAtMs: number;
+  /** No step was carried out yet, or one is; stays so when one throws. */
+  stepping: boolean;
   stampedAtMs: number;
   flight: Flight | undefined;
   /** The log takes no more: its stream or disk is at its limit. Until the record in flight is in, further writes are refused. */
