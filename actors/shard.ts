@@ -131,6 +131,7 @@ export function createShard(
     held: noHeld(),
     recent: [],
     recentBytes: 0,
+    watchedAtMs: Number.NEGATIVE_INFINITY,
     watchers: [],
     wantCheckpoint: false,
     wantVerify: false,

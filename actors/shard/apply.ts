@@ -18,6 +18,8 @@ import type { CopyRun, ShardState } from "./state.js";
 
 const recentRecords = 128;
 const recentBytes = 1024 * 1024;
+/** So long after the last poll of a watcher the next one is expected. */
+const watchedForMs = 60_000;
 
 /** Takes over `record` at `seq`; the caller has judged it `apply`. */
 export function apply(state: ShardState, record: FragmentRecord, seq: number): Effects {
@@ -67,7 +69,14 @@ export function onDurable(state: ShardState): Effects {
   return [commitEffect(state, [], state.replica.seq)];
 }
 
+/** What nobody watches is not remembered: the log has it for whoever comes, and thousands of records that live on would cost more than to make them did. */
 function remember(state: ShardState, record: FragmentRecord, seq: number): void {
+  const isWatched = state.watchers.length > 0 || state.stepAtMs - state.watchedAtMs < watchedForMs;
+  if (!isWatched && !isSparse(state.replica)) {
+    state.recent.length = 0;
+    state.recentBytes = 0;
+    return;
+  }
   state.recent.push({ record, seq });
   state.recentBytes += sizeOf(record);
   while (state.recent.length > recentRecords || state.recentBytes > recentBytes) {

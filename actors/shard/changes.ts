@@ -33,6 +33,7 @@ export function takeWatcher(
       ),
     ];
   }
+  state.watchedAtMs = context.nowMs;
   const { replica } = state;
   const fromNow = op.afterLsn < 0;
   const watcher: Watcher = {

@@ -330,8 +330,11 @@ export interface ShardState {
   readonly lateness: Lateness;
   /** What the log delivered, and what cannot be applied yet. */
   readonly held: Held;
+  /** The last records without a gap, while somebody watches or the replica is sparse. */
   readonly recent: FragmentRecordAt[];
   recentBytes: number;
+  /** When a watcher came last. */
+  watchedAtMs: number;
   watchers: Watcher[];
   wantCheckpoint: boolean;
   wantVerify: boolean;

@@ -34,7 +34,7 @@ interface Stretch {
 }
 
 export class Layer {
-  readonly writes = new Map<string, { readonly value: Uint8Array | undefined }>();
+  readonly writes = new Map<string, StoreWrite>();
   readonly clears: KeyRange[] = [];
   private sizeBytes = 0;
   /** Keys of `writes` in order, and those that came since. */
@@ -50,7 +50,7 @@ export class Layer {
 
   add(writes: readonly StoreWrite[], clears: readonly StoreClear[]): void {
     for (const { from, to } of clears) this.clear({ from: keyText(from), to: keyText(to) });
-    for (const { key, value } of writes) this.write(keyText(key), value);
+    for (const write of writes) this.write(keyText(write.key), write);
   }
 
   get(key: string): Held {
@@ -71,14 +71,15 @@ export class Layer {
     return { keys: this.sorted, first: lowerBound(this.sorted, from), end: lowerBound(this.sorted, to) };
   }
 
-  private write(key: string, value: Uint8Array | undefined): void {
+  /** Kept as it came: it goes to the disk with its own key, without one made from the text again. */
+  private write(key: string, write: StoreWrite): void {
     const before = this.writes.get(key);
     if (before === undefined) {
       this.fresh.push(key);
       this.sizeBytes += key.length + entryOverheadBytes;
     } else this.sizeBytes -= before.value?.byteLength ?? 0;
-    this.sizeBytes += value?.byteLength ?? 0;
-    this.writes.set(key, { value });
+    this.sizeBytes += write.value?.byteLength ?? 0;
+    this.writes.set(key, write);
   }
 
   private clear(range: KeyRange): void {

@@ -50,7 +50,7 @@ export function readIdentity(
 /** The redo record: the clears and writes of one layer, as `[[from, to]…], [[key, value or null]…]`. */
 export function packRedo(layer: Layer): Buffer {
   const clears = layer.clears.map(({ from, to }: KeyRange) => [keyBytes(from), keyBytes(to)]);
-  const writes = [...layer.writes].map(([key, { value }]) => [keyBytes(key), value ?? null]);
+  const writes = [...layer.writes.values()].map(({ key, value }) => [key, value ?? null]);
   return Buffer.from(pack([clears, writes]));
 }
 

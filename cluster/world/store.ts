@@ -390,8 +390,9 @@ async function finishRedo(db: Database): Promise<void> {
 function writeAtOnce(db: Database, doomed: readonly Buffer[], layer: Layer): Promise<void> {
   return write(db, () => {
     for (const key of doomed) db.remove(key);
-    for (const [text, { value }] of layer.writes) {
-      const key = keyBytes(text);
+    for (const { key: bytes, value } of layer.writes.values()) {
+      // LMDB only copies the bytes of a key, whatever kind of array they are in.
+      const key = bytes as Buffer;
       if (value === undefined) db.remove(key);
       else db.put(key, seal(key, value));
     }

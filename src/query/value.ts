@@ -55,7 +55,7 @@ function clean(walk: Walk, value: unknown, depth: number): Value | undefined {
 function cleanText(walk: Walk, text: string): string | undefined {
   walk.bytes += text.length;
   if (walk.bytes > limits.documentBytes) return giveUp(walk, documentTooLarge());
-  return isWellFormed(text) ? text : refuse(walk, "holds half of a surrogate pair: text must be whole Unicode");
+  return text.isWellFormed() ? text : refuse(walk, "holds half of a surrogate pair: text must be whole Unicode");
 }
 
 function cleanObject(walk: Walk, value: object, depth: number): Value | undefined {
@@ -106,7 +106,7 @@ function cleanFields(walk: Walk, fields: object, depth: number): Value | undefin
 export function fieldNameMistake(name: string): string | undefined {
   if (forbiddenNames.has(name)) return "is a name that no field may have";
   if (utf8Length(name) > limits.fieldNameBytes) return `has a name of more than ${limits.fieldNameBytes} bytes`;
-  return isWellFormed(name) ? undefined : "has a name that holds half of a surrogate pair";
+  return name.isWellFormed() ? undefined : "has a name that holds half of a surrogate pair";
 }
 
 function refuse(walk: Walk, why: string): undefined {
@@ -139,16 +139,6 @@ export function tooManyNodes(): Fault {
 function nameOfClass(value: object): string {
   const maker: unknown = value.constructor;
   return typeof maker === "function" && maker.name !== "" ? maker.name : "special object";
-}
-
-export function isWellFormed(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit < 0xd800 || unit > 0xdfff) continue;
-    const next = text.charCodeAt(++i);
-    if (unit > 0xdbff || !(next >= 0xdc00 && next <= 0xdfff)) return false;
-  }
-  return true;
 }
 
 /** Bytes that well-formed text takes as UTF-8. */
