@@ -285,11 +285,18 @@ export class Watch<Doc> implements AsyncIterable<Change<Doc>> {
     const { signal } = this.options;
     const asked = this.poll(body.cursor === undefined ? { ...body, waitMs: 0 } : body);
     if (signal === undefined) return asked;
+    let abort = (): void => undefined;
     const aborted = new Promise<undefined>((resolve) => {
-      signal.addEventListener("abort", () => resolve(undefined), { once: true });
-      if (signal.aborted) resolve(undefined);
+      abort = () => resolve(undefined);
+      signal.addEventListener("abort", abort, { once: true });
+      if (signal.aborted) abort();
     });
     asked.catch(() => undefined);
-    return Promise.race([asked, aborted]);
+    try {
+      return await Promise.race([asked, aborted]);
+    } finally {
+      // A signal outlives many polls: each takes its listener with it.
+      signal.removeEventListener("abort", abort);
+    }
   }
 }

@@ -24,7 +24,7 @@ async function measure(watchers: number, { farewell, seconds }: Ground): Promise
   const undo = farewell.later(() => client.close());
   const all = client.table<Told>(table);
   const ending = new AbortController();
-  setMaxListeners(watchers, ending.signal);
+  setMaxListeners(watchers + 1, ending.signal);
   const lateMs: number[] = [];
   const watch = async (watching: Watch<Told>): Promise<void> => {
     for await (const { doc } of watching) if (doc !== null) lateMs.push(performance.now() - doc.at);
