@@ -17,6 +17,7 @@ import { type Access, onDone, onExec } from "./node/exec.js";
 import { createGate, gateTimer, openGate } from "./node/gate.js";
 import { armUrgent, beat, beatTimer, onBeatAnswer, takeLease, urgentBeat, urgentTimer } from "./node/heartbeat.js";
 import { answerHot } from "./node/hot.js";
+import { noteMixes } from "./node/mixes.js";
 import { onReshaped, onShardFailed, reconcile, respawn } from "./node/reconcile.js";
 import { createSampling, sampleTimer } from "./node/sampling.js";
 import { onScrubDone, scrubTick, scrubTimer } from "./node/scrub.js";
@@ -60,7 +61,12 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
     scrub: { done: new Set(), current: undefined, currentTicks: 0, roundTicks: 0 },
     verifying: createVerifyRound(),
     sampling:
-      intervalMs > 0 ? createSampling({ id, incarnation, intervalMs }, tickets, wiring.gauges, power) : undefined,
+      intervalMs > 0
+        ? createSampling({ id, incarnation, intervalMs }, tickets, wiring.gauges, power, (cells) =>
+            noteMixes(state, cells),
+          )
+        : undefined,
+    mixes: new Map(),
     power,
     gate: ceiling === undefined ? undefined : createGate(ceiling, power),
     leaving: false,

@@ -132,7 +132,7 @@ export function createShard(
     recent: [],
     recentBytes: 0,
     watchedAtMs: Number.NEGATIVE_INFINITY,
-    watchers: [],
+    watchers: new Set(),
     wantCheckpoint: false,
     wantVerify: false,
     digest: undefined,
@@ -446,7 +446,7 @@ function onPacedCopy(state: ShardState, context: Context): Effects {
 function armExpiry(state: ShardState): Effects {
   const waits =
     state.reads.length > 0 ||
-    state.watchers.length > 0 ||
+    state.watchers.size > 0 ||
     state.freshTarget !== undefined ||
     state.pulls.slices.size > 0 ||
     (state.writes.length > 0 && mayWait(state));

@@ -10,6 +10,7 @@ import type { Context } from "../../src/kernel/machine.js";
 import { isReshaping } from "../../src/ledger/fold.js";
 import type { Move } from "../../src/ledger/move.js";
 import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
+import type { Mix } from "../../src/load/mix.js";
 import { type Advice, advise } from "../../src/plan/advise.js";
 import type { PlanFragment, PlanNode, PromisedMove } from "../../src/plan/picture.js";
 import { type Plan, type PlanInput, pictureOf, planRound } from "../../src/plan/plan.js";
@@ -44,6 +45,8 @@ export interface PlannerMemory {
   last: Round | undefined;
   /** When the planner last began something with a fragment: more than the ledger remembers of past moves. */
   readonly begun: Map<number, number>;
+  /** What the load of each fragment consists of, as its primary told last: a new one has to see some of it first. */
+  readonly mixes: Map<number, Mix>;
   /** Why there is no plan, for people. */
   silence: string;
 }
@@ -55,6 +58,7 @@ export function createPlannerMemory(): PlannerMemory {
     nextAtMs: 0,
     last: undefined,
     begun: new Map(),
+    mixes: new Map(),
     silence: "no round of planning yet",
   };
 }
@@ -119,6 +123,7 @@ function inputOf(
   const foresight = foresee(planner.board, ids, planner.slotMs, steps, context.wallMs, policy);
   if (foresight.series === 0) return "the forecasters have said nothing of late about what is here";
   const moved = lastMoved(view, planner);
+  for (const fragment of planner.mixes.keys()) if (!view.fragments.has(fragment)) planner.mixes.delete(fragment);
   const input: PlanInput = {
     nowMs: context.wallMs,
     grid: { endsMs: steps.endsMs },
@@ -141,7 +146,7 @@ function nodeOf(state: LeaderState, node: { id: string; zone: string; state: str
 }
 
 function fragmentOf(
-  { sessions }: LeaderState,
+  { sessions, planner }: LeaderState,
   view: ClusterView,
   fragment: FragmentView | undefined,
   moved: ReadonlyMap<number, number>,
@@ -151,6 +156,8 @@ function fragmentOf(
   const ready = replicas.filter(({ state }) => state === "ready").map(({ node }) => node);
   const status = sessions.status(primary, id);
   const movedMs = moved.get(id);
+  if (status?.mix !== undefined) planner.mixes.set(id, status.mix);
+  const mix = planner.mixes.get(id);
   return [
     {
       id,
@@ -158,6 +165,7 @@ function fragmentOf(
       bytes: status?.bytes ?? 0,
       isBusy: activatedEpoch !== epoch || ready.length !== replicas.length || isReshaping(view, id),
       isSplittable: (status?.rows ?? 2) > 1,
+      ...(mix === undefined ? {} : { spreadShare: mix.spread, writeShare: mix.writes }),
       ...(movedMs === undefined ? {} : { movedMs }),
     },
   ];

@@ -9,9 +9,9 @@ import { limits } from "../../src/config/limits.js";
 import { type Effect, type Effects, none, type Request } from "../../src/kernel/effect.js";
 import { type Fault, fault, retryOf } from "../../src/kernel/fault.js";
 import type { Context } from "../../src/kernel/machine.js";
-import { addTo } from "../../src/load/counter.js";
+import { addAnyCopy, addTo } from "../../src/load/counter.js";
 import { groupOf, unnamedGroup } from "../../src/load/group.js";
-import { answeredBytes, askedBytes, kindOf } from "../../src/load/kinds.js";
+import { answeredBytes, askedBytes, isForAnyCopy, kindOf } from "../../src/load/kinds.js";
 import { endingOf, noteIn } from "../../src/load/tally.js";
 import type { ExecRequest, FragmentOps, Op, OpResult } from "../../src/protocol/exec.js";
 import { decodeExec } from "../../src/protocol/exec-codec.js";
@@ -211,7 +211,9 @@ function count({ cell, tally }: Counted, op: Op | undefined, result: OpResult, s
   const kind = kindOf(op);
   const ending = endingOf(result.op === "fault" ? retryOf(result.fault.code) : undefined);
   noteIn(tally, kind, ending, serviceMs);
-  if (ending !== "again") addTo(cell, kind, askedBytes(op) + answeredBytes(result), serviceMs);
+  if (ending === "again") return;
+  addTo(cell, kind, askedBytes(op) + answeredBytes(result), serviceMs);
+  if (isForAnyCopy(op)) addAnyCopy(cell);
 }
 
 function finish(state: NodeState, id: number, job: Job): Effects {

@@ -273,6 +273,7 @@ function stopShard(state: NodeState, fragment: FragmentId): Effects {
   state.board.retired.delete(fragment);
   state.board.keys.delete(fragment);
   state.board.readers.delete(fragment);
+  state.board.mixes.delete(fragment);
   const why = fault("NOT_PRIMARY", `fragment ${fragment} is no longer on ${state.config.id}`);
   return [{ kind: "stop", id: slot.actor }, ...failPartsOf(state, fragment, why)];
 }

@@ -7,7 +7,7 @@ import type { AskOutcome, Effect, Effects, Ticket } from "../../src/kernel/effec
 import { none } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
-import { createCounter, type LoadCounter } from "../../src/load/counter.js";
+import { type CountedCell, createCounter, type LoadCounter } from "../../src/load/counter.js";
 import { type GaugeReading, type Gauges, silentGauges } from "../../src/load/gauges.js";
 import { loadKinds } from "../../src/load/kinds.js";
 import type { PowerMeter } from "../../src/load/power.js";
@@ -38,11 +38,13 @@ export interface SamplingConfig {
   readonly intervalMs: number;
 }
 
+/** `told` hears what was counted in an interval that is over. */
 export function createSampling(
   config: SamplingConfig,
   tickets: Tickets,
   gauges: Gauges = silentGauges,
   power?: PowerMeter,
+  told: (cells: readonly CountedCell[]) => void = () => undefined,
 ): Sampling {
   const counter = createCounter();
   const tallies = createTallies();
@@ -84,6 +86,7 @@ export function createSampling(
     burden = spanMs > 0 ? load.threadCpuMs / spanMs : 0;
     const cells = counter.take();
     power?.note({ spanMs, cpuMs: load.threadCpuMs, counts: countsOf(cells) });
+    told(cells);
     const pages = pagesOf(cells);
     const tallied = tallies.take();
     const { id, incarnation, intervalMs } = config;

@@ -10,6 +10,7 @@ import type { Tail } from "../../src/ledger/tail.js";
 import type { Cell } from "../../src/load/counter.js";
 import type { Gauges } from "../../src/load/gauges.js";
 import type { ClientGroups } from "../../src/load/group.js";
+import type { MixMeter } from "../../src/load/mix.js";
 import type { Ceiling, PowerMeter } from "../../src/load/power.js";
 import type { Tally } from "../../src/load/tally.js";
 import type { FragmentOps, OpResult } from "../../src/protocol/exec.js";
@@ -157,6 +158,8 @@ export interface NodeState {
   readonly scrub: ScrubRound;
   readonly verifying: VerifyRound;
   readonly sampling: Sampling | undefined;
+  /** What the load of the fragments consists of that this node leads. */
+  readonly mixes: Map<FragmentId, MixMeter>;
   readonly power: PowerMeter;
   /** Undefined where there is no ceiling: everybody is let in. */
   readonly gate: Gate | undefined;

@@ -142,6 +142,9 @@ export function publishStatus(state: ShardState): void {
     rows: replica.rows,
     bytes: replica.bytes,
     ...(state.mode.kind === "serving" && state.verified !== undefined ? { verified: state.verified } : {}),
+    ...(state.mode.kind === "serving" && board.mixes.has(config.fragment)
+      ? { mix: board.mixes.get(config.fragment) }
+      : {}),
     ...boundsOf(state),
     progress: progressOf(state),
   };

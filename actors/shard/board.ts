@@ -15,5 +15,6 @@ export function createBoard(): Board {
     burden: 0,
     keys: new Map(),
     readers: new Map(),
+    mixes: new Map(),
   };
 }

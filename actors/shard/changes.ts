@@ -24,7 +24,7 @@ export function takeWatcher(
   op: Extract<Op, { op: "changes" }>,
   context: Context,
 ): Effects {
-  if (state.watchers.length >= watchersLimit) {
+  if (state.watchers.size >= watchersLimit) {
     return [
       refuse(
         state,
@@ -46,58 +46,67 @@ export function takeWatcher(
     afterSeq: fromNow ? replica.seq : op.afterSeq,
     ticket: 0,
     found: [],
+    foundBytes: 0,
   };
-  state.watchers.push(watcher);
-  return serveOne(state, watcher);
+  state.watchers.add(watcher);
+  return serveOne(state, watcher, new Map());
 }
+
+/** Changes of records as all watchers without a filter see them, worked out once for all that are served in one turn. */
+type Shared = Map<FragmentRecord, readonly Change[]>;
 
 /** After new records: every watcher that waits looks again. */
 export function serveWatchers(state: ShardState): Effects {
-  if (state.watchers.length === 0) return [];
-  return [...state.watchers].flatMap((watcher) => (watcher.ticket === 0 ? serveOne(state, watcher) : []));
+  if (state.watchers.size === 0) return [];
+  const shared: Shared = new Map();
+  return [...state.watchers].flatMap((watcher) => (watcher.ticket === 0 ? serveOne(state, watcher, shared) : []));
 }
 
-function serveOne(state: ShardState, watcher: Watcher): Effects {
-  const [oldest] = state.recent;
+function serveOne(state: ShardState, watcher: Watcher, shared: Shared): Effects {
+  const { recent } = state;
+  const [oldest] = recent;
   const before = oldest === undefined ? state.replica.lsn : lsnBefore(oldest.record);
   if (watcher.afterLsn < before) return readOlder(state, watcher);
-  for (const { record, seq } of state.recent) {
-    if (record.lsn <= watcher.afterLsn) continue;
-    if (!collect(state, watcher, record, seq)) break;
-  }
+  // From the end: who waits has seen all but the last ones.
+  const first = recent.findLastIndex(({ record }) => record.lsn <= watcher.afterLsn) + 1;
+  for (const { record, seq } of recent.slice(first)) if (!collect(watcher, record, seq, shared)) break;
   return watcher.found.length > 0 ? finish(state, watcher) : [];
 }
 
 /** Nothing more is to come: whoever has read everything learns so at once (V3). */
 export function dismissWatchers(state: ShardState): Effects {
-  const done = state.watchers.filter((watcher) => watcher.ticket === 0 && watcher.afterLsn >= state.replica.lsn);
+  const done = [...state.watchers].filter(({ ticket, afterLsn }) => ticket === 0 && afterLsn >= state.replica.lsn);
   return done.flatMap((watcher) => finish(state, watcher));
 }
 
 /** False when the answer is full: the record stays for the next poll. A record is taken whole or not at all. */
-function collect(_state: ShardState, watcher: Watcher, record: FragmentRecord, seq: number): boolean {
+function collect(watcher: Watcher, record: FragmentRecord, seq: number, shared: Shared): boolean {
   if (record.mark?.kind === "absorb" && !watcher.ended.includes(record.mark.right)) return false;
-  const found = changesOf(record, watcher);
-  const size = [...watcher.found, ...found].reduce(
-    (sum, change) => sum + (change.document?.length ?? 0) + change.position.length,
-    0,
-  );
-  const full = watcher.found.length > 0 && (watcher.found.length + found.length > watcher.limit || size > answerBytes);
-  if (full) return false;
+  const found = changesFor(watcher, record, shared);
+  const bytes = found.reduce((sum, { document, position }) => sum + (document?.length ?? 0) + position.length, 0);
+  const isOver = watcher.found.length + found.length > watcher.limit || watcher.foundBytes + bytes > answerBytes;
+  if (watcher.found.length > 0 && isOver) return false;
   watcher.found.push(...found);
+  watcher.foundBytes += bytes;
   watcher.afterLsn = record.lsn;
   watcher.afterSeq = seq;
   return true;
 }
 
+function changesFor({ filter }: Watcher, record: FragmentRecord, shared: Shared): readonly Change[] {
+  if (filter !== undefined) return changesOf(record, filter);
+  const known = shared.get(record) ?? changesOf(record, undefined);
+  shared.set(record, known);
+  return known;
+}
+
 /** The last change of each row in the record, as far as the filter lets it through; deletions always do. */
-function changesOf(record: FragmentRecord, watcher: Watcher): Change[] {
+function changesOf(record: FragmentRecord, filter: Watcher["filter"]): readonly Change[] {
   const last = new Map<string, Change>();
   record.changes.forEach(({ position, document }, index) => {
     const name = latin1.decode(position);
     last.delete(name);
-    if (document !== undefined && watcher.filter !== undefined && !matches(watcher.filter, decodeDocument(document)))
-      return;
+    if (document !== undefined && filter !== undefined && !matches(filter, decodeDocument(document))) return;
     last.set(name, { lsn: record.lsn, position, version: versionOf(record.lsn, index), document });
   });
   return [...last.values()];
@@ -110,7 +119,7 @@ function readOlder(state: ShardState, watcher: Watcher): Effects {
 
 /** A read of the log for a watcher; undefined when the ticket is none's. */
 export function onWatcherRead(state: ShardState, ticket: Ticket, outcome: ReadOutcome): Effects | undefined {
-  const watcher = state.watchers.find((candidate) => candidate.ticket === ticket);
+  const watcher = [...state.watchers].find((candidate) => candidate.ticket === ticket);
   if (watcher === undefined) return undefined;
   watcher.ticket = 0;
   if (outcome.kind === "unknown" || outcome.kind === "gone") return finish(state, watcher);
@@ -121,27 +130,23 @@ export function onWatcherRead(state: ShardState, ticket: Ticket, outcome: ReadOu
     return readOlder(state, watcher);
   }
   if (lsnBefore(record.value) !== watcher.afterLsn) return trimmed(state, watcher);
-  const room = collect(state, watcher, record.value, outcome.record.seq);
+  const room = collect(watcher, record.value, outcome.record.seq, new Map());
   // Nothing found and yet no room: it waits at a merge (V2).
   if (!room && watcher.found.length === 0) return [];
   if (!room || watcher.found.length >= watcher.limit) return finish(state, watcher);
-  return serveOne(state, watcher);
+  return serveOne(state, watcher, new Map());
 }
 
 function trimmed(state: ShardState, watcher: Watcher): Effects {
-  drop(state, watcher);
+  state.watchers.delete(watcher);
   const note = `the log no longer holds the changes after LSN ${watcher.afterLsn} of fragment ${state.config.fragment}; scan the table and watch from now`;
   return [refuse(state, watcher.slot, fault("TRIMMED", note, { fragment: state.config.fragment }))];
 }
 
 function finish(state: ShardState, watcher: Watcher): Effects {
-  drop(state, watcher);
+  state.watchers.delete(watcher);
   const { found, afterLsn, afterSeq } = watcher;
   return [answer(state, watcher.slot, { op: "changes", changes: found, lastLsn: afterLsn, lastSeq: afterSeq })];
-}
-
-function drop(state: ShardState, watcher: Watcher): void {
-  state.watchers = state.watchers.filter((other) => other !== watcher);
 }
 
 /** Polls whose time is over get an empty answer and their place. */

@@ -16,6 +16,7 @@ import type { Tickets } from "../../src/kernel/tickets.js";
 import type { Incident } from "../../src/ledger/event.js";
 import type { Base, Split } from "../../src/ledger/reshape.js";
 import type { KeyLoad } from "../../src/load/keys.js";
+import type { Mix } from "../../src/load/mix.js";
 import type { ReplicaStatus, Verified } from "../../src/protocol/control.js";
 import type { Change, Op, OpResult } from "../../src/protocol/exec.js";
 import type {
@@ -59,6 +60,8 @@ export interface Board {
   readonly keys: Map<FragmentId, KeyLoad>;
   /** How the node reads from a shard in a step of its own, without a message there and back. Written by the shards. */
   readonly readers: Map<FragmentId, Reader>;
+  /** What the load of primaries here consists of, as last told. Written by the node. */
+  readonly mixes: Map<FragmentId, Mix>;
 }
 
 /** Answers a get as of this moment; undefined: not now, or not here, so it is to be sent to the shard as a message. */
@@ -282,6 +285,7 @@ export interface Watcher {
   /** Under way: a read of the log for changes older than the memory of recent ones. */
   ticket: Ticket;
   readonly found: Change[];
+  foundBytes: number;
 }
 
 export interface Flight {
@@ -335,7 +339,7 @@ export interface ShardState {
   recentBytes: number;
   /** When a watcher came last. */
   watchedAtMs: number;
-  watchers: Watcher[];
+  readonly watchers: Set<Watcher>;
   wantCheckpoint: boolean;
   wantVerify: boolean;
   /** Digests of this copy at the last `verify` record it applied. */

@@ -10,10 +10,17 @@ import { otherGroup } from "./group.js";
 import { loadKinds } from "./kinds.js";
 import type { LoadCell } from "./sample.js";
 
-/** Per kind: count, bytes, milliseconds of service. */
+/** Per kind: count, bytes, milliseconds of service; and behind them the operations that any copy might have answered. */
 export type Cell = Float64Array;
 
+/** Counts in the sample's form, and what stays on the node. */
+export interface CountedCell extends LoadCell {
+  /** Of the operations, those that any copy might have answered. */
+  readonly anyCopy: number;
+}
+
 const perKind = 3;
+const anyCopyAt = loadKinds.length * perKind;
 
 export function addTo(cell: Cell, kind: number, bytes: number, serviceMs: number): void {
   const at = kind * perKind;
@@ -22,11 +29,15 @@ export function addTo(cell: Cell, kind: number, bytes: number, serviceMs: number
   cell[at + 2] = (cell[at + 2] ?? 0) + serviceMs;
 }
 
+export function addAnyCopy(cell: Cell): void {
+  cell[anyCopyAt] = (cell[anyCopyAt] ?? 0) + 1;
+}
+
 export interface LoadCounter {
   /** The cell to count into; valid until long after the next sample. */
   cell(fragment: FragmentId, table: number, group: string): Cell;
   /** What was counted since the last call; begins anew. */
-  take(): LoadCell[];
+  take(): CountedCell[];
 }
 
 export interface CounterLimits {
@@ -62,7 +73,7 @@ export function createCounter(
     const known = row.groups.get(group);
     if (known !== undefined) return known;
     if (group !== otherGroup && row.groups.size >= bounds.counted) return slotIn(row, otherGroup);
-    const slot: Slot = { cell: new Float64Array(loadKinds.length * perKind), weight: 0, named: false };
+    const slot: Slot = { cell: new Float64Array(anyCopyAt + 1), weight: 0, named: false };
     row.groups.set(group, slot);
     return slot;
   }
@@ -77,7 +88,7 @@ export function createCounter(
       return slotIn(row, group).cell;
     },
     take() {
-      const cells: LoadCell[] = [];
+      const cells: CountedCell[] = [];
       for (const [fragment, row] of rows) {
         rename(row, bounds.named);
         cells.push(...cellsOf(fragment, row));
@@ -91,7 +102,7 @@ export function createCounter(
 
 function countIn(cell: Cell): number {
   let sum = 0;
-  for (let at = 0; at < cell.length; at += perKind) sum += cell[at] ?? 0;
+  for (let at = 0; at < anyCopyAt; at += perKind) sum += cell[at] ?? 0;
   return sum;
 }
 
@@ -109,24 +120,25 @@ function rename({ groups }: Row, most: number): void {
   });
 }
 
-function cellsOf(fragment: FragmentId, { table, groups }: Row): LoadCell[] {
-  const cells: LoadCell[] = [];
-  const pooled = new Float64Array(loadKinds.length * perKind);
+function cellsOf(fragment: FragmentId, { table, groups }: Row): CountedCell[] {
+  const cells: CountedCell[] = [];
+  const pooled = new Float64Array(anyCopyAt + 1);
   for (const [group, { cell, named }] of groups) {
     if (named && group !== otherGroup) {
-      if (countIn(cell) > 0) cells.push({ fragment, table, group, ops: opsOf(cell) });
+      if (countIn(cell) > 0) cells.push({ fragment, table, group, ...countsOf(cell) });
     } else for (let at = 0; at < cell.length; at++) pooled[at] = (pooled[at] ?? 0) + (cell[at] ?? 0);
     cell.fill(0);
   }
-  if (countIn(pooled) > 0) cells.push({ fragment, table, group: otherGroup, ops: opsOf(pooled) });
+  if (countIn(pooled) > 0) cells.push({ fragment, table, group: otherGroup, ...countsOf(pooled) });
   return cells;
 }
 
-function opsOf(cell: Cell): LoadCell["ops"] {
-  return loadKinds.flatMap((_, kind) => {
+function countsOf(cell: Cell): Pick<CountedCell, "ops" | "anyCopy"> {
+  const ops = loadKinds.flatMap((_, kind) => {
     const [count = 0, bytes = 0, serviceMs = 0] = cell.subarray(kind * perKind, kind * perKind + perKind);
     return count === 0 ? [] : [{ kind, count, bytes, serviceMs }];
   });
+  return { ops, anyCopy: cell[anyCopyAt] ?? 0 };
 }
 
 /** Nobody asked for a long time, or the fragment left. */

@@ -16,6 +16,15 @@ export function kindOf(op: Op): number {
   return op.steps.length === 1 && step !== undefined ? kindOfAct[step.act] : batchKind;
 }
 
+export function isWrite(kind: number): boolean {
+  return kind >= kindOfAct.put && kind <= batchKind;
+}
+
+/** Any copy may answer it: routers spread such reads over all of them. */
+export function isForAnyCopy(op: Op): boolean {
+  return "read" in op && op.read.level !== "strong";
+}
+
 /** Bytes that came with the operation, roughly. */
 export function askedBytes(op: Op): number {
   return op.op === "write" ? op.steps.reduce((sum, step) => sum + step.document.length + step.position.length, 64) : 64;

@@ -33,6 +33,7 @@ const verified = z.object({
 }) satisfies z.ZodType<Verified>;
 
 const amount = z.number().min(0);
+const share = z.number().min(0).max(1);
 const progress = z.object({
   rows: count,
   bytes: count,
@@ -53,6 +54,7 @@ const status = z.object({
   rows: count,
   bytes: count,
   verified: verified.optional(),
+  mix: z.object({ spread: share, writes: share }).optional(),
   progress: progress.optional(),
   cut: z.object({ child: count, at: bytesSchema, lsn: count, hash: bytesSchema }).optional(),
   refused: z.object({ child: count, why: z.string().max(1024) }).optional(),

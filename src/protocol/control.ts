@@ -5,6 +5,7 @@ import type { Cut, Join } from "../fragment/replica.js";
 import type { Fault } from "../kernel/fault.js";
 import type { Incident } from "../ledger/event.js";
 import type { MoveOutcome, MovePhase, Strategy } from "../ledger/move.js";
+import type { Mix } from "../load/mix.js";
 import type { NodePower } from "../load/power.js";
 import type { KeySchema, KeyValue, Partitioning, RowKey } from "../table/table.js";
 import type { FragmentId, NodeId } from "./subjects.js";
@@ -31,6 +32,8 @@ export interface ReplicaStatus {
   readonly bytes: number;
   /** Of a primary: what came of the last digests that were compared. */
   readonly verified?: Verified | undefined;
+  /** Of a primary: what its load consists of, once enough was asked. */
+  readonly mix?: Mix | undefined;
   /** Of a replica that is being filled. */
   readonly progress?: CopyProgress | undefined;
   /** The split that the ledger asks for, as it stands in the log. */

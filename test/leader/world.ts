@@ -17,6 +17,7 @@ import type { LedgerEvent, LedgerRecord } from "../../src/ledger/event.js";
 import { emptyView, fold } from "../../src/ledger/fold.js";
 import { decodeLedgerRecord } from "../../src/ledger/record.js";
 import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
+import type { NodePower } from "../../src/load/power.js";
 import { pack, unpack } from "../../src/protocol/codec.js";
 import type {
   AdminAnswer,
@@ -421,6 +422,8 @@ export class ScriptedNode {
   private readonly verified = new Map<number, Verified>();
   private readonly appended = new Map<number, number>();
   freeBytes: number | undefined;
+  /** What it says of its load and capacity. */
+  power: NodePower | undefined;
   /** Longest lease granted to this process so far, by the node's own count. */
   grants = 0;
 
@@ -495,6 +498,7 @@ export class ScriptedNode {
       incidents: [],
       leaving: this.leaving,
       freeBytes: this.freeBytes,
+      power: this.power,
     };
   }
 }

@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { addTo, createCounter } from "../../src/load/counter.js";
+import { addAnyCopy, addTo, createCounter } from "../../src/load/counter.js";
 import { groupOf, otherGroup, unnamedGroup } from "../../src/load/group.js";
 import { loadKinds } from "../../src/load/kinds.js";
 
@@ -11,6 +11,7 @@ describe("counting load", () => {
     addTo(cell, 0, 100, 2);
     addTo(cell, 0, 50, 1);
     addTo(cell, 8, 10, 3);
+    addAnyCopy(cell);
     addTo(counter.cell(32, 1, "shop"), 1, 5, 1);
     deepStrictEqual(counter.take(), [
       {
@@ -21,8 +22,9 @@ describe("counting load", () => {
           { kind: 0, count: 2, bytes: 150, serviceMs: 3 },
           { kind: 8, count: 1, bytes: 10, serviceMs: 3 },
         ],
+        anyCopy: 1,
       },
-      { fragment: 32, table: 1, group: "shop", ops: [{ kind: 1, count: 1, bytes: 5, serviceMs: 1 }] },
+      { fragment: 32, table: 1, group: "shop", ops: [{ kind: 1, count: 1, bytes: 5, serviceMs: 1 }], anyCopy: 0 },
     ]);
     deepStrictEqual(counter.take(), []);
     // An operation that was under way at the sample is counted in the next one.
