@@ -16,9 +16,16 @@ export function policyChange(words: readonly string[]): Change {
           `${JSON.stringify(word)} is no mode; there are ${policyModes.join(", ")}; a field is set as in risk=0.1`,
         );
       change.mode = word;
-    } else put(change, word.slice(0, at).split("."), fieldValue(word.slice(at + 1)));
+    } else put(change, fieldPath(word.slice(0, at)), fieldValue(word.slice(at + 1)));
   }
   return change;
+}
+
+const fieldNames = /^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*$/;
+
+function fieldPath(text: string): readonly string[] {
+  if (fieldNames.test(text)) return text.split(".");
+  throw new UsageError(`${JSON.stringify(text)} is no field of a policy; see them with: foreshard policy`);
 }
 
 function put(into: Change, [name = "", ...rest]: readonly string[], value: unknown): void {
