@@ -71,7 +71,7 @@ export function onDurable(state: ShardState): Effects {
 
 /** What nobody watches is not remembered: the log has it for whoever comes, and thousands of records that live on would cost more than to make them did. */
 function remember(state: ShardState, record: FragmentRecord, seq: number): void {
-  const isWatched = state.watchers.length > 0 || state.stepAtMs - state.watchedAtMs < watchedForMs;
+  const isWatched = state.watchers.size > 0 || state.stepAtMs - state.watchedAtMs < watchedForMs;
   if (!isWatched && !isSparse(state.replica)) {
     state.recent.length = 0;
     state.recentBytes = 0;
