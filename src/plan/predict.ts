@@ -42,7 +42,7 @@ export function predict(board: Board): void {
   const threats: Threat[] = [];
   for (let node = 0; node < picture.nodes.length; node++) {
     // What nobody foresees with any right is the present's: it is relieved as a reactive system would (I12).
-    if (!mayExceed(picture, node) || !isForeseen(picture, node) || !isAtRisk(picture, node, policy.risk)) continue;
+    if (!mayExceed(picture, node) || !isAtRisk(picture, node, policy.risk) || !isForeseen(picture, node)) continue;
     const risks = riskOf(picture, node);
     board.before.set(node, risks);
     const first = risks.findIndex((risk) => risk > policy.risk);
