@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { limits } from "../../src/config/limits.js";
 import { compareBytes } from "../../src/kernel/bytes.js";
 import { fault } from "../../src/kernel/fault.js";
 import type { ExecRequest, OpResult, ScanRow } from "../../src/protocol/exec.js";
@@ -127,6 +128,29 @@ describe("router: scans", () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it("ends a page early, and refuses nothing, when a router has no room for more rows", () => {
+    const large = encodeDocument({ text: "x".repeat(200_000) });
+    assert.ok(large.ok);
+    const world = new ScriptedWorld().begin();
+    world.table({ name: "line", partitioning: "range", key });
+    const scans = Array.from({ length: Math.ceil(limits.routerBytes / 200_000) + 50 }, () =>
+      world.ask("foreshard.query.line.scan", { deadlineMs: 60_000 }),
+    );
+    world.serveAll((op) => {
+      assert.ok(op.op === "scan");
+      const row = { ...rowAt(op.from.length === 0 ? 1 : 2), document: large.value };
+      return { op: "scan", rows: [row], next: op.from.length === 0 ? rowAt(2).position : undefined };
+    });
+    const counts = { whole: 0, early: 0 };
+    for (const id of scans) {
+      const { rows, cursor } = world.body(id) as { rows: object[]; cursor: unknown };
+      if (rows.length === 2) counts.whole++;
+      else counts.early++;
+      assert.equal(typeof cursor, rows.length === 2 ? "object" : "string");
+    }
+    assert.ok(counts.whole > 200 && counts.early >= 40, JSON.stringify(counts));
   });
 
   it("fails as a whole, naming the fragment, when one fragment fails", () => {

@@ -167,9 +167,11 @@ function onRead(scan: Scan, part: Part, outcome: Outcome, context: Context): Eff
     bytes += scanRowBytes(row);
   }
   part.bytes += bytes;
-  if (!scan.kit.desk.hold(scan.inquiry, bytes)) return scan.kit.desk.refuse(scan.inquiry, noRoom);
   goOn(part, fragment, result.next, scan.query.reverse);
-  return advance(scan, context);
+  if (scan.kit.desk.hold(scan.inquiry, bytes)) return advance(scan, context);
+  // Without room for more the page ends with what there is, if it begins with it (S1).
+  const first = scan.parts.find(({ rows, done }) => rows.length > 0 || !done);
+  return first === undefined || first.rows.length > 0 ? page(scan) : scan.kit.desk.refuse(scan.inquiry, noRoom);
 }
 
 const noRoom = fault("OVERLOADED", "this router has no room for the rows right now; try again later", {
