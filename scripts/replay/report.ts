@@ -8,7 +8,7 @@ import { publish, say } from "../live/figures.js";
 import { type Band, chart, type Line, type Marks, standing } from "../plot/chart.js";
 import { plotPage, policyColours } from "../plot/page.js";
 import { rowsPerFragment } from "./callers.js";
-import { windowMs } from "./meter.js";
+import { type Meter, windowMs } from "./meter.js";
 import type { Choice, Staged } from "./options.js";
 import type { TrialResult, TrialWish } from "./trial.js";
 
@@ -70,6 +70,7 @@ export function tellScores(choice: Choice, staged: Staged, results: readonly Tri
       policy: mode,
       moves: moves.map((move) => line(move, beganAtMs)),
     })),
+    violations: results.map(({ mode, meter }) => ({ policy: mode, windows: violationsOf(meter, staged.wish) })),
   });
   if (choice.isJson) return;
   say("a violation is a window of 1 s with p99 above 50 ms or any refusal or failure, as the clients saw it");
@@ -81,6 +82,13 @@ export function tellScores(choice: Choice, staged: Staged, results: readonly Tri
     say(
       `when the judged time of ${unready.policy} began, ${unready.doubted} of ${unready.series} series were not believed yet`,
     );
+}
+
+/** The violated windows, by the seconds since the queries began. */
+function violationsOf(meter: Meter, { warmMs }: TrialWish) {
+  return meter.windows().flatMap(({ isViolated, queries, refused, failed, p99Ms }, second) =>
+    isViolated && second * windowMs >= warmMs ? [{ second, queries, refused, failed, p99Ms: Math.round(p99Ms) }] : [],
+  );
 }
 
 function line(
