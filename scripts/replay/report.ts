@@ -86,9 +86,11 @@ export function tellScores(choice: Choice, staged: Staged, results: readonly Tri
 
 /** The violated windows, by the seconds since the queries began. */
 function violationsOf(meter: Meter, { warmMs }: TrialWish) {
-  return meter.windows().flatMap(({ isViolated, queries, refused, failed, p99Ms }, second) =>
-    isViolated && second * windowMs >= warmMs ? [{ second, queries, refused, failed, p99Ms: Math.round(p99Ms) }] : [],
-  );
+  return meter
+    .windows()
+    .flatMap(({ isViolated, queries, refused, failed, p99Ms }, second) =>
+      isViolated && second * windowMs >= warmMs ? [{ second, queries, refused, failed, p99Ms: Math.round(p99Ms) }] : [],
+    );
 }
 
 function line(
@@ -165,9 +167,10 @@ export async function writePlots(choice: Choice, staged: Staged, results: readon
 }
 
 export function settingText(
-  { nodes, ceiling, fill, fragments, regions, lagHours, replicas, pastDays }: Choice,
-  { wish }: Staged,
+  { nodes, ceiling, fill, regions, lagHours, replicas, pastDays }: Choice,
+  { names, demand, wish }: Staged,
 ): string {
+  const fragments = demand.streams.length / names.length;
   return `${nodes} nodes with a ceiling of ${ceiling} queries per second each, the peak of all together at ${Math.round(fill * 100)} % of that; ${fragments} fragments for each series in ${replicas} ${replicas === 1 ? "copy" : "copies"}, ${regions} client groups ${lagHours} hours apart; ${wish.speed} times the recorded speed; ${pastDays} days of history were written into FORESHARD_LOAD before.`;
 }
 
