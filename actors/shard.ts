@@ -258,7 +258,7 @@ function onExec(state: ShardState, message: Extract<ShardMessage, { kind: "exec"
   for (let at = 0; at < ops.length; at++) {
     const op = ops[at] as Op;
     if (mine) noteAccess(state, op, context.nowMs);
-    const slot: Slot = { job, part, index: places?.[at] ?? at };
+    const slot: Slot = { job, part, index: places[at] ?? at };
     for (const effect of take(state, op, slot, deadlineAtMs, context)) effects.push(effect);
   }
   for (const effect of pump(state, context)) effects.push(effect);

@@ -14,8 +14,7 @@ import { groupOf, unnamedGroup } from "../../src/load/group.js";
 import { answeredBytes, askedBytes, isForAnyCopy, kindOf } from "../../src/load/kinds.js";
 import { endingOf, noteIn } from "../../src/load/tally.js";
 import type { ExecRequest, FragmentOps, Op, OpResult } from "../../src/protocol/exec.js";
-import { decodeExec } from "../../src/protocol/exec-codec.js";
-import { replyBody } from "../../src/protocol/exec-page.js";
+import { decodeExec, encodeExecReply } from "../../src/protocol/exec-codec.js";
 import { type FragmentId, partitionOfFragment } from "../../src/protocol/subjects.js";
 import type { Done, Slot } from "../shard/state.js";
 import { admitJob } from "./gate.js";
@@ -111,7 +110,7 @@ function begin(
   state.bytesUnderWay += bytes;
   if (count === 0) return finish(state, id, job);
   if (state.gate !== undefined) return admitJob(state, state.gate, id, job, groups, context);
-  return exec.parts.flatMap((part, index) => dispatchPart(state, id, job, index, part, context.nowMs));
+  return exec.parts.flatMap((part, index) => dispatchPart(state, id, job, index, [...part.ops.keys()], context.nowMs));
 }
 
 function holdFor({ opsOfUsers }: NodeState, { user }: Job, count: number): void {
@@ -130,16 +129,17 @@ function cellOf({ sampling, shards }: NodeState, { fragment }: FragmentOps, grou
   };
 }
 
-/** `places`: only these operations of the part; absent: all. */
+/** Hands these operations of a part to its shard, except those that can be answered at once. */
 export function dispatchPart(
   state: NodeState,
   id: number,
   job: Job,
   part: number,
-  ops: FragmentOps,
+  places: readonly number[],
   nowMs: number,
-  places?: readonly number[],
 ): Effects {
+  const ops = job.parts[part];
+  if (ops === undefined) return none;
   const slot = state.shards.get(ops.fragment);
   if (slot === undefined) {
     const why = fault(
@@ -148,17 +148,16 @@ export function dispatchPart(
     );
     return onDone(
       state,
-      (places ?? ops.ops.map((_, index) => index)).map((index) => ({
-        slot: { job: id, part, index },
-        result: { op: "fault", fault: why },
-      })),
+      places.map((index) => ({ slot: { job: id, part, index }, result: { op: "fault", fault: why } })),
     );
   }
-  const left = readNow(state, job, part, ops, nowMs, places);
+  const left = readNow(state, job, part, ops, places, nowMs);
   if (left.length === 0) return job.missing === 0 && state.jobs.has(id) ? finish(state, id, job) : none;
-  const message = { kind: "exec", job: id, part, epoch: ops.epoch, deadlineAtMs: job.deadlineAtMs } as const;
-  const chosen = left.map((place) => ops.ops[place] as Op);
-  return [{ kind: "tell", to: slot.actor, message: { ...message, ops: chosen, places: left } }];
+  const { epoch } = ops;
+  const chosen = left.flatMap((place) => ops.ops[place] ?? []);
+  const { deadlineAtMs } = job;
+  const message = { kind: "exec", job: id, part, epoch, ops: chosen, places: left, deadlineAtMs } as const;
+  return [{ kind: "tell", to: slot.actor, message }];
 }
 
 /** Answers what can be read in this step (`Reader`), and gives the places of the rest. */
@@ -167,17 +166,16 @@ function readNow(
   job: Job,
   part: number,
   { fragment, ops }: FragmentOps,
+  places: readonly number[],
   nowMs: number,
-  places?: readonly number[],
 ): readonly number[] {
   const read = board.readers.get(fragment);
   const left: number[] = [];
-  for (let at = 0; at < (places ?? ops).length; at++) {
-    const place = places?.[at] ?? at;
-    const op = ops[place];
+  for (const index of places) {
+    const op = ops[index];
     const result = op?.op === "get" ? read?.(op, nowMs) : undefined;
-    if (result === undefined) left.push(place);
-    else settle(job, { part, index: place }, result, nowMs);
+    if (result === undefined) left.push(index);
+    else settle(job, { part, index }, result, nowMs);
   }
   return left;
 }
@@ -223,7 +221,7 @@ function finish(state: NodeState, id: number, job: Job): Effects {
   state.bytesUnderWay -= job.bytes;
   const results = job.results.map((part) => part.map((result) => result ?? internal()));
   const viewSeq = state.partitions.map(({ tail }) => tail.view.seq);
-  return [{ kind: "reply", to: job.from, body: replyBody({ viewSeq, results }) }];
+  return [{ kind: "reply", to: job.from, body: encodeExecReply({ viewSeq, results }) }];
 }
 
 function internal(): OpResult {

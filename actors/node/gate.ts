@@ -101,9 +101,7 @@ function carryOut(state: NodeState, verdicts: readonly Verdict<Place>[], { nowMs
   const effects: Effect[] = [];
   for (const { job, part, places } of admitted.values()) {
     const held = state.jobs.get(job);
-    const ops = held?.parts[part];
-    if (held !== undefined && ops !== undefined)
-      effects.push(...dispatchPart(state, job, held, part, ops, nowMs, places));
+    if (held !== undefined) effects.push(...dispatchPart(state, job, held, part, places, nowMs));
   }
   state.sampling?.refused(refused.length);
   return refused.length === 0 ? effects : [...effects, ...onDone(state, refused)];

@@ -444,8 +444,8 @@ export type ShardMessage =
       readonly part: number;
       readonly epoch: number;
       readonly ops: readonly Op[];
-      /** Places of the operations in their part; absent: in order from 0. */
-      readonly places?: readonly number[];
+      /** Of each operation, its place in its part. */
+      readonly places: readonly number[];
       readonly deadlineAtMs: number;
     }
   /** From the group's tail. */

@@ -3,7 +3,7 @@
 
 import { Match, type MsgHdrs } from "nats";
 import { fail, ok, type Result } from "../../src/kernel/fault.js";
-import { Encoded, packMessage, unpackInPlace } from "../../src/protocol/codec.js";
+import { packMessage, unpackInPlace } from "../../src/protocol/codec.js";
 import { fromJson, toJson } from "../../src/query/json.js";
 
 export type Form = "msgpack" | "json";
@@ -32,9 +32,7 @@ export function decodeBody(bytes: Uint8Array, form: Form): Result<unknown> {
 
 /** For a message that leaves at once. */
 export function encodeBody(body: unknown, form: Form): Uint8Array {
-  if (form === "msgpack") return packMessage(body);
-  const plain = body instanceof Encoded ? unpackInPlace(body.bytes) : ok(body);
-  return text.encode(JSON.stringify(toJson(plain.ok ? plain.value : { fault: plain.fault }), bigAsText));
+  return form === "msgpack" ? packMessage(body) : text.encode(JSON.stringify(toJson(body), bigAsText));
 }
 
 function parse(bytes: Uint8Array): Result<unknown> {

@@ -11,6 +11,12 @@ export function median(numbers: readonly number[]): number | undefined {
   return high === undefined || low === undefined ? undefined : (low + high) / 2;
 }
 
+/** The value below which `share` of them lie; undefined of nothing. */
+export function quantile(values: readonly number[], share: number): number | undefined {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+}
+
 export function secondsText(ms: number | undefined): string {
   return ms === undefined ? "never" : `${(ms / 1000).toFixed(2)} s`;
 }

@@ -2,6 +2,8 @@
 // ME1 a window is violated when its p99 is above the limit, or anything in it was refused or failed. ME2 a query belongs to the window in which it was due.
 // ME3 a window in which the load generator itself came late proves nothing about the cluster: it is counted apart, and not judged.
 
+import { quantile } from "../live/figures.js";
+
 export interface MeterWindow {
   readonly queries: number;
   readonly refused: number;
@@ -46,7 +48,7 @@ export class Meter {
   window(at: number): MeterWindow {
     const took = this.took[at] ?? [];
     const [refused, failed] = [this.refusals[at] ?? 0, this.failures[at] ?? 0];
-    const p99Ms = quantile(took, 0.99);
+    const p99Ms = quantile(took, 0.99) ?? 0;
     const isLate = (this.lateMs[at] ?? 0) > mostLateMs;
     const isViolated = !isLate && (p99Ms > limitMs || refused > 0 || failed > 0);
     return { queries: took.length + refused + failed, refused, failed, p99Ms, isLate, isViolated };
@@ -56,9 +58,9 @@ export class Meter {
     return Array.from({ length: this.count }, (_, at) => this.window(at));
   }
 
-  /** Of all that were served from this window on. */
+  /** Of all that were served from this window on; 0 of none. */
   quantile(level: number, first = 0): number {
-    return quantile(this.took.slice(first).flat(), level);
+    return quantile(this.took.slice(first).flat(), level) ?? 0;
   }
 
   private at(ms: number): number {
@@ -68,10 +70,4 @@ export class Meter {
     const at = this.at(ms);
     if (at < this.count) counts[at] = (counts[at] ?? 0) + 1;
   }
-}
-
-/** 0 of nothing. */
-export function quantile(values: readonly number[], level: number): number {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(level * sorted.length))] ?? 0;
 }

@@ -17,21 +17,15 @@ const packr = new Packr(settings);
 const unpackr = new Unpackr(settings);
 const viewer = new Unpackr({ ...settings, copyBuffers: false });
 
-/** A message that is msgpack already: it travels as it is. */
-export class Encoded {
-  constructor(readonly bytes: Bytes) {}
-}
-
 /** Encoded bytes; a private copy that nothing else writes to. */
 export function pack(value: unknown): Bytes {
-  if (value instanceof Encoded) return value.bytes;
   const packed = packr.pack(value);
   return packed.byteLength === packed.buffer.byteLength ? packed : new Uint8Array(packed);
 }
 
 /** The same without the copy, for a message that leaves at once: a view into a larger block, which stays as long as the view does. The packer never writes there again. */
 export function packMessage(value: unknown): Bytes {
-  return value instanceof Encoded ? value.bytes : packr.pack(value);
+  return packr.pack(value);
 }
 
 export function unpack(bytes: Bytes): Result<unknown> {

@@ -4,11 +4,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { limits } from "../../src/config/limits.js";
 import { type FaultCode, faultCodes } from "../../src/kernel/fault.js";
-import { Encoded, pack, unpack } from "../../src/protocol/codec.js";
+import { pack, unpack } from "../../src/protocol/codec.js";
 import type { ExecReply, ExecRequest } from "../../src/protocol/exec.js";
 import { decodeExec, decodeExecReply, encodeExec, encodeExecReply } from "../../src/protocol/exec-codec.js";
 import { faultCodeAt, operationAt } from "../../src/protocol/exec-glance.js";
-import { replyBody } from "../../src/protocol/exec-page.js";
 import { filters } from "../query/values.js";
 import { must, refused } from "../results.js";
 
@@ -178,30 +177,6 @@ describe("exec codec", () => {
         assert.deepEqual(bare(must(decodeExecReply(travelled(encodeExecReply(reply))))), bare(reply));
       }),
       { numRuns: 1000 },
-    );
-  });
-
-  it("writes the page of a lone scan as the library writes any reply, whatever its numbers and lengths", () => {
-    const bytes = (most: number) =>
-      fc
-        .oneof(fc.uint8Array({ maxLength: 20 }), fc.constantFrom(0, 255, 256, 65_535, 65_536))
-        .map((given) => (typeof given === "number" ? new Uint8Array(Math.min(given, most)).fill(7) : given));
-    const versions = fc.oneof(count, fc.constantFrom(127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32));
-    const row = fc.record({ position: bytes(256), version: versions, document: bytes(65_536) }, plain);
-    const pages = fc.array(row, { maxLength: 40 });
-    fc.assert(
-      fc.property(fc.array(count, { maxLength: 17 }), pages, end, (viewSeq, rows, next) => {
-        const reply: ExecReply = { viewSeq, results: [[{ op: "scan", rows, next }]] };
-        const body = replyBody(reply);
-        assert(body instanceof Encoded);
-        assert.equal(Buffer.compare(pack(body), pack(encodeExecReply(reply))), 0);
-      }),
-      { numRuns: 300 },
-    );
-    fc.assert(
-      fc.property(replies, (reply) => {
-        assert.deepEqual(bare(must(decodeExecReply(travelled(replyBody(reply))))), bare(reply));
-      }),
     );
   });
 

@@ -342,7 +342,15 @@ export class Node implements World {
   /** Hands operations in; gives the number under which their results come. */
   exec(...ops: Op[]): number {
     const job = ++this.jobs;
-    this.tell({ kind: "exec", job, part: 0, epoch: 0, ops, deadlineAtMs: this.clockMs + 5000 });
+    this.tell({
+      kind: "exec",
+      job,
+      part: 0,
+      epoch: 0,
+      ops,
+      places: [...ops.keys()],
+      deadlineAtMs: this.clockMs + 5000,
+    });
     return job;
   }
   /** The first result of `job`; undefined while it waits. */

@@ -34,9 +34,3 @@ export interface Axis {
   readonly plots: readonly Plot[];
   measure(step: number, ground: Ground): Promise<Figures>;
 }
-
-/** The value below which `share` of them lie; NaN of none. */
-export function quantileOf(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-}

@@ -1,9 +1,10 @@
 // Gets and puts. Owns the figures of point operations from one process of callers in closed loops, on any cluster that has a table of rows.
 
+import { quantile } from "../../live/figures.js";
 import type { PeerAddress } from "../peers/peer.js";
 import { Callers } from "../ycsb/callers.js";
 import { workloads } from "../ycsb/workloads.js";
-import { type Column, type Figures, type Ground, type Plot, quantileOf } from "./axis.js";
+import type { Column, Figures, Ground, Plot } from "./axis.js";
 
 export const pointColumns: readonly Column[] = [
   { key: "gets", title: "get/s", digits: 0 },
@@ -44,7 +45,10 @@ export async function askPoints(wish: PointWish, { farewell, seconds }: Ground):
       }));
       if (outcome === undefined || outcome.failed > 0)
         throw new Error(`${outcome?.failed ?? "all"} ${name}s failed: ${outcome?.firstFailure ?? "no outcome"}`);
-      return { perSecond: outcome.operations / seconds, p99Ms: quantileOf(outcome.sampleUs, 0.99) / 1000 };
+      return {
+        perSecond: outcome.operations / seconds,
+        p99Ms: (quantile(outcome.sampleUs, 0.99) ?? Number.NaN) / 1000,
+      };
     };
     const get = await run("get");
     const put = await run("put");

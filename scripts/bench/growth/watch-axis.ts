@@ -3,9 +3,10 @@
 
 import { setMaxListeners } from "node:events";
 import { connect, type Watch } from "../../../cluster/client/index.js";
+import { quantile } from "../../live/figures.js";
 import { foreshardPeer } from "../peers/foreshard.js";
 import { keyOf } from "../ycsb/keys.js";
-import { type Axis, type Figures, type Ground, quantileOf } from "./axis.js";
+import type { Axis, Figures, Ground } from "./axis.js";
 
 const rows = 1000;
 const fragments = 16;
@@ -50,8 +51,8 @@ async function measure(watchers: number, { farewell, seconds }: Ground): Promise
   return {
     puts: written / seconds,
     delivered: delivered / seconds,
-    p50: quantileOf(lateMs, 0.5),
-    p99: quantileOf(lateMs, 0.99),
+    p50: quantile(lateMs, 0.5) ?? Number.NaN,
+    p99: quantile(lateMs, 0.99) ?? Number.NaN,
   };
 }
 
