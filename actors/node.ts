@@ -5,6 +5,7 @@
 import { limits } from "../src/config/limits.js";
 import type { Effect, Effects, Request } from "../src/kernel/effect.js";
 import { fault } from "../src/kernel/fault.js";
+import { IdMap } from "../src/kernel/id-map.js";
 import { type Actor, type Context, dispatch, type Handlers } from "../src/kernel/machine.js";
 import { countingTickets } from "../src/kernel/tickets.js";
 import type { LedgerEvent } from "../src/ledger/event.js";
@@ -50,7 +51,7 @@ export function createNode(config: NodeConfig, wiring: NodeWiring): Actor<NodeMe
     })),
     shards: new Map(),
     groups: new Set(),
-    jobs: new Map(),
+    jobs: new IdMap(),
     nextJob: 1,
     opsUnderWay: 0,
     opsOfUsers: new Map(),

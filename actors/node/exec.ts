@@ -231,7 +231,7 @@ function internal(): OpResult {
 /** Answers every open part of `fragment`: its shard is gone. */
 export function failPartsOf(state: NodeState, fragment: FragmentId, why: Fault): Effects {
   const effects: Effect[] = [];
-  for (const [id, job] of [...state.jobs]) {
+  for (const [id, job] of state.jobs.entries()) {
     job.parts.forEach((held, part) => {
       if (held.fragment !== fragment) return;
       const open = (job.results[part] ?? []).flatMap((result, index) => (result === undefined ? [index] : []));

@@ -5,6 +5,7 @@ import type { CopyBounds } from "../../src/fragment/pace.js";
 import type { Store } from "../../src/fragment/store.js";
 import type { ActorId, ReplyTo, Request, Ticket, WorldMessage } from "../../src/kernel/effect.js";
 import type { Hash } from "../../src/kernel/hash.js";
+import type { IdMap } from "../../src/kernel/id-map.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import type { Tail } from "../../src/ledger/tail.js";
 import type { Cell } from "../../src/load/counter.js";
@@ -145,7 +146,7 @@ export interface NodeState {
   readonly shards: Map<FragmentId, ShardSlot>;
   /** Log groups that are followed. */
   readonly groups: Set<number>;
-  readonly jobs: Map<number, Job>;
+  readonly jobs: IdMap<Job>;
   nextJob: number;
   opsUnderWay: number;
   /** Of clients that came straight here, by user. */

@@ -11,6 +11,7 @@ import { sameRange } from "../../src/fragment/range.js";
 import type { AskOutcome, Effect, Effects, OnBehalf, Ticket } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import { type Fault, fault } from "../../src/kernel/fault.js";
+import { IdMap } from "../../src/kernel/id-map.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Tickets } from "../../src/kernel/tickets.js";
 import type { FragmentView } from "../../src/ledger/view.js";
@@ -202,7 +203,7 @@ export function createCourier(
   const queues = new Map<string, Queue>();
   /** The queue that the last errand to a node went into: the next one mostly goes there too, and needs no name put together. */
   const lastQueues = new Map<NodeId, Queue>();
-  const shipments = new Map<Ticket, Shipment>();
+  const shipments = new IdMap<Shipment>();
   const paused = new Set<Trip>();
   const restraint = createRestraint();
   let flushArmed = false;

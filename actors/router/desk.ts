@@ -7,12 +7,14 @@ import { limits } from "../../src/config/limits.js";
 import type { Effect, Effects, ReplyTo } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import { type Fault, fault, ok, type Result } from "../../src/kernel/fault.js";
+import { IdMap } from "../../src/kernel/id-map.js";
 import type { Context } from "../../src/kernel/machine.js";
 import type { Courier, Trip } from "./courier.js";
 import { createQuota } from "./quota.js";
 
 /** One request at the desk. */
 export interface Inquiry {
+  readonly number: number;
   readonly from: ReplyTo;
   /** Client group of whoever asks. */
   readonly group: string;
@@ -64,7 +66,8 @@ export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
   const { requestsHeld = limits.routerRequests, userPerSecond } = rules;
   const underWay = Math.max(1, Math.floor(requestsHeld * limits.userShare));
   const quota = createQuota({ underWay, ...(userPerSecond === undefined ? {} : { perSecond: userPerSecond }) });
-  const open = new Set<Inquiry>();
+  const open = new IdMap<Inquiry>();
+  let admitted = 0;
   let bytes = 0;
   /** No deadline of an open request is before this; it may be that of one that is answered already. */
   let earliestMs = Number.POSITIVE_INFINITY;
@@ -80,7 +83,7 @@ export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
   function close(inquiry: Inquiry, body: object): Effects {
     if (inquiry.finished) return none;
     inquiry.finished = true;
-    open.delete(inquiry);
+    open.delete(inquiry.number);
     quota.free(inquiry.user);
     bytes -= inquiry.bytes;
     for (const trip of inquiry.trips) if (!trip.ended) courier.cancel(trip);
@@ -95,6 +98,7 @@ export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
       const refused = quota.take(user, context.nowMs);
       if (refused !== undefined) return { ok: false, fault: refused };
       const inquiry: Inquiry = {
+        number: admitted++,
         from,
         group,
         user,
@@ -108,7 +112,7 @@ export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
         trips: [],
       };
       bytes += inquiry.bytes;
-      open.add(inquiry);
+      open.set(inquiry.number, inquiry);
       earliestMs = Math.min(earliestMs, inquiry.deadlineMs);
       return ok(inquiry);
     },
@@ -129,13 +133,13 @@ export function createDesk(courier: Courier, rules: DeskRules = {}): Desk {
       const effects: Effect[] = [];
       armedMs = Number.POSITIVE_INFINITY;
       earliestMs = Number.POSITIVE_INFINITY;
-      for (const inquiry of [...open]) {
+      for (const [, inquiry] of open.entries()) {
         if (context.nowMs >= inquiry.deadlineMs) effects.push(...close(inquiry, { fault: expiry(inquiry) }));
         else earliestMs = Math.min(earliestMs, inquiry.deadlineMs);
       }
       return effects;
     },
-    refuseAll: () => [...open].flatMap((inquiry) => close(inquiry, { fault: ending(inquiry) })),
+    refuseAll: () => open.entries().flatMap(([, inquiry]) => close(inquiry, { fault: ending(inquiry) })),
     arm(context) {
       if (earliestMs >= armedMs || open.size === 0) return none;
       armedMs = earliestMs;

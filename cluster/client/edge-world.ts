@@ -6,8 +6,9 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { createRouter, routerActorId } from "../../actors/router.js";
 import { defaultTiming } from "../../src/config/limits.js";
-import type { AskOutcome, ReplyTo, Ticket } from "../../src/kernel/effect.js";
+import type { AskOutcome, ReplyTo } from "../../src/kernel/effect.js";
 import { fault } from "../../src/kernel/fault.js";
+import { IdMap } from "../../src/kernel/id-map.js";
 import { Kernel, type Outward, type World } from "../../src/kernel/kernel.js";
 import { seededRandom } from "../../src/kernel/random.js";
 import { subjects } from "../../src/protocol/subjects.js";
@@ -26,8 +27,8 @@ export interface EdgeWorld {
 export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> {
   const hash = await loadHash();
   const id = randomUUID().replaceAll("-", "");
-  const waiting = new Map<number, { readonly subject: string; readonly done: (body: unknown) => void }>();
-  const asked = new Map<Ticket, string>();
+  const waiting = new IdMap<{ readonly subject: string; readonly done: (body: unknown) => void }>();
+  const asked = new IdMap<string>();
   let replies = 0;
   let due = false;
   let closed = false;
@@ -43,7 +44,7 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
     asking?.done(body);
   }
   function settleAll(why: ReturnType<typeof fault>, concerns = (_subject: string): boolean => true): void {
-    for (const [reply, { subject }] of [...waiting]) if (concerns(subject)) settle({ reply }, { fault: why });
+    for (const [reply, { subject }] of waiting.entries()) if (concerns(subject)) settle({ reply }, { fault: why });
   }
   function turn(): void {
     due = false;
@@ -85,7 +86,7 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
     if (operation !== "publish") return;
     if (subject === subjects.cluster("view")) return settleAll(viewDenied, needsView);
     const why = fault("FORBIDDEN", `this user may not publish on ${subject}`);
-    for (const [ticket, asking] of [...asked]) {
+    for (const [ticket, asking] of asked.entries()) {
       if (asking !== subject) continue;
       asked.delete(ticket);
       kernel.deliver(routerActorId, { kind: "answered", ticket, outcome: { kind: "answer", body: { fault: why } } });
@@ -99,7 +100,7 @@ export async function openEdgeWorld(connection: Connection): Promise<EdgeWorld> 
     reply: settle,
     forget: (actor) => timers.forget(actor),
     crashed(_actor, error) {
-      asked.clear();
+      for (const [ticket] of asked.entries()) asked.delete(ticket);
       const what = error instanceof Error ? error.message : String(error);
       settleAll(fault("INTERNAL", `the router in this client failed and was made anew: ${what}`));
       begin();

@@ -4,6 +4,7 @@
 // N3 the number of waiting requests is bounded; past it a request is `unsent`.
 
 import { createInbox, type Msg, type MsgHdrs } from "nats";
+import { IdMap } from "../../src/kernel/id-map.js";
 import type { Connection } from "./connection.js";
 
 export type Answer =
@@ -32,14 +33,15 @@ interface Waiting {
 }
 
 const mostWaiting = 65_536;
+const radix = 36;
 
 export function openInbox(connection: Connection): Inbox {
   const { nats } = connection;
   const base = `${createInbox(connection.inboxPrefix)}.`;
-  const waiting = new Map<string, Waiting>();
+  const waiting = new IdMap<Waiting>();
   let count = 0;
 
-  function settle(token: string, answer: Answer): void {
+  function settle(token: number, answer: Answer): void {
     const request = waiting.get(token);
     if (request === undefined) return;
     waiting.delete(token);
@@ -54,22 +56,28 @@ export function openInbox(connection: Connection): Inbox {
     callback: (error, msg) => {
       if (error !== null) return;
       const nobody = msg.data.length === 0 && msg.headers?.code === 503;
-      settle(msg.subject.slice(base.length), nobody ? { kind: "nobody" } : { kind: "message", msg });
+      settle(
+        Number.parseInt(msg.subject.slice(base.length), radix),
+        nobody ? { kind: "nobody" } : { kind: "message", msg },
+      );
     },
   });
   const stopWatching = connection.onChange((up) => {
-    if (!up) for (const token of [...waiting.keys()]) settle(token, { kind: "cut" });
+    if (!up) for (const [token] of waiting.entries()) settle(token, { kind: "cut" });
   });
 
   return {
     ask(subject, payload, { timeoutMs, headers }, done) {
       if (!connection.isUp()) return refuse(done, "the connection to NATS is down");
       if (waiting.size >= mostWaiting) return refuse(done, "too many requests are under way");
-      const token = (count++).toString(36);
+      const token = count++;
       const timer = setTimeout(settle, timeoutMs, token, { kind: "timeout" } satisfies Answer);
       waiting.set(token, { done, timer });
       try {
-        nats.publish(subject, payload, { reply: base + token, ...(headers === undefined ? {} : { headers }) });
+        nats.publish(subject, payload, {
+          reply: base + token.toString(radix),
+          ...(headers === undefined ? {} : { headers }),
+        });
       } catch (error) {
         clearTimeout(timer);
         waiting.delete(token);
@@ -79,7 +87,7 @@ export function openInbox(connection: Connection): Inbox {
     waiting: () => waiting.size,
     close() {
       stopWatching();
-      for (const token of [...waiting.keys()]) settle(token, { kind: "cut" });
+      for (const [token] of waiting.entries()) settle(token, { kind: "cut" });
       if (!nats.isClosed()) subscription.unsubscribe();
     },
   };

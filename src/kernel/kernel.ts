@@ -7,6 +7,7 @@
 
 import type { ActorId, Effect, ReplyTo, Request, Ticket, WorldMessage } from "./effect.js";
 import { type Fault, fault } from "./fault.js";
+import { IdMap } from "./id-map.js";
 import type { Actor, Context, Message } from "./machine.js";
 import type { Random } from "./random.js";
 
@@ -38,7 +39,7 @@ interface Slot {
   readonly parent: ActorId | undefined;
   readonly random: Random;
   /** The outbox: replies that wait for their ticket (I1). */
-  readonly held: Map<Ticket, Held[]>;
+  readonly held: IdMap<Held[]>;
   waiting: number;
 }
 
@@ -66,7 +67,7 @@ export class Kernel {
       actor: actor as Actor<Message>,
       parent,
       random: this.random.fork(id),
-      held: new Map(),
+      held: new IdMap(),
       waiting: 0,
     });
   }
@@ -201,7 +202,7 @@ export class Kernel {
     const slot = this.slots.get(id);
     if (slot === undefined) return;
     this.slots.delete(id);
-    for (const ticket of [...slot.held.keys()]) this.settle(slot, ticket, why);
+    for (const [ticket] of slot.held.entries()) this.settle(slot, ticket, why);
     this.world.forget(id);
     for (const [child, { parent }] of [...this.slots]) if (parent === id) this.stop(child, why);
   }
