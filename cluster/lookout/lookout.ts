@@ -3,7 +3,7 @@
 
 import type { HorizonName } from "../../src/forecast/horizons.js";
 import { ok, type Result } from "../../src/kernel/fault.js";
-import type { FragmentId, NodeId } from "../../src/protocol/subjects.js";
+import { type FragmentId, type NodeId, partitionOfFragment } from "../../src/protocol/subjects.js";
 import { type Connection, openConnection } from "../world/connection.js";
 import { openInbox } from "../world/inbox.js";
 import type { NatsAddress } from "../world/nats-address.js";
@@ -63,11 +63,14 @@ export async function openLookout(ports: LookoutPorts): Promise<Result<Lookout>>
 function lookOver(connection: Connection, ports: LookoutPorts): Lookout {
   const traffic = createTraffic();
   const capacities = createCapacities();
-  const replicas = createReplicas();
   const outlook = createOutlook();
   const chronicle = createChronicle();
   const inbox = openInbox(connection);
   const census = createCensus(inbox);
+  const replicas = createReplicas((node, fragment) => {
+    const copies = census.views().get(partitionOfFragment(fragment))?.fragments.get(fragment)?.replicas;
+    return copies?.some((copy) => copy.node === node) ?? false;
+  });
   const engine = watchEngine(inbox);
   const leases = new Map<number, number>();
   /** Strategies of moves that were heard to begin and not to end; a cluster has few at once. */

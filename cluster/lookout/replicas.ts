@@ -1,5 +1,6 @@
 // Replicas. Owns what heartbeats add up to: the state of every replica as its node told it last, and when each node was heard.
 // L1 a node tells what changed and, when a leader asks, everything; what it no longer holds goes with the next complete telling.
+// L2 until then the view decides: a copy that moved away is not counted, whatever its node told last.
 
 import type { Heartbeat, ReplicaStatus } from "../../src/protocol/control.js";
 import { type FragmentId, type NodeId, partitionOfFragment } from "../../src/protocol/subjects.js";
@@ -21,11 +22,14 @@ export interface FragmentStatus {
 export interface Replicas {
   take(heartbeat: Heartbeat, nowMs: number): void;
   nodes(): ReadonlyMap<NodeId, NodeStatus>;
+  /** Copies that a node holds, by their state. */
+  states(node: NodeId): ReadonlyMap<string, number>;
   /** Of every fragment that anybody holds. */
   fragments(): ReadonlyMap<FragmentId, FragmentStatus>;
 }
 
-export function createReplicas(): Replicas {
+/** `holds`: whether the node has, or is getting, a copy of the fragment. */
+export function createReplicas(holds: (node: NodeId, fragment: FragmentId) => boolean): Replicas {
   const nodes = new Map<NodeId, NodeStatus>();
   const incarnations = new Map<NodeId, string>();
 
@@ -37,6 +41,10 @@ export function createReplicas(): Replicas {
       incarnations.set(node, incarnation);
     }
     return known;
+  }
+
+  function* held(node: NodeId): Generator<ReplicaStatus> {
+    for (const status of nodes.get(node)?.statuses.values() ?? []) if (holds(node, status.fragment)) yield status;
   }
 
   return {
@@ -54,12 +62,18 @@ export function createReplicas(): Replicas {
       for (const status of heartbeat.statuses) node.statuses.set(status.fragment, status);
     },
     nodes: () => nodes,
+    states(node) {
+      const states = new Map<string, number>();
+      for (const { state } of held(node)) states.set(state, (states.get(state) ?? 0) + 1);
+      return states;
+    },
     fragments() {
       const serving = new Map<FragmentId, ReplicaStatus>();
       const lowest = new Map<FragmentId, number>();
       const largest = new Map<FragmentId, ReplicaStatus>();
-      for (const { statuses } of nodes.values()) {
-        for (const [fragment, status] of statuses) {
+      for (const node of nodes.keys()) {
+        for (const status of held(node)) {
+          const { fragment } = status;
           const best = serving.get(fragment);
           if (status.state === "serving" && (best === undefined || best.epoch < status.epoch))
             serving.set(fragment, status);

@@ -72,9 +72,7 @@ export function clusterMetrics(sheet: Sheet, lookout: Lookout, names: TableNames
     for (const [node, status] of lookout.replicas.nodes()) {
       beats((nowMs - status.heardAtMs) / 1000, { node });
       if (status.freeBytes !== undefined) free(status.freeBytes, { node });
-      const states = new Map<string, number>();
-      for (const { state } of status.statuses.values()) states.set(state, (states.get(state) ?? 0) + 1);
-      for (const [state, count] of states) copies(count, { node, state });
+      for (const [state, count] of lookout.replicas.states(node)) copies(count, { node, state });
     }
   }
 

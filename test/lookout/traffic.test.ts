@@ -85,7 +85,7 @@ describe("replicas, as heartbeats tell them", () => {
   });
 
   it("say how far the last copy is behind, and drop what a node no longer holds", () => {
-    const replicas = createReplicas();
+    const replicas = createReplicas(() => true);
     replicas.take(beat("n1", [status(16, "serving", 90), status(32, "following", 5)], true), 1);
     replicas.take(beat("n2", [status(16, "following", 70)]), 2);
     replicas.take(beat("n3", [status(16, "following", 88)]), 2);
@@ -94,5 +94,17 @@ describe("replicas, as heartbeats tell them", () => {
     replicas.take(beat("n1", [status(16, "serving", 91)], true), 3);
     strictEqual(replicas.fragments().get(32), undefined);
     strictEqual(replicas.nodes().get("n2")?.heardAtMs, 2);
+  });
+
+  it("do not count a copy that moved away, although its node told of it last", () => {
+    const holders = new Set(["n1", "n2"]);
+    const replicas = createReplicas((node) => holders.has(node));
+    replicas.take(beat("n1", [status(16, "serving", 90)], true), 1);
+    replicas.take(beat("n2", [status(16, "following", 70)]), 2);
+    strictEqual(replicas.fragments().get(16)?.lagRecords, 20);
+    deepStrictEqual([...replicas.states("n2")], [["following", 1]]);
+    holders.delete("n2");
+    strictEqual(replicas.fragments().get(16)?.lagRecords, 0);
+    deepStrictEqual([...replicas.states("n2")], []);
   });
 });
