@@ -76,6 +76,7 @@ function initialState(config: ForecasterConfig, hash: Hash): ForecasterState {
     chores: { adoptions: [], mended: [], slots: [] },
     turnArmed: false,
     outgoing: [],
+    pools: { made: new Map(), wanted: new Set(), running: undefined },
     fits: { rebuilds: [], refits: [], running: new Map(), failed: 0 },
     pasts: [],
     replay: undefined,

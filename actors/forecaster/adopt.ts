@@ -7,6 +7,7 @@ import { createSeries } from "../../src/forecast/series.js";
 import type { Context } from "../../src/kernel/machine.js";
 import { partsOfKey, type SeriesKey } from "../../src/load/book.js";
 import { order, shapeOf } from "./fits.js";
+import { priorFor } from "./pools.js";
 import type { Adoption, Entry, ForecasterState, Lane } from "./state.js";
 
 /** Carries an adoption out: the entry is made if there is none, and its past, where it has one, is put in line. */
@@ -42,7 +43,7 @@ export function adopt(state: ForecasterState, key: SeriesKey, table: number, isN
       trials: createTrials(),
       taken: new Map(),
     };
-    if (isNew) lane.series = createSeries(shapeOf(lane));
+    if (isNew) lane.series = createSeries(shapeOf(lane), priorFor(state, lane, table));
     return lane;
   });
   const entry: Entry = { key, fragment, table, group, lanes };

@@ -3,7 +3,8 @@
 // F2 a batch that fails, or never comes back, costs its series one fit; they go on forecasting. F3 when there is more to fit than time, each is
 //    fitted less often: a series stands in the queue once, and how long the queue is, is shown.
 
-import { isSeen, lastSlot, slotsPushed, valueAt } from "../../src/forecast/history.js";
+import { isSeen, lastSlot, stretchOf, valueAt } from "../../src/forecast/history.js";
+import { copyPrior, type PooledPrior } from "../../src/forecast/pool.js";
 import { createTrials, relive } from "../../src/forecast/promise.js";
 import { forgetRanks, noteActual } from "../../src/forecast/ranks.js";
 import {
@@ -18,6 +19,7 @@ import {
 import type { Effects, WorldMessage } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
+import { onPooled, priorFor, pumpPools } from "./pools.js";
 import { profilesOf, promisedIn } from "./profiles.js";
 import { publish, say } from "./say.js";
 import type { Entry, FitBatch, FitOrder, ForecasterState, Lane } from "./state.js";
@@ -26,7 +28,12 @@ export interface RefitInput {
   readonly series: readonly PackedSeries[];
 }
 export interface RebuildInput {
-  readonly series: readonly { readonly shape: SeriesShape; readonly first: number; readonly values: ArrayBuffer }[];
+  readonly series: readonly {
+    readonly shape: SeriesShape;
+    readonly first: number;
+    readonly values: ArrayBuffer;
+    readonly prior?: PooledPrior;
+  }[];
 }
 /** In the order of the input; null = that one could not be fitted. */
 export interface FitOutput {
@@ -36,8 +43,6 @@ export interface FitOutput {
 const batchSize = 8;
 /** A batch that is longer under way is given up. */
 const batchLimitMs = 60_000;
-/** A series fitted this early forecasts differently from then on. */
-const unsettledSlots = 60;
 /** Rebuilding that fails this often is given up: the series begins without a past. */
 const rebuildsTried = 3;
 
@@ -50,6 +55,7 @@ export function order(
 ): void {
   lane.fit = "queued";
   const queue = kind === "refit" ? state.fits.refits : state.fits.rebuilds;
+  if (kind === "rebuild") priorFor(state, lane, entry.table);
   queue.push({ entry, lane, queuedAtMs: nowMs });
 }
 
@@ -61,6 +67,10 @@ export function pump(state: ForecasterState, context: Context): Effects {
     fits.running.delete(ticket);
     giveUp(state, batch, context);
   }
+  if (state.pools.running !== undefined && context.nowMs - state.pools.running.sentAtMs <= batchLimitMs) return none;
+  state.pools.running = undefined;
+  const pooling = pumpPools(state, context);
+  if (pooling.length > 0) return pooling;
   const kind = fits.rebuilds.length > 0 ? "rebuild" : "refit";
   const orders = take(state, kind);
   if (orders.length === 0) return none;
@@ -101,7 +111,9 @@ function rebuildInput(state: ForecasterState, orders: readonly FitOrder[]): Rebu
       lane.past = undefined;
       const first = stretch?.first ?? 0;
       const values = withoutPromises(state, entry, lane, first, stretch?.values ?? new Float32Array(0));
-      return { shape: shapeOf(lane), first, values: values.slice().buffer };
+      const prior = priorFor(state, lane, entry.table);
+      const whole = { shape: shapeOf(lane), first, values: values.slice().buffer };
+      return prior === undefined ? whole : { ...whole, prior: copyPrior(prior) };
     }),
   };
 }
@@ -130,6 +142,14 @@ export function onComputed(
   { ticket, outcome }: Extract<WorldMessage, { kind: "computed" }>,
   context: Context,
 ): Effects {
+  const newborn = onPooled(state, { kind: "computed", ticket, outcome }, context);
+  if (newborn !== undefined) {
+    for (const { entry, lane } of newborn) {
+      if (lane.series !== undefined) lane.past = stretchOf(lane.series.history);
+      order(state, "rebuild", entry, lane, context);
+    }
+    return pump(state, context);
+  }
   const batch = state.fits.running.get(ticket);
   if (batch === undefined) return none;
   state.fits.running.delete(ticket);
@@ -166,14 +186,15 @@ function settle(
     state.fits.failed++;
     lane.failures++;
     if (kind === "rebuild" && lane.failures < rebuildsTried) order(state, "rebuild", entry, lane, context);
-    else if (kind === "rebuild") begin(state, entry, lane, createSeries(shapeOf(lane)));
+    else if (kind === "rebuild")
+      begin(state, entry, lane, createSeries(shapeOf(lane), priorFor(state, lane, entry.table)));
     return;
   }
   lane.failures = 0;
-  if (kind === "rebuild") begin(state, entry, lane, fitted);
+  if (kind === "rebuild") begin(state, entry, lane, lane.series === undefined ? fitted : caughtUp(fitted, lane.series));
   else if (lane.series !== undefined) {
-    // What the errors of the first, unfitted forecasts had in common says nothing of those to come.
-    if (slotsPushed(fitted.history) < unsettledSlots) {
+    // What the errors had in common before the season was known says nothing of those to come.
+    if (fitted.past.period(0) !== lane.series.past.period(0)) {
       forgetRanks(lane.ranks);
       lane.said = false;
     }

@@ -2,8 +2,7 @@
 // H1 each heir's owner does it for itself: from its own series of the parents where it has them, else from what it heard of them last.
 // H2 a split is shared by what was observed of the parts, else by the width of their ranges; a merge adds up.
 
-import { firstSlot, isSeen, lastSlot, valueAt } from "../../src/forecast/history.js";
-import type { SeriesState } from "../../src/forecast/series.js";
+import { stretchOf } from "../../src/forecast/history.js";
 import type { Context } from "../../src/kernel/machine.js";
 import { partsOfKey, type SeriesKey, seriesKey } from "../../src/load/book.js";
 import { mergeValues, type Stretch, shareOf, splitValues, widthOf } from "../../src/load/inherit.js";
@@ -55,21 +54,12 @@ function groupsOf({ seen }: ForecasterState, fragments: readonly FragmentId[]): 
 /** What is known here of a series: all of it where it is ours, else the last values that were heard. */
 function pastOf(state: ForecasterState, key: SeriesKey, index: number): Stretch {
   const series = state.entries.get(key)?.lanes[index]?.series;
-  if (series !== undefined) return stretchOf(series);
+  if (series !== undefined) return stretchOf(series.history);
   const { fragment } = partsOfKey(key);
   const heard = state.board.of([fragment], index).find((posted) => posted.key === key)?.news;
   return heard === undefined
     ? { first: 0, values: [] }
     : { first: heard.origin - heard.recent.length + 1, values: heard.recent };
-}
-
-function stretchOf({ history }: SeriesState): Stretch {
-  const first = Math.max(0, firstSlot(history));
-  const length = Math.max(0, lastSlot(history) - first + 1);
-  const values = Float32Array.from({ length }, (_, at) =>
-    isSeen(history, first + at) ? valueAt(history, first + at) : Number.NaN,
-  );
-  return { first, values };
 }
 
 function bequeath(

@@ -2,6 +2,7 @@
 
 import type { Timing } from "../../src/config/limits.js";
 import type { Horizon } from "../../src/forecast/horizons.js";
+import type { PooledPrior } from "../../src/forecast/pool.js";
 import type { Trials } from "../../src/forecast/promise.js";
 import type { RankRing } from "../../src/forecast/ranks.js";
 import type { SeriesState } from "../../src/forecast/series.js";
@@ -102,6 +103,13 @@ export interface FitBatch {
   readonly sentAtMs: number;
 }
 
+export interface Pools {
+  /** Undefined prior: nobody could lend when it was tried. */
+  readonly made: Map<string, { readonly prior: PooledPrior | undefined; readonly madeAtMs: number }>;
+  readonly wanted: Set<string>;
+  running: { readonly ticket: Ticket; readonly name: string; readonly sentAtMs: number } | undefined;
+}
+
 export interface ForecasterState {
   readonly config: ForecasterConfig;
   readonly horizons: readonly Horizon[];
@@ -119,6 +127,8 @@ export interface ForecasterState {
   readonly chores: Chores;
   turnArmed: boolean;
   outgoing: SeriesNews[];
+  /** What is lent to young series, by `horizon/table`. */
+  readonly pools: Pools;
   readonly fits: { rebuilds: FitOrder[]; refits: FitOrder[]; readonly running: Map<Ticket, FitBatch>; failed: number };
   /** Pasts that the present rebuilding draws from. */
   pasts: readonly Past[];

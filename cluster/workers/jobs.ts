@@ -15,6 +15,7 @@ export const jobs: Readonly<Record<string, Job>> = {
   // A node's thread never needs what forecasts are made with: it is loaded by the first job that does.
   refitSeries: async (input) => (await import("./forecast-jobs.js")).refitJob(input),
   rebuildSeries: async (input) => (await import("./forecast-jobs.js")).rebuildJob(input),
+  poolSeries: async (input) => (await import("./forecast-jobs.js")).poolJob(input),
 };
 export const storeJobs: Readonly<Record<string, StoreJob>> = { [digestJob]: fragmentDigest };
 

@@ -3,7 +3,8 @@
 
 import { medianIndex, quantileCount, quantileLevels } from "../../src/forecast/quantiles.js";
 import { cellsOf, createRanks, noteActual, noteForecast } from "../../src/forecast/ranks.js";
-import { createSeries, forecast, isRefitDue, observe, record, refit } from "../../src/forecast/series.js";
+import { fitSeries } from "../../src/forecast/rebuild.js";
+import { createSeries, forecast, isRefitDue, observe, record } from "../../src/forecast/series.js";
 import type { RecordNews } from "../../src/protocol/forecast.js";
 import type { Series } from "./demand.js";
 
@@ -30,7 +31,7 @@ export function foresay({ values }: Series, intervalMs: number, told: (slot: num
     const value = values[slot] ?? Number.NaN;
     observe(series, slot, value);
     noteActual(ring, slot, value);
-    if (isRefitDue(series)) refit(series);
+    if (isRefitDue(series)) fitSeries(series);
     const said = forecast(series);
     if (said.origin === slot) noteForecast(ring, slot, said.steps);
     rows.set(said.steps, slot * width);

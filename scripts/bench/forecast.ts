@@ -2,7 +2,8 @@
 // Bench of forecasts. Owns how well and how dearly the forecaster foresees recorded traces, beside reference figures that were measured the same way.
 
 import { performance } from "node:perf_hooks";
-import { createSeries, forecast, isRefitDue, observe, refit } from "../../src/forecast/series.js";
+import { fitSeries } from "../../src/forecast/rebuild.js";
+import { createSeries, forecast, isRefitDue, observe } from "../../src/forecast/series.js";
 import { report } from "../cli/failure.js";
 import { timesOf } from "../cli/forecast-trace.js";
 import { writeJson, writeTable } from "../cli/output.js";
@@ -63,7 +64,7 @@ function run(
       observe(state, next, at(next));
       const said = forecast(state);
       updateMs.push(performance.now() - began);
-      if (isRefitDue(state)) refit(state);
+      if (isRefitDue(state)) fitSeries(state);
       if (next === origin)
         tally.add(
           said,

@@ -38,6 +38,8 @@ const strange = 4;
 const mostBehind = 5;
 /** Matured forecasts that the pooled prior is worth. */
 const priorMass = 12;
+/** Error, slope, square. */
+const lentCells = 3;
 
 export function carveBlend(from: Carver, shape: Shape, models: number): Blend {
   const cells = models * shape.targets;
@@ -52,13 +54,33 @@ export function carveBlend(from: Carver, shape: Shape, models: number): Blend {
   };
 }
 
-export function beginBlend(blend: Blend, prior: PooledPrior | undefined): void {
-  blend.weights.fill(1 / blend.models);
-  if (prior === undefined || prior.errors.length !== blend.errors.length) return;
-  for (let cell = 0; cell < blend.errors.length; cell++) {
-    blend.errors[cell] = (prior.errors[cell] ?? 1) * priorMass;
-    blend.masses[cell] = priorMass;
+export function beginBlend(blend: Blend, lent?: PooledPrior["models"]): void {
+  const { models, errors, masses, slopes, squares, weights } = blend;
+  weights.fill(1 / models);
+  if (lent?.length !== errors.length * lentCells) return;
+  for (let cell = 0; cell < errors.length; cell++) {
+    const [error = Number.NaN, slope = 0, square = 0] = lent.subarray(cell * lentCells, (cell + 1) * lentCells);
+    if (Number.isNaN(error)) continue;
+    errors[cell] = priorMass * error;
+    slopes[cell] = priorMass * slope;
+    squares[cell] = priorMass * square;
+    masses[cell] = priorMass;
   }
+  for (let target = 0; target < errors.length / models; target++) weigh(blend, target);
+}
+
+/** What a young series may borrow: see `PooledPrior`. */
+export function lendBlend({ errors, masses, slopes, squares }: Blend): Float64Array {
+  const lent = new Float64Array(errors.length * lentCells).fill(Number.NaN);
+  for (let cell = 0; cell < errors.length; cell++) {
+    const mass = masses[cell] ?? 0;
+    if (mass < priorMass) continue;
+    lent.set(
+      [errors, slopes, squares].map((sums) => (sums[cell] ?? 0) / mass),
+      cell * lentCells,
+    );
+  }
+  return lent;
 }
 
 /** What `points` said of `target` is known now. */

@@ -4,6 +4,7 @@
 // C1 a shift never exceeds `mostShift`, so a long run of bad luck costs a bounded amount.
 
 import type { Carver } from "./block.js";
+import type { PooledPrior } from "./pool.js";
 import { quantileCount, quantileLevels, repairRow } from "./quantiles.js";
 import type { Shape } from "./shape.js";
 
@@ -13,6 +14,8 @@ const lowest = normals[0];
 const highest = normals[quantileCount - 1] ?? 0;
 const mostShift = 2.5;
 const pace = 0.015;
+/** How much of the lenders' mean shift a young series begins with. */
+const lentShare = 1;
 
 export interface Calibration {
   /** [target × levels] */
@@ -21,6 +24,11 @@ export interface Calibration {
 
 export function carveCalibration(from: Carver, shape: Shape): Calibration {
   return { shifts: from.f64(shape.targets * quantileCount) };
+}
+
+export function beginCalibration({ shifts }: Calibration, lent?: PooledPrior["shifts"]): void {
+  if (lent?.length !== shifts.length) return;
+  for (let cell = 0; cell < shifts.length; cell++) shifts[cell] = lentShare * (lent[cell] ?? 0);
 }
 
 /** What the calibrated row of `target` said is known now. */

@@ -65,6 +65,16 @@ export function pushSlot(history: History, slot: number, value: number, season: 
   return history.values[slot % history.cap] ?? 0;
 }
 
+/** All that is remembered; NaN where it was missing. */
+export function stretchOf(history: History): { readonly first: number; readonly values: Float32Array } {
+  const first = Math.max(0, firstSlot(history));
+  const length = Math.max(0, lastSlot(history) - first + 1);
+  const values = Float32Array.from({ length }, (_, at) =>
+    isSeen(history, first + at) ? valueAt(history, first + at) : Number.NaN,
+  );
+  return { first, values };
+}
+
 /** A late sample takes the place of a fill. False if the slot was observed already, or is too old. */
 export function fillLate(history: History, slot: number, value: number): boolean {
   const last = lastSlot(history);

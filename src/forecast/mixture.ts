@@ -2,6 +2,7 @@
 // Quantiles are averaged (not probabilities): the mean of two narrow bands that disagree stays narrow in between.
 
 import type { Carver } from "./block.js";
+import type { PooledPrior } from "./pool.js";
 import { pinball, quantileCount, quantileLevels } from "./quantiles.js";
 import type { Shape } from "./shape.js";
 
@@ -20,6 +21,8 @@ const halfLifeSlots = 600;
 const sharpness = 8;
 /** How much a level's own loss counts beside that of all levels. */
 const ownShare = 0.3;
+/** Matured forecasts that the pooled prior is worth. */
+const priorMass = 12;
 
 export function carveMixture(from: Carver, shape: Shape, bands: number): Mixture {
   const cells = shape.targets * bands;
@@ -31,8 +34,26 @@ export function carveMixture(from: Carver, shape: Shape, bands: number): Mixture
   };
 }
 
-export function beginMixture(mixture: Mixture): void {
-  mixture.weights.fill(1 / mixture.bands);
+export function beginMixture(mixture: Mixture, lent?: PooledPrior["bands"]): void {
+  const { bands, losses, weights } = mixture;
+  weights.fill(1 / bands);
+  if (lent?.length !== weights.length) return;
+  for (let cell = 0; cell < weights.length / quantileCount; cell++) {
+    if (Number.isNaN(lent[cell * quantileCount] ?? Number.NaN)) continue;
+    for (let q = 0; q < quantileCount; q++)
+      losses[cell * width + q] = priorMass * (lent[cell * quantileCount + q] ?? 0);
+    losses[cell * width + quantileCount] = priorMass;
+  }
+  for (let target = 0; target < weights.length / quantileCount / bands; target++) weigh(mixture, target);
+}
+
+/** What a young series may borrow: see `PooledPrior`. */
+export function lendMixture({ losses, weights }: Mixture): Float64Array {
+  return Float64Array.from(weights, (_, at) => {
+    const cell = Math.floor(at / quantileCount) * width;
+    const mass = losses[cell + quantileCount] ?? 0;
+    return mass < priorMass ? Number.NaN : (losses[cell + (at % quantileCount)] ?? 0) / mass;
+  });
 }
 
 /** `rows` holds bands × levels from `from` on. */

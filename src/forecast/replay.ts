@@ -1,7 +1,8 @@
 // Replay. Owns running a series over a recorded past and forecasting from given moments in it, by the code that forecasts live.
 // O1 a forecast has seen the samples up to its origin's moment and no others: later samples, and the interval, come from nothing behind it.
 
-import { createSeries, forecast, isRefitDue, observe, refit, type SeriesForecast, type SeriesState } from "./series.js";
+import { fitSeries } from "./rebuild.js";
+import { createSeries, forecast, isRefitDue, observe, type SeriesForecast, type SeriesState } from "./series.js";
 
 export interface Sample {
   readonly atMs: number;
@@ -60,5 +61,5 @@ export function replay(
 
 function take(state: SeriesState, slot: number, value: number): void {
   observe(state, slot, value);
-  if (isRefitDue(state)) refit(state);
+  if (isRefitDue(state)) fitSeries(state);
 }

@@ -5,11 +5,11 @@
 // F4 a slot is learnt once: late and repeated values never move the clock back.
 
 import { type Account, carveAccount, count, judgeRow, recordOf, type SeriesRecord } from "./account.js";
-import type { Band, Outlook } from "./bands/band.js";
+import type { Band } from "./bands/band.js";
 import { bandKinds, bandNames } from "./bands/registry.js";
-import { type Blend, beginBlend, blendMax, blendPoint, carveBlend, disagreement, judgePoints } from "./blend.js";
+import { type Blend, beginBlend, carveBlend, judgePoints, lendBlend } from "./blend.js";
 import { type Carver, carveBlock, measureBlock } from "./block.js";
-import { type Calibration, calibrateRow, carveCalibration, judgeCalibration } from "./calibrate.js";
+import { beginCalibration, type Calibration, carveCalibration, judgeCalibration } from "./calibrate.js";
 import {
   carveHistory,
   clearHistory,
@@ -21,14 +21,15 @@ import {
   slotsPushed,
   valueAt,
 } from "./history.js";
-import { beginMixture, carveMixture, judgeBands, type Mixture, mixRow } from "./mixture.js";
+import { beginMixture, carveMixture, judgeBands, lendMixture, type Mixture } from "./mixture.js";
 import { Past, type PointModel } from "./models/model.js";
 import { modelKinds, modelNames } from "./models/registry.js";
 import { carvePending, type Pending, pendingAt } from "./pending.js";
 import { findPeriods, longestPeriods } from "./periods.js";
-import type { PooledPrior } from "./pool.js";
-import { medianIndex, quantileCount, repairRow } from "./quantiles.js";
-import { anchorBefore, compileShape, type SeriesShape, type Shape } from "./shape.js";
+import type { Lent, PooledPrior } from "./pool.js";
+import { quantileCount } from "./quantiles.js";
+import { bandWidth, clueAt, isCountingOf, roundRow, rowWidth, say, weightsOf, writeRow } from "./rows.js";
+import { compileShape, type SeriesShape, type Shape } from "./shape.js";
 
 export type { SeriesRecord } from "./account.js";
 export type { PooledPrior } from "./pool.js";
@@ -85,31 +86,28 @@ export interface PackedSeries {
 /** Every model and band, by its whole name. */
 export const partNames: readonly string[] = [...modelNames, ...bandNames];
 
-const packVersion = 2;
+const packVersion = 3;
 /** What the highest value of late loses per slot: half in about 5,000. */
 const highestKeep = 0.99986;
-const countedSlots = 60;
-const mostRounded = 12;
-/** Outer quantiles are rounded outwards rather: most of a count's weight lies on its own side. */
-const leaning = 0.2;
+/** Below this many slots there is nothing to fit. */
+export const fewestFitted = 24;
 const periodGrowth = 1.1;
-/** The row of `points` at which each model's forecasts begin. */
-const firstRows: readonly number[] = modelKinds.map((_, index) =>
-  modelKinds.slice(0, index).reduce((sum, { names }) => sum + names.length, 0),
-);
-const rowWidth = quantileCount + 2;
-/** Rows of all bands, then their clues. */
-const bandWidth = bandKinds.length * (quantileCount + 1);
-const clueAt = bandKinds.length * quantileCount;
 
 /** `only` names the models and bands that may speak, by the first part of their names; it does not travel in a pack. */
 export function createSeries(shape: SeriesShape, prior?: PooledPrior, only?: readonly string[]): SeriesState {
   const compiled = compileShape(shape);
   const block = new ArrayBuffer(measureBlock((from) => carve(from, compiled)));
   const state = bind(compiled, block, only === undefined ? undefined : silentOf(only));
-  beginBlend(state.blend, prior);
-  beginMixture(state.mixture);
+  beginBlend(state.blend, prior?.models);
+  beginMixture(state.mixture, prior?.bands);
+  beginCalibration(state.calibration, prior?.shifts);
+  if (prior !== undefined) for (const band of state.bands) band.begin?.(prior);
   return state;
+}
+
+/** What a young series can take from this one. */
+export function lend({ blend, mixture, calibration }: SeriesState): Lent {
+  return { models: lendBlend(blend), bands: lendMixture(mixture), shifts: calibration.shifts };
 }
 
 /** Takes the value of a slot; NaN = it is known to be missing. Slots between the last one and this one become gaps. */
@@ -140,11 +138,18 @@ export function preload(
   state.marks[0] = (state.marks[0] ?? 0) + values.length;
 }
 
-/** True when a refit would pay: early in life often, later once per horizon. */
-export function isRefitDue(state: SeriesState): boolean {
-  const since = state.marks[0] ?? 0;
-  const refits = state.marks[1] ?? 0;
-  return since >= Math.max(state.shape.horizonSteps, 24) || (refits === 0 && since >= 24);
+/** Looks for the seasons of a past that is about to be taken, so that all of it is learnt with them. For a series that has none yet. */
+export function foreseeSeasons(state: SeriesState, first: number, values: ArrayLike<number>): void {
+  for (let at = 0; at < values.length; at++) pushSlot(state.history, first + at, values[at] ?? Number.NaN, 0);
+  lookForPeriods(state);
+  clearHistory(state.history);
+}
+
+/** True when a refit would pay: when the history has grown by a quarter, later once per horizon. */
+export function isRefitDue({ shape, marks, history }: SeriesState): boolean {
+  const known = slotsPushed(history);
+  const often = Math.max(shape.horizonSteps, 24);
+  return known >= fewestFitted && (marks[0] ?? 0) >= Math.min(often, Math.max(6, known / 4));
 }
 
 /** Fits what is too dear for every slot; looks for seasons when that is due, or always if it is to be `full`. */
@@ -310,167 +315,4 @@ function actualOf(state: SeriesState, target: number, slot: number): number {
     most = Math.max(most, valueAt(history, at));
   }
   return most;
-}
-
-/** Forecasts from here, kept until their slots come. */
-function say(state: SeriesState, slot: number): void {
-  const { shape, models, points, rows, pendingRows, past } = state;
-  const columns = shape.horizonSteps + 1;
-  if (state.marks[3] === 0) state.marks[3] = slot + 1;
-  const ceiling = 2 * (state.marks[4] ?? 0);
-  points.fill(Number.NaN);
-  models.forEach((model, index) => {
-    const { names } = modelKinds[index] ?? { names: [] };
-    const out = new Float64Array(names.length * columns).fill(Number.NaN);
-    model.predict(past, out);
-    names.forEach((name, row) => {
-      if (state.silent?.has(name) === true) out.fill(Number.NaN, row * columns, (row + 1) * columns);
-    });
-    // No model may blow up: nothing beyond twice the highest of late.
-    for (let at = 0; at < out.length; at++) out[at] = Math.min(Math.max(out[at] ?? Number.NaN, 0), ceiling);
-    points.set(out, (firstRows[index] ?? 0) * columns);
-  });
-  for (let model = 0; model < modelNames.length; model++) {
-    const from = model * columns;
-    if (Number.isNaN(points[from + columns - 1] ?? 0))
-      points[from + columns - 1] = largest(points.subarray(from, from + columns - 1));
-  }
-  keepPoints(state, slot);
-  const outlook = outlookOf(state);
-  const said = sayBands(state, slot, outlook);
-  const isCounting = isCountingOf(past);
-  for (let target = 0; target < shape.targets; target++) {
-    const isMax = target === shape.maxTarget;
-    const point = outlook.points[target] ?? 0;
-    sayRow(state, target, point, said, isCounting, 1.5 * ceiling);
-    const at = pendingAt(pendingRows, target, slot);
-    for (let q = 0; q < quantileCount; q++) pendingRows.values[at + q] = rows[target * quantileCount + q] ?? 0;
-    pendingRows.values[at + quantileCount] = point;
-    pendingRows.values[at + quantileCount + 1] = isMax ? Number.NaN : naiveAt(past, slot + (shape.delays[target] ?? 1));
-  }
-}
-
-function keepPoints({ shape, points, pendingPoints }: SeriesState, slot: number): void {
-  const columns = shape.horizonSteps + 1;
-  for (let target = 0; target < shape.targets; target++) {
-    const column = target === shape.maxTarget ? columns : (shape.delays[target] ?? 1);
-    const at = pendingAt(pendingPoints, target, slot);
-    for (let model = 0; model < modelNames.length; model++)
-      pendingPoints.values[at + model] = points[model * columns + column - 1] ?? Number.NaN;
-  }
-}
-
-function outlookOf({ shape, blend, points, past }: SeriesState): Outlook {
-  const outlook = { points: new Float64Array(shape.targets), disagreements: new Float64Array(shape.targets) };
-  for (let target = 0; target < shape.targets; target++) {
-    const step = target === shape.maxTarget ? 0 : (shape.delays[target] ?? 1);
-    const point = step === 0 ? blendMax(blend, shape, points) : blendPoint(blend, shape, points, step);
-    outlook.points[target] = Number.isNaN(point) ? past.at(past.last) : point;
-    outlook.disagreements[target] = disagreement(blend, shape, points, target);
-  }
-  return outlook;
-}
-
-/** What each band says: [target × bandWidth]. */
-function sayBands(
-  { shape, bands, past, pendingBands, silent }: SeriesState,
-  slot: number,
-  outlook: Outlook,
-): Float64Array {
-  const said = new Float64Array(shape.targets * bandWidth).fill(Number.NaN);
-  const rows = new Float64Array(shape.targets * quantileCount);
-  const clues = new Float64Array(shape.targets);
-  bands.forEach((band, index) => {
-    rows.fill(Number.NaN);
-    band.look(past, outlook, rows, clues);
-    if (silent?.has(bandNames[index] ?? "") === true) rows.fill(Number.NaN);
-    for (let target = 0; target < shape.targets; target++) {
-      const at = target * bandWidth;
-      said.set(rows.subarray(target * quantileCount, (target + 1) * quantileCount), at + index * quantileCount);
-      said[at + clueAt + index] = clues[target] ?? 0;
-    }
-  });
-  for (let target = 0; target < shape.targets; target++)
-    pendingBands.values.set(
-      said.subarray(target * bandWidth, (target + 1) * bandWidth),
-      pendingAt(pendingBands, target, slot),
-    );
-  return said;
-}
-
-/** Small counts: a quantile between two whole numbers is never met, the nearer one often is. */
-function roundRow(row: Float64Array, from: number): void {
-  for (let q = 0; q < quantileCount; q++) {
-    const value = row[from + q] ?? 0;
-    if (value < mostRounded)
-      row[from + q] = Math.round(q < medianIndex ? value - leaning : q > medianIndex ? value + leaning : value);
-  }
-}
-
-/** Whether the last slots were whole numbers. */
-function isCountingOf(past: Past): boolean {
-  for (let back = 0; back < Math.min(countedSlots, past.count); back++)
-    if (!Number.isInteger(past.at(past.last - back))) return false;
-  return true;
-}
-
-function sayRow(
-  { mixture, calibration, rows, centres }: SeriesState,
-  target: number,
-  point: number,
-  said: Float64Array,
-  isCounting: boolean,
-  ceiling: number,
-): void {
-  const at = target * quantileCount;
-  if (!mixRow(mixture, target, said, target * bandWidth, rows, at)) rows.fill(point, at, at + quantileCount);
-  repairRow(rows, at);
-  calibrateRow(calibration, target, rows, at);
-  for (let q = 0; q < quantileCount; q++) rows[at + q] = Math.min(rows[at + q] ?? 0, ceiling);
-  if (isCounting) roundRow(rows, at);
-  centres[target] = point;
-}
-
-function naiveAt(past: Past, slot: number): number {
-  const seasonal = past.seasonBefore(slot, past.period(0));
-  return Number.isNaN(seasonal) ? past.at(past.last) : seasonal;
-}
-
-function largest(values: Float32Array): number {
-  let most = Number.NaN;
-  for (const value of values) {
-    if (!(value <= most)) most = Number.isNaN(value) ? most : value;
-  }
-  return most;
-}
-
-/** The quantiles of a step: those of the anchors around it, moved to its own point. */
-function writeRow(
-  { blend, shape, points, rows, centres }: SeriesState,
-  step: number,
-  out: Float64Array,
-  at: number,
-): void {
-  const { anchor, share } = anchorBefore(shape, step);
-  const point = share === 0 ? (centres[anchor] ?? 0) : blendPoint(blend, shape, points, step);
-  // What lies above the point moves with it, what lies below in proportion, so that a quantile of nothing stays nothing.
-  const moved = (target: number, q: number): number => {
-    const centre = centres[target] ?? 0;
-    const row = rows[target * quantileCount + q] ?? 0;
-    return centre > 0 ? row + ((Number.isNaN(point) ? centre : point) - centre) * Math.min(1, row / centre) : row;
-  };
-  for (let q = 0; q < quantileCount; q++) {
-    const here = moved(anchor, q);
-    out[at + q] = share === 0 ? here : here + share * (moved(anchor + 1, q) - here);
-  }
-  repairRow(out, at);
-}
-
-function weightsOf(state: SeriesState): { model: string; weight: number }[] {
-  const { blend, shape } = state;
-  return modelNames.map((model, index) => {
-    let sum = 0;
-    for (let target = 0; target < shape.maxTarget; target++) sum += blend.weights[target * blend.models + index] ?? 0;
-    return { model, weight: sum / shape.maxTarget };
-  });
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { quantileCount } from "../../src/forecast/quantiles.js";
+import { fitSeries } from "../../src/forecast/rebuild.js";
 import {
   createSeries,
   forecast,
@@ -10,7 +11,6 @@ import {
   observe,
   packSeries,
   record,
-  refit,
   type SeriesState,
   unpackSeries,
 } from "../../src/forecast/series.js";
@@ -30,7 +30,7 @@ function live(state: SeriesState, slots: readonly (readonly [number, number])[],
   for (const [step, seen] of slots) {
     slot += step;
     observe(state, slot, seen);
-    if (isRefitDue(state)) refit(state);
+    if (isRefitDue(state)) fitSeries(state);
   }
   return slot;
 }

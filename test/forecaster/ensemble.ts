@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createForecaster, forecasterActorId } from "../../actors/forecaster.js";
-import { rebuildJob, refitJob } from "../../cluster/workers/forecast-jobs.js";
+import { poolJob, rebuildJob, refitJob } from "../../cluster/workers/forecast-jobs.js";
 import { defaultTiming } from "../../src/config/limits.js";
 import type { LogRecord, ReplyTo, WorldMessage } from "../../src/kernel/effect.js";
 import { type Fault, fault } from "../../src/kernel/fault.js";
@@ -17,7 +17,11 @@ import { hashRange } from "../../src/table/key.js";
 import { testHash } from "../hash.js";
 
 export const intervalMs = 1000;
-const jobs = { refitSeries: refitJob, rebuildSeries: rebuildJob } as const;
+const jobs = new Map<string, typeof poolJob | typeof rebuildJob | typeof refitJob>([
+  ["refitSeries", refitJob],
+  ["rebuildSeries", rebuildJob],
+  ["poolSeries", poolJob],
+]);
 const nodes = ["n1", "n2", "n3"] as const;
 const epochMs = 1_700_000_000_000 - (1_700_000_000_000 % 30_000);
 
@@ -209,7 +213,8 @@ class Member implements World {
       case "compute": {
         this.ensemble.jobsRun++;
         const { computeFault } = this.ensemble;
-        const job = jobs[effect.job === "refitSeries" ? "refitSeries" : "rebuildSeries"];
+        const job = jobs.get(effect.job);
+        assert.ok(job !== undefined, `no job is called ${effect.job}`);
         const result = computeFault === undefined ? job(effect.input) : { ok: false as const, fault: computeFault };
         return answer({
           kind: "computed",

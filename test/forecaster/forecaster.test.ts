@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { createMembers } from "../../actors/forecaster/members.js";
+import { seededRandom } from "../../src/kernel/random.js";
 import { packSample } from "../../src/load/sample.js";
 import { pack } from "../../src/protocol/codec.js";
 import { testHash } from "../hash.js";
@@ -105,6 +106,23 @@ describe("forecasters", () => {
     ok((series?.record.matured ?? 0) > 100, `only ${series?.record.matured} forecasts were judged`);
     const past = (series?.recent ?? []).filter((value) => value === 20 || value === 100);
     ok(past.length > 40, `of the past it knows ${past.length} slots`);
+  });
+
+  it("lend a group that is new what the others of its table have learnt", () => {
+    const load = seededRandom(9);
+    const groups = (names: readonly string[]): Record<string, number> =>
+      Object.fromEntries(names.map((name) => [`0/${name}`, 40 * Math.exp(load.next() + load.next() - 1)]));
+    const ensemble = new Ensemble(1).begin("f1");
+    const old = ["a", "b", "c", "d"];
+    ensemble.live(780, () => groups(old));
+    const jobs = ensemble.jobsRun;
+    ensemble.live(16, () => groups([...old, "new"]));
+    ok(ensemble.jobsRun > jobs);
+    const [series] = ensemble.member("f1").ask({ group: "new" }).series;
+    const row = series?.steps[0] ?? [];
+    ok((series?.record.observed ?? 99) <= 3, `it knows ${series?.record.observed} slots`);
+    // Without a prior two or three slots say nothing of how far off a forecast may be.
+    ok((row[6] ?? 0) > 1.1 * (row[median] ?? 0) && (row[0] ?? 0) < 0.9 * (row[median] ?? 0), String(row));
   });
 
   it("pass over foreign messages, copies and stray clocks, say so, and forecast the rest", () => {

@@ -3,6 +3,7 @@
 
 import type { Carver } from "../block.js";
 import type { Past } from "../models/model.js";
+import type { PooledPrior } from "../pool.js";
 import type { Shape } from "../shape.js";
 
 /** What is known at an origin beside the past: the blended points of the targets, and how far the models disagree. */
@@ -13,6 +14,8 @@ export interface Outlook {
 }
 
 export interface Band {
+  /** A young series begins with what others lend it. */
+  begin?(prior: PooledPrior): void;
   /** A forecast has matured: `point` and the `clue` that `look` gave for it, and what came. */
   judge?(past: Past, target: number, point: number, clue: number, actual: number): void;
   /** Learns the last slot, then looks ahead: writes the eight quantiles of each target into rows, NaN = nothing to say, and a clue per target. */

@@ -1,6 +1,7 @@
 // Registry. Owns the list of bands, in the order in which their states lie in a block.
 
 import type { BandKind } from "./band.js";
+import { borrowedBand } from "./borrowed.js";
 import { countBand } from "./counts.js";
 import { residualBand } from "./residual.js";
 import { analogBand, recentBand, seasonalBand } from "./values.js";
@@ -14,5 +15,6 @@ export const bandKinds: readonly BandKind[] = [
   analogBand(),
   seasonalBand(),
   countBand(),
+  borrowedBand(),
 ];
 export const bandNames: readonly string[] = bandKinds.map(({ name }) => name);
