@@ -2,6 +2,7 @@
 // Bench of speed. Owns the comparison with what a user would take instead: Redis, a JetStream key-value bucket, and the bare echo, all on this machine.
 // B1 one system runs at a time; rounds are interleaved, and ratios are taken within a round. B2 a peer that is not installed is said to be missing.
 
+import { setTimeout as pause } from "node:timers/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Farewell, runTrial } from "../live/farewell.js";
 import { median, publish, say } from "../live/figures.js";
@@ -18,6 +19,7 @@ interface Choice {
   readonly json?: true;
   readonly rounds: number;
   readonly seconds: number;
+  readonly warm: number;
   readonly callers: readonly number[];
   readonly values: readonly number[];
   readonly processes: readonly number[];
@@ -131,14 +133,14 @@ async function measure(
   const lines: Line[] = [];
   /** At `perSecond`, or as fast as the callers go; the line's name says which. */
   const run = async (workload: Workload, count: number, name: string, perSecond?: number): Promise<Line> => {
-    const before = await running.family();
+    const warm = pause(choice.warm * 1000).then(() => running.family());
     const outcomes = await callers.run((at) => ({
       kind: "run",
       workload,
       callers: Math.max(1, Math.round(count / processes)),
       rows: choice.rows,
       valueBytes,
-      warmMs: choice.seconds * 500,
+      warmMs: choice.warm * 1000,
       runMs: choice.seconds * 1000,
       seed: round * 100 + at,
       process: at,
@@ -146,6 +148,7 @@ async function measure(
       ...(perSecond === undefined ? {} : { perSecond: perSecond / processes }),
     }));
     const after = await running.family();
+    const before = await warm;
     const line: Line = {
       ...{ system: peer.name, fragments, workload: name, callers: count, processes, valueBytes, round },
       rssBytes: after.reduce((sum, process) => sum + process.rssBytes, 0),
@@ -175,8 +178,7 @@ function lineOf(outcomes: readonly Outcome[], serverCpuMs: number, seconds: numb
   const operations = sum(outcomes, (outcome) => outcome.operations);
   const all = outcomes.flatMap(({ sampleUs }) => sampleUs).sort((a, b) => a - b);
   const at = (share: number): number => all[Math.min(all.length - 1, Math.floor(share * all.length))] ?? 0;
-  // The servers' time was counted over warming up as well, half as long again as the measured time.
-  const cpuMs = serverCpuMs / 1.5 + sum(outcomes, (outcome) => outcome.cpuMs);
+  const cpuMs = serverCpuMs + sum(outcomes, (outcome) => outcome.cpuMs);
   return {
     perSecond: operations / seconds,
     p50Us: at(0.5),
@@ -273,10 +275,11 @@ const command = new Command("bench")
   )
   .option("--json", "print every measurement as JSON")
   .addOption(new Option("--rounds <count>", "how often everything is measured").argParser(whole).default(3))
+  .addOption(new Option("--seconds <count>", "measured time of each workload").argParser(whole).default(3))
   .addOption(
-    new Option("--seconds <count>", "measured time of each workload; half of it before that to warm up")
+    new Option("--warm <count>", "seconds before that: servers in JavaScript run slowly at first")
       .argParser(whole)
-      .default(3),
+      .default(5),
   )
   .addOption(new Option("--callers <counts>", "callers at once, e.g. 1,16,128,512").argParser(list).default([128]))
   .addOption(new Option("--values <bytes>", "sizes of the values").argParser(list).default([1000]))
@@ -296,5 +299,5 @@ const command = new Command("bench")
   .allowExcessArguments(false)
   .parse();
 const given = command.opts<Choice>();
-const choice = given.smoke === true ? { ...given, rounds: 1, seconds: 1, rows: 1000, callers: [16] } : given;
+const choice = given.smoke === true ? { ...given, rounds: 1, seconds: 1, warm: 1, rows: 1000, callers: [16] } : given;
 await runTrial((farewell) => bench(choice, farewell));
