@@ -299,5 +299,5 @@ const command = new Command("bench")
   .allowExcessArguments(false)
   .parse();
 const given = command.opts<Choice>();
-const choice = given.smoke === true ? { ...given, rounds: 1, seconds: 1, warm: 1, rows: 1000, callers: [16] } : given;
+const choice = given.smoke === true ? { ...given, rounds: 1, seconds: 2, warm: 1, rows: 1000, callers: [4] } : given;
 await runTrial((farewell) => bench(choice, farewell));
