@@ -21,6 +21,10 @@ const halfLifeSlots = 600;
 const sharpness = 8;
 /** How much a level's own loss counts beside that of all levels. */
 const ownShare = 0.3;
+/** How much a band's losses at the other steps count beside those at a step. */
+const otherSteps = 0.4;
+/** However far a band is behind, in losses of the best: some weight is left. */
+const mostBehind = 3;
 /** Matured forecasts that the pooled prior is worth. */
 const priorMass = 12;
 
@@ -94,24 +98,16 @@ export function judgeBands(
 }
 
 function weigh(mixture: Mixture, target: number): void {
-  const { bands, losses, weights } = mixture;
-  const mean = (band: number, q: number): number => {
-    const cell = (target * bands + band) * width;
-    const mass = losses[cell + quantileCount] ?? 0;
-    return mass > 0 ? (losses[cell + q] ?? 0) / mass : Number.NaN;
-  };
-  const totals = new Float64Array(bands);
-  for (let band = 0; band < bands; band++)
-    for (let q = 0; q < quantileCount; q++) totals[band] = (totals[band] ?? 0) + mean(band, q);
-  const bestTotal = least(totals);
+  const { bands, weights } = mixture;
+  const whole = behindAtAll(mixture, target);
   const own = new Float64Array(bands);
   for (let q = 0; q < quantileCount; q++) {
-    for (let band = 0; band < bands; band++) own[band] = mean(band, q);
+    for (let band = 0; band < bands; band++) own[band] = meanLoss(mixture, target, band, q);
     const best = least(own);
     let sum = 0;
     for (let band = 0; band < bands; band++) {
-      const behind = (1 - ownShare) * over(totals[band] ?? 0, bestTotal) + ownShare * over(own[band] ?? 0, best);
-      const weight = Number.isNaN(behind) ? Math.exp(-sharpness) : Math.exp(-sharpness * Math.min(behind, 3));
+      const behind = (1 - ownShare) * (whole[band] ?? 0) + ownShare * over(own[band] ?? 0, best);
+      const weight = Math.exp(-sharpness * (Number.isNaN(behind) ? 1 : Math.min(behind, mostBehind)));
       weights[(target * bands + band) * quantileCount + q] = weight;
       sum += weight;
     }
@@ -120,6 +116,41 @@ function weigh(mixture: Mixture, target: number): void {
       weights[cell] = (weights[cell] ?? 0) / sum;
     }
   }
+}
+
+/** How far each band is behind the best over all levels: at the target, and on average at the other steps. What is best at one step is seldom bad at another. */
+function behindAtAll(mixture: Mixture, target: number): Float64Array {
+  const whole = behindOf(mixture, target);
+  const steps = mixture.usual.length - 1;
+  if (target === steps) return whole;
+  const sums = new Float64Array(mixture.bands);
+  const counts = new Float64Array(mixture.bands);
+  for (let step = 0; step < steps; step++) {
+    if (step === target) continue;
+    for (const [band, behind] of behindOf(mixture, step).entries()) {
+      if (Number.isNaN(behind)) continue;
+      sums[band] = (sums[band] ?? 0) + Math.min(behind, mostBehind);
+      counts[band] = (counts[band] ?? 0) + 1;
+    }
+  }
+  return whole.map((behind, band) => {
+    const others = (sums[band] ?? 0) / (counts[band] ?? 0);
+    return Number.isNaN(others) ? behind : (1 - otherSteps) * Math.min(behind, mostBehind) + otherSteps * others;
+  });
+}
+
+function behindOf(mixture: Mixture, target: number): Float64Array {
+  const totals = new Float64Array(mixture.bands);
+  for (let band = 0; band < mixture.bands; band++)
+    for (let q = 0; q < quantileCount; q++) totals[band] = (totals[band] ?? 0) + meanLoss(mixture, target, band, q);
+  const best = least(totals);
+  return totals.map((total) => over(total, best));
+}
+
+function meanLoss({ bands, losses }: Mixture, target: number, band: number, q: number): number {
+  const cell = (target * bands + band) * width;
+  const mass = losses[cell + quantileCount] ?? 0;
+  return mass > 0 ? (losses[cell + q] ?? 0) / mass : Number.NaN;
 }
 
 /** The weighted mean of the bands that say something, into out. False if none does. */
