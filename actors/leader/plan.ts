@@ -7,7 +7,7 @@ import { limits } from "../../src/config/limits.js";
 import type { Effects } from "../../src/kernel/effect.js";
 import { none } from "../../src/kernel/effect.js";
 import type { Context } from "../../src/kernel/machine.js";
-import { isReshaping } from "../../src/ledger/fold.js";
+import { areNeighbours, isReshaping } from "../../src/ledger/fold.js";
 import type { Move } from "../../src/ledger/move.js";
 import type { ClusterView, FragmentView } from "../../src/ledger/view.js";
 import type { Mix } from "../../src/load/mix.js";
@@ -19,7 +19,7 @@ import { decodeNews } from "../../src/protocol/forecast-codec.js";
 import { type Board, createBoard } from "../forecaster/board.js";
 import { capacityOf, isFull } from "./capacity.js";
 import type { Draft } from "./draft.js";
-import { beginActions } from "./plan/begin.js";
+import { beginActions, plannerName } from "./plan/begin.js";
 import { type Foresight, foresee, stepsAt } from "./plan/foresight.js";
 import { judgeMoves } from "./plan/judge.js";
 import type { LeaderState } from "./state.js";
@@ -43,8 +43,9 @@ export interface PlannerMemory {
   slotMs: readonly number[];
   nextAtMs: number;
   last: Round | undefined;
-  /** When the planner last began something with a fragment: more than the ledger remembers of past moves. */
+  /** When the planner last began to move a fragment, and to split or join it: more than the ledger remembers of the past. */
   readonly begun: Map<number, number>;
+  readonly cut: Map<number, number>;
   /** What the load of each fragment consists of, as its primary told last: a new one has to see some of it first. */
   readonly mixes: Map<number, Mix>;
   /** Why there is no plan, for people. */
@@ -58,6 +59,7 @@ export function createPlannerMemory(): PlannerMemory {
     nextAtMs: 0,
     last: undefined,
     begun: new Map(),
+    cut: new Map(),
     mixes: new Map(),
     silence: "no round of planning yet",
   };
@@ -122,13 +124,13 @@ function inputOf(
   const ids = [...view.fragments.keys()].sort((a, b) => a - b);
   const foresight = foresee(planner.board, ids, planner.slotMs, steps, context.wallMs, policy);
   if (foresight.series === 0) return "the forecasters have said nothing of late about what is here";
-  const moved = lastMoved(view, planner);
+  const pasts: Pasts = { moved: lastMoved(view, planner), cut: lastCut(view, planner), next: splitOff(view) };
   for (const fragment of planner.mixes.keys()) if (!view.fragments.has(fragment)) planner.mixes.delete(fragment);
   const input: PlanInput = {
     nowMs: context.wallMs,
     grid: { endsMs: steps.endsMs },
     nodes: [...view.nodes.values()].map((node) => nodeOf(state, node)),
-    fragments: ids.flatMap((id) => fragmentOf(state, view, view.fragments.get(id), moved)),
+    fragments: ids.flatMap((id) => fragmentOf(state, view, view.fragments.get(id), pasts)),
     moves: [...view.moves.values()].map(promised),
     loads: foresight.loads,
   };
@@ -149,24 +151,29 @@ function fragmentOf(
   { sessions, planner }: LeaderState,
   view: ClusterView,
   fragment: FragmentView | undefined,
-  moved: ReadonlyMap<number, number>,
+  pasts: Pasts,
 ): PlanFragment[] {
   if (fragment === undefined) return [];
-  const { id, primary, replicas, epoch, activatedEpoch } = fragment;
+  const { id, primary, replicas, epoch, activatedEpoch, replicasSpare } = fragment;
   const ready = replicas.filter(({ state }) => state === "ready").map(({ node }) => node);
+  // What is on a dead node answers nothing, though it may come back.
+  const alive = ready.filter((node) => view.nodes.get(node)?.state === "up");
   const status = sessions.status(primary, id);
-  const movedMs = moved.get(id);
+  const [movedMs, cutMs, next] = [pasts.moved.get(id), pasts.cut.get(id), pasts.next.get(id)];
   if (status?.mix !== undefined) planner.mixes.set(id, status.mix);
   const mix = planner.mixes.get(id);
   return [
     {
       id,
-      places: [primary, ...ready.filter((node) => node !== primary)],
+      places: [primary, ...alive.filter((node) => node !== primary)],
       bytes: status?.bytes ?? 0,
       isBusy: activatedEpoch !== epoch || ready.length !== replicas.length || isReshaping(view, id),
       isSplittable: (status?.rows ?? 2) > 1,
       ...(mix === undefined ? {} : { spreadShare: mix.spread, writeShare: mix.writes }),
+      ...(replicasSpare > 0 && alive.length === replicas.length ? { spare: replicasSpare } : {}),
       ...(movedMs === undefined ? {} : { movedMs }),
+      ...(cutMs === undefined ? {} : { cutMs }),
+      ...(next === undefined ? {} : { next }),
     },
   ];
 }
@@ -175,22 +182,56 @@ function promised({ fragment, from, to, role, strategy }: Move): PromisedMove {
   return { fragment, from, to, role, copies: strategy !== "leader-only" };
 }
 
-/** When each fragment was last moved or cut, as far as that is remembered. */
+/** What is remembered of each fragment's past. */
+interface Pasts {
+  readonly moved: ReadonlyMap<number, number>;
+  readonly cut: ReadonlyMap<number, number>;
+  /** What a planner split off it, and lies behind it now. */
+  readonly next: ReadonlyMap<number, number>;
+}
+
+/** What is split off was moved when the whole was. */
 function lastMoved(
   { pastMoves, pastReshapes, fragments }: ClusterView,
   { begun }: PlannerMemory,
 ): ReadonlyMap<number, number> {
-  for (const fragment of begun.keys()) if (!fragments.has(fragment)) begun.delete(fragment);
-  const moved = new Map(begun);
-  const note = (fragment: number, atMs: number): void =>
-    void moved.set(fragment, Math.max(moved.get(fragment) ?? 0, atMs));
+  const moved = known(begun, fragments);
   for (const { fragment, startedMs, endedMs, outcome } of pastMoves)
-    note(fragment, outcome === "done" ? endedMs : startedMs);
-  for (const { fragment, other, kind, endedMs } of pastReshapes) {
-    note(fragment, endedMs);
-    if (kind === "merge") note(other, endedMs);
+    note(moved, fragment, outcome === "done" ? endedMs : startedMs);
+  for (const { fragment, other } of pastReshapes) {
+    const [whole, half] = [moved.get(fragment), moved.get(other)];
+    if (whole !== undefined) note(moved, other, whole);
+    if (half !== undefined) note(moved, fragment, half);
   }
   return moved;
+}
+
+function lastCut({ pastReshapes, fragments }: ClusterView, memory: PlannerMemory): ReadonlyMap<number, number> {
+  const cut = known(memory.cut, fragments);
+  for (const { fragment, other, endedMs } of pastReshapes) {
+    note(cut, fragment, endedMs);
+    note(cut, other, endedMs);
+  }
+  return cut;
+}
+
+/** What was made by people stays as they made it. */
+function splitOff(view: ClusterView): ReadonlyMap<number, number> {
+  const next = new Map<number, number>();
+  for (const { kind, fragment, other, outcome, by } of view.pastReshapes)
+    if (kind === "split" && outcome === "done" && by === plannerName && areNeighbours(view, fragment, other))
+      next.set(fragment, other);
+  return next;
+}
+
+function note(times: Map<number, number>, fragment: number, atMs: number): void {
+  times.set(fragment, Math.max(times.get(fragment) ?? 0, atMs));
+}
+
+/** Of fragments that are there still; the others are forgotten. */
+function known(times: Map<number, number>, fragments: ReadonlyMap<number, unknown>): Map<number, number> {
+  for (const fragment of times.keys()) if (!fragments.has(fragment)) times.delete(fragment);
+  return new Map(times);
 }
 
 /** How many nodes will be needed; drawn anew from all paths, so only when somebody asks. */

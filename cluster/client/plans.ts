@@ -1,11 +1,13 @@
 // Plans. Owns the shape of what the planner says of itself, as a client sees it.
 
 export interface PlanAction {
-  readonly kind: "handOver" | "moveReplica" | "addReplica" | "split";
+  readonly kind: "handOver" | "moveReplica" | "addReplica" | "removeReplica" | "split" | "merge";
   readonly table: string;
   readonly fragment: number;
   readonly from: string;
   readonly to?: string;
+  /** Of a merge: the half that is joined. */
+  readonly right?: number;
   readonly strategy?: string;
   readonly role?: boolean;
   readonly bytes: number;

@@ -42,8 +42,7 @@ export interface DemandPart {
 
 export interface Demand {
   readonly intervalMs: number;
-  /** With its gaps, as forecasters see it; and without, as it is asked. */
-  readonly recorded: readonly Series[];
+  /** Without gaps, as it is asked; what is asked is also seen. */
   readonly series: readonly Series[];
   readonly parts: readonly DemandPart[];
   /** Fragments have numbers from 1 to this. */
@@ -129,7 +128,6 @@ export function createDemand(recorded: readonly Series[], shape: DemandShape, pe
   const parts = plain.map((part) => ({ ...part, scale: (part.scale * peakQps) / Math.max(1e-9, peak) }));
   return {
     intervalMs,
-    recorded,
     series,
     parts,
     fragments: series.length * shape.fragmentsPerSeries,

@@ -105,7 +105,11 @@ export function live({ name, demand, sayings, policy, shape, hash, told = () => 
 }
 
 function townAt(town: Town, shiftMs: number): ReturnType<Town["planned"]> {
-  return town.planned().map((one) => (one.movedMs === undefined ? one : { ...one, movedMs: one.movedMs + shiftMs }));
+  return town.planned().map((one) => ({
+    ...one,
+    ...(one.movedMs === undefined ? {} : { movedMs: one.movedMs + shiftMs }),
+    ...(one.cutMs === undefined ? {} : { cutMs: one.cutMs + shiftMs }),
+  }));
 }
 
 /** Requests per second at each node: primaries serve, backups apply writes and answer what any copy may. */
@@ -140,10 +144,10 @@ function createHerald(demand: Demand, sayings: readonly Sayings[] | undefined, t
   const board = createBoard(1_000_000);
   const recent = new Map<string, Float32Array>();
   let saidSlot = -1;
-  let saidFragments = 0;
+  let saidCuts = 0;
 
   function news(fragment: number, at: number, slot: number): SeriesNews | undefined {
-    const own = town.fragments[fragment - 1]?.parts[at];
+    const own = town.of(fragment)?.parts[at];
     if (own === undefined) return undefined;
     const { part, share } = own;
     const of = sayings?.[part.series];
@@ -180,7 +184,7 @@ function createHerald(demand: Demand, sayings: readonly Sayings[] | undefined, t
     board,
     say(nowMs, windowMs) {
       const slot = Math.floor(nowMs / demand.intervalMs);
-      const isNew = slot !== saidSlot || town.fragments.length !== saidFragments;
+      const isNew = slot !== saidSlot || town.cuts() !== saidCuts;
       for (const { id, parts } of town.fragments)
         parts.forEach(({ part, share }, at) => {
           recentOf(id, part.group)[0] = share * demand.rate(part, nowMs - windowMs / 2);
@@ -189,7 +193,7 @@ function createHerald(demand: Demand, sayings: readonly Sayings[] | undefined, t
             board.post({ forecaster, slotMs: [demand.intervalMs], models: [], series: [one] }, nowMs);
         });
       saidSlot = slot;
-      saidFragments = town.fragments.length;
+      saidCuts = town.cuts();
     },
     total(nowMs) {
       if (sayings === undefined) return undefined;

@@ -40,6 +40,7 @@ export interface Outcome {
   readonly copies: number;
   readonly handOvers: number;
   readonly splits: number;
+  readonly merges: number;
   readonly bytes: number;
   readonly nodeHours: number;
   readonly begun: readonly Begun[];
@@ -100,6 +101,7 @@ export function createScore(
       copies: of("moveReplica") + of("addReplica"),
       handOvers: of("handOver"),
       splits: of("split"),
+      merges: of("merge"),
       bytes: begun.reduce((sum, one) => sum + one.bytes, 0),
       nodeHours: (windows.reduce((sum, { nodesInUse }) => sum + nodesInUse, 0) * windowMs) / millisPerHour,
       begun,

@@ -31,7 +31,12 @@ export interface TownFragment {
   places: readonly string[];
   bytes: number;
   parts: readonly TownPart[];
+  /** Copies that were added for reads. */
+  spare: number;
   movedMs: number | undefined;
+  cutMs: number | undefined;
+  /** Those that were split off it, each behind it, the nearest first. */
+  halves: readonly number[];
 }
 
 interface Underway extends PromisedMove {
@@ -55,6 +60,9 @@ export interface Begun {
 
 export interface Town {
   readonly fragments: readonly TownFragment[];
+  of(id: number): TownFragment | undefined;
+  /** Splits and merges so far. */
+  cuts(): number;
   moves(): readonly PromisedMove[];
   /** Bytes of all copies. */
   storedBytes(): number;
@@ -80,19 +88,21 @@ export function createTown(demand: Demand, shape: TownShape, { prices, coolDownM
   const fragments = settled(demand, shape, hash);
   const byId = new Map(fragments.map((one) => [one.id, one]));
   let moves: Underway[] = [];
-  let hasty = 0;
+  let [hasty, born, cuts] = [0, fragments.length, 0];
 
   function landOne({ fragment, from, to, role, copies, adds, isPulling, endsMs }: Underway): void {
     const one = byId.get(fragment);
     if (one === undefined) return;
-    if (adds) one.places = [...one.places, to];
-    else if (isPulling) one.places = one.places.filter((node) => node !== from);
+    if (adds) {
+      one.places = [...one.places, to];
+      one.spare++;
+    } else if (isPulling) one.places = one.places.filter((node) => node !== from);
     else one.places = placesAfter(one.places, { fragment, from, to, role, copies });
     one.movedMs = endsMs;
   }
 
   function moveOf(one: TownFragment, action: Action, nowMs: number): Underway | undefined {
-    if (action.kind === "split") return undefined;
+    if (!("to" in action)) return undefined;
     const { fragment, from, to, bytes } = action;
     const copies = action.kind !== "handOver";
     const holds = one.places.includes(to);
@@ -108,14 +118,34 @@ export function createTown(demand: Demand, shape: TownShape, { prices, coolDownM
     const halves = one.parts.map(({ part, share }) => ({ part, share: share / 2 }));
     one.parts = halves;
     one.bytes /= 2;
-    one.movedMs = nowMs;
-    const child = { ...one, id: fragments.length + 1 };
+    one.cutMs = nowMs;
+    const child = { ...one, id: ++born };
+    one.halves = [child.id, ...one.halves];
+    child.halves = [];
     fragments.push(child);
     byId.set(child.id, child);
+    cuts++;
+  }
+
+  function join(one: TownFragment, right: number, nowMs: number): boolean {
+    const other = byId.get(right);
+    if (other === undefined || one.halves[0] !== right || moves.some(({ fragment }) => fragment === right))
+      return false;
+    one.parts = one.parts.map(({ part, share }, at) => ({ part, share: share + (other.parts[at]?.share ?? 0) }));
+    one.bytes += other.bytes;
+    one.cutMs = nowMs;
+    one.movedMs = later(one.movedMs, other.movedMs);
+    one.halves = [...other.halves, ...one.halves.slice(1)];
+    fragments.splice(fragments.indexOf(other), 1);
+    byId.delete(right);
+    cuts++;
+    return true;
   }
 
   return {
     fragments,
+    of: (id) => byId.get(id),
+    cuts: () => cuts,
     moves: () => moves,
     storedBytes: () => fragments.reduce((sum, { bytes, places }) => sum + bytes * places.length, 0),
     land(nowMs) {
@@ -130,11 +160,17 @@ export function createTown(demand: Demand, shape: TownShape, { prices, coolDownM
         kind: action.kind,
         fragment: one.id,
         from: action.from,
-        to: action.kind === "split" ? "" : action.to,
+        to: "to" in action ? action.to : "",
       };
       const { cause, isLate, why, bytes } = action;
       if (action.kind === "split") split(one, nowMs);
-      else {
+      else if (action.kind === "merge") {
+        if (!join(one, action.right, nowMs)) return undefined;
+      } else if (action.kind === "removeReplica") {
+        one.places = one.places.filter((node) => node !== action.from);
+        one.spare--;
+        one.movedMs = nowMs;
+      } else {
         const move = moveOf(one, action, nowMs);
         if (move === undefined) return undefined;
         if (nowMs - (one.movedMs ?? Number.NEGATIVE_INFINITY) < coolDownMs) hasty++;
@@ -144,10 +180,13 @@ export function createTown(demand: Demand, shape: TownShape, { prices, coolDownM
       return { ...plain, bytes, cause, isLate, why };
     },
     planned: () =>
-      fragments.map(({ id, places, bytes, movedMs }) => ({
+      fragments.map(({ id, places, bytes, spare, movedMs, cutMs, halves: [next] }) => ({
         id,
         places,
         bytes,
+        ...(spare > 0 ? { spare } : {}),
+        ...(next === undefined ? {} : { next }),
+        ...(cutMs === undefined ? {} : { cutMs }),
         ...(shape.spreadShare > 0 ? { spreadShare: shape.spreadShare } : {}),
         ...(movedMs === undefined ? {} : { movedMs }),
       })),
@@ -174,6 +213,13 @@ function settled(demand: Demand, { nodes, replicas, fragmentBytes }: TownShape, 
     places,
     bytes: fragmentBytes,
     parts: demand.parts.filter((part) => part.fragment === fragment).map((part) => ({ part, share: 1 })),
+    spare: 0,
     movedMs: undefined,
+    cutMs: undefined,
+    halves: [],
   }));
+}
+
+function later(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
 }

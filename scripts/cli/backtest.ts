@@ -148,6 +148,7 @@ const heads = [
   "COPIES",
   "HAND-OVERS",
   "SPLITS",
+  "MERGES",
   "GIB MOVED",
   "MOST/ROUND %",
   "HASTY",
@@ -164,6 +165,7 @@ function rowOf(outcome: Outcome): string[] {
     String(outcome.copies),
     String(outcome.handOvers),
     String(outcome.splits),
+    String(outcome.merges),
     (outcome.bytes / gib).toFixed(0),
     (outcome.mostMovedShare * 100).toFixed(1),
     String(outcome.hasty),
@@ -252,9 +254,9 @@ function policyFor({ intervalMs }: Demand, windowMs: number, changes: readonly s
   return decoded.value;
 }
 
-function foresayAll({ recorded, series, intervalMs }: Demand, isSteady: boolean): Sayings[] {
+function foresayAll({ series, intervalMs }: Demand, isSteady: boolean): Sayings[] {
   if (isSteady) return series.map(truthOf);
-  return recorded.map((one, at) =>
+  return series.map((one, at) =>
     foresay(one, intervalMs, (slot) => {
       if (slot % 100 === 0)
         progress(`forecasting series ${at + 1} of ${series.length}: ${Math.round((100 * slot) / one.values.length)} %`);

@@ -95,8 +95,9 @@ function actionText(action: PlanAction, atMs: number, shadow: boolean): string {
     handOver: `hand the primary of ${table}/${fragment} from ${from} to ${to}`,
     moveReplica: `move ${table}/${fragment} from ${from} to ${to} (${action.strategy})`,
     addReplica: `one more copy of ${table}/${fragment}`,
+    removeReplica: `one copy less of ${table}/${fragment}, the one on ${from}`,
     split: `split ${table}/${fragment} on ${from}`,
-    merge: `merge ${table}/${fragment} with the next`,
+    merge: `join ${table}/${fragment} and ${action.right}, its half, on ${from}`,
   }[kind];
   const when = startMs <= atMs ? (shadow ? "would begin now" : "now") : `at ${clock(startMs)}`;
   const until = deadlineMs === 0 ? "" : `, to be done by ${clock(deadlineMs)}${isLate ? " (too late for that)" : ""}`;

@@ -69,8 +69,13 @@ export type LedgerEvent =
       readonly replicas: readonly { readonly fragment: FragmentId; readonly node: NodeId }[];
       readonly cause: string;
     }
-  /** A fragment wants another number of replicas than its table; 0 = as the table. */
-  | { readonly kind: "replicaCountChanged"; readonly fragment: FragmentId; readonly count: number }
+  /** A fragment wants another number of replicas than its table; 0 = as the table. `spare`, absent = 0: so many of them a planner added for reads. */
+  | {
+      readonly kind: "replicaCountChanged";
+      readonly fragment: FragmentId;
+      readonly count: number;
+      readonly spare?: number | undefined;
+    }
   /** In its first phase: see `firstPhase`. */
   | { readonly kind: "moveStarted"; readonly move: Move }
   | {

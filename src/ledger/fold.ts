@@ -170,9 +170,11 @@ const appliers: Appliers = {
       release(view, node, fragment);
     }
   },
-  replicaCountChanged(view, { fragment, count }) {
+  replicaCountChanged(view, { fragment, count, spare = 0 }) {
     const known = view.fragments.get(fragment);
-    if (known !== undefined) known.replicasWanted = count;
+    if (known === undefined) return;
+    known.replicasWanted = count;
+    known.replicasSpare = Math.min(spare, count);
   },
   moveStarted(view, { move }) {
     if (move.id < view.nextMove) return;
@@ -299,6 +301,7 @@ function addFragment(view: ClusterView, table: number, made: NewFragment): void 
     activatedLsn: 0,
     replicas: made.replicas.map((node): ReplicaView => ({ node, state: "ready" })),
     replicasWanted: 0,
+    replicasSpare: 0,
     base: undefined,
     reshaped: false,
   });

@@ -136,7 +136,12 @@ const event = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("replicasAdded"), replicas, cause: word }),
   z.object({ kind: z.literal("replicasReady"), replicas }),
   z.object({ kind: z.literal("replicasRemoved"), replicas, cause: word }),
-  z.object({ kind: z.literal("replicaCountChanged"), fragment: count, count: z.int().min(0).max(limits.replicas) }),
+  z.object({
+    kind: z.literal("replicaCountChanged"),
+    fragment: count,
+    count: z.int().min(0).max(limits.replicas),
+    spare: z.int().min(0).max(limits.replicas).optional(),
+  }),
   z.object({ kind: z.literal("moveStarted"), move: moveSchema }),
   z.object({
     kind: z.literal("moveAdvanced"),

@@ -40,6 +40,8 @@ const fragmentSchema = z
     count.optional(),
     z.tuple([count, count, bytesSchema]).nullish(),
     z.boolean().optional(),
+    // Only where there are some.
+    count.optional(),
   ])
   .transform(
     ([
@@ -56,6 +58,7 @@ const fragmentSchema = z
       wanted,
       base,
       reshaped,
+      spare,
     ]): FragmentView => ({
       id,
       table,
@@ -68,6 +71,7 @@ const fragmentSchema = z
       activatedLsn,
       replicas: replicas.map(([node, ready]) => ({ node, state: ready ? "ready" : "joining" })),
       replicasWanted: wanted ?? 0,
+      replicasSpare: spare ?? 0,
       base: base == null ? undefined : { parent: base[0], lsn: base[1], hash: base[2] },
       reshaped: reshaped ?? false,
     }),
@@ -292,11 +296,12 @@ function nodeWire([, node]: Entry<string, ClusterView["nodes"] extends Map<strin
 
 function fragmentWire(fragment: FragmentView): unknown {
   const { id, table, from, to, group, epoch, primary, activatedEpoch, activatedLsn, replicas } = fragment;
-  const { replicasWanted, base, reshaped } = fragment;
+  const { replicasWanted, replicasSpare, base, reshaped } = fragment;
   const copies = replicas.map(({ node, state }) => [node, state === "ready"]);
   const begins = base === undefined ? null : [base.parent, base.lsn, base.hash];
   const whose = [id, table, from, to ?? null, group, epoch, primary, activatedEpoch, activatedLsn];
-  return [...whose, copies, replicasWanted, begins, reshaped];
+  const spare = replicasSpare > 0 ? [replicasSpare] : [];
+  return [...whose, copies, replicasWanted, begins, reshaped, ...spare];
 }
 
 function pastReshapeWire(past: PastReshape): object {

@@ -46,6 +46,8 @@ export interface FragmentView {
   replicas: ReplicaView[];
   /** Replicas that this fragment should have; 0 = as many as its table says. */
   replicasWanted: number;
+  /** So many of them a planner added for reads, and may let go. */
+  replicasSpare: number;
   /** Of a fragment that came from a split; its log goes on from there. */
   readonly base: Base | undefined;
   /** Its bounds are not those with which its log begins: whoever has nothing cannot begin with the log. */

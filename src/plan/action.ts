@@ -34,8 +34,12 @@ export type Action = Reasoned &
     | { readonly kind: "moveReplica"; readonly to: NodeId; readonly strategy: Strategy; readonly role: boolean }
     /** A copy that answers reads, at `to` or wherever placement puts it. */
     | { readonly kind: "addReplica"; readonly to: NodeId; readonly count: number }
+    /** A copy that was added for reads, on `from`, is let go. */
+    | { readonly kind: "removeReplica"; readonly count: number }
     /** Where its load is halved. */
     | { readonly kind: "split" }
+    /** With `right`, the half that was split off behind it. */
+    | { readonly kind: "merge"; readonly right: FragmentId }
   );
 
 export interface Rejected {

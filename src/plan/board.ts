@@ -24,7 +24,8 @@ export interface Board {
   noteBefore(node: number): void;
   /** Why this fragment is left where it is; undefined: it may move. */
   mayNotMove(fragment: number, cause: Action["cause"]): string | undefined;
-  mayNotSplit(fragment: number): string | undefined;
+  /** Why it is neither split nor joined with another. */
+  mayNotCut(fragment: number): string | undefined;
   /** The picture shows again what it showed before. */
   takeBack(): void;
   /** The fragment's copies are at `next` in all that follows. */
@@ -37,6 +38,9 @@ export interface Board {
     why: string,
   ): void;
   split(fragment: number, node: number, risk: number, deadlineMs: number, cause: Action["cause"], why: string): void;
+  join(fragment: number, right: number, node: number, why: string): void;
+  /** The copy on `node` is gone in all that follows. */
+  letGo(fragment: number, node: number, why: string): void;
   reject(option: Option, why: string): void;
   find(finding: Finding): void;
 }
@@ -65,11 +69,26 @@ export function createBoard(picture: Picture, policy: Policy): Board {
     place(picture, fragment, next);
   }
 
-  function tooSoon(fragment: number, coolDownMs: number): string | undefined {
+  function tooSoon(fragment: number, lastMs: number | undefined, what: string, coolDownMs: number): string | undefined {
     if (picture.busy[fragment] === 1) return "it is moving already, or does not serve right now";
-    const agoMs = picture.nowMs - (picture.fragments[fragment]?.movedMs ?? Number.NEGATIVE_INFINITY);
+    const agoMs = picture.nowMs - (lastMs ?? Number.NEGATIVE_INFINITY);
     if (agoMs >= coolDownMs) return undefined;
-    return `it was moved ${Math.round(Math.max(0, agoMs) / 1000)} s ago; it stays for ${Math.round(coolDownMs / 1000)} s`;
+    return `it was ${what} ${Math.round(Math.max(0, agoMs) / 1000)} s ago; it stays for ${Math.round(coolDownMs / 1000)} s`;
+  }
+
+  /** What costs no copy, and begins now. */
+  function free(fragment: number, node: number, cause: Action["cause"], risk: number, deadlineMs: number, why: string) {
+    settle(fragment);
+    return {
+      ...{ bytes: 0, lastsMs: policy.prices.handOverMs, gain: 0, riskTo: 0, riskBefore: risk, riskAfter: risk },
+      fragment: picture.fragments[fragment]?.id ?? -1,
+      from: idOf(node),
+      startMs: picture.nowMs,
+      deadlineMs: deadlineMs === 0 ? 0 : picture.nowMs + deadlineMs,
+      isLate: false,
+      cause,
+      why: shorten(why),
+    };
   }
 
   return {
@@ -91,8 +110,12 @@ export function createBoard(picture: Picture, policy: Policy): Board {
     noteBefore(node) {
       if (!before.has(node)) before.set(node, riskTold(picture, node));
     },
-    mayNotMove: (fragment, cause) => tooSoon(fragment, cause === "present" ? policy.coolDownMs : stayMs(policy)),
-    mayNotSplit: (fragment) => tooSoon(fragment, policy.splitCoolDownMs),
+    mayNotMove(fragment, cause) {
+      const { movedMs } = picture.fragments[fragment] ?? {};
+      return tooSoon(fragment, movedMs, "moved", cause === "present" ? policy.coolDownMs : stayMs(policy));
+    },
+    mayNotCut: (fragment) =>
+      tooSoon(fragment, picture.fragments[fragment]?.cutMs, "split or joined", policy.splitCoolDownMs),
     act(option, { price, times, gain, riskBefore, riskAfter, riskTo }, cause, why) {
       const { kind, fragment, from, to, strategy, role, next } = option;
       // What begins later is planned anew, and paid for then.
@@ -119,20 +142,17 @@ export function createBoard(picture: Picture, policy: Policy): Board {
       else actions.push({ ...plain, kind, to: idOf(to), count: placesOf(picture, fragment).length });
     },
     split(fragment, node, risk, deadlineMs, cause, why) {
-      settle(fragment);
-      const lastsMs = policy.prices.handOverMs;
-      const plain = { bytes: 0, lastsMs, gain: 0, riskTo: 0, riskBefore: risk, riskAfter: risk };
-      actions.push({
-        ...plain,
-        kind: "split",
-        fragment: picture.fragments[fragment]?.id ?? -1,
-        from: idOf(node),
-        startMs: picture.nowMs,
-        deadlineMs: deadlineMs === 0 ? 0 : picture.nowMs + deadlineMs,
-        isLate: false,
-        cause,
-        why: shorten(why),
-      });
+      actions.push({ ...free(fragment, node, cause, risk, deadlineMs, why), kind: "split" });
+    },
+    join(fragment, right, node, why) {
+      settle(right);
+      const id = picture.fragments[right]?.id ?? -1;
+      actions.push({ ...free(fragment, node, "calm", 0, 0, why), kind: "merge", right: id });
+    },
+    letGo(fragment, node, why) {
+      const next = placesOf(picture, fragment).filter((place) => place !== node);
+      relocate(fragment, next);
+      actions.push({ ...free(fragment, node, "calm", 0, 0, why), kind: "removeReplica", count: next.length });
     },
     reject({ kind, fragment, from, to }, why) {
       if (rejected.length >= rejectedKept) return;

@@ -26,13 +26,17 @@ export interface PlanFragment {
   readonly spreadShare?: number;
   /** Share of its load that are writes; absent: half of what only the primary serves. */
   readonly writeShare?: number;
-  /** When it was last moved or split; absent: never. */
+  /** So many of its copies a planner added for reads; absent: none. */
+  readonly spare?: number;
+  /** When it was last moved; absent: never. */
   readonly movedMs?: number;
+  /** When it was last split, or joined with another; absent: never. */
+  readonly cutMs?: number;
   /** Moving, splitting, without a serving primary: it is left alone. */
   readonly isBusy?: boolean;
   /** Holds more than one key; absent: yes. */
   readonly isSplittable?: boolean;
-  /** The fragment behind it in its table, if it has the same places. */
+  /** The fragment behind it in its table, if a planner split it off. */
   readonly next?: FragmentId;
 }
 

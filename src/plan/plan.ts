@@ -16,6 +16,7 @@ import type { NodeId } from "../protocol/subjects.js";
 import type { Action, Finding, Rejected } from "./action.js";
 import { type Board, createBoard } from "./board.js";
 import { consolidate } from "./consolidate.js";
+import { joinCooled, splitLarge } from "./cut.js";
 import { rehouse, reload } from "./keep.js";
 import {
   capacityOf,
@@ -30,6 +31,7 @@ import type { Policy } from "./policy.js";
 import { predict } from "./predict.js";
 import { react } from "./reactive.js";
 import { largest, riskTold } from "./risk.js";
+import { thin } from "./thin.js";
 
 export type PlanInput = Omit<PictureInput, "applyShare" | "fullShare" | "tail">;
 
@@ -69,11 +71,18 @@ function planOn(picture: Picture, policy: Policy): Board {
   setFullShare(picture);
   const board = createBoard(picture, policy);
   sayUnknown(board);
-  if (policy.mode === "reactive") react(board, { mindsForecast: false });
+  if (policy.mode === "reactive") {
+    splitLarge(board, { foresees: false });
+    react(board, { mindsForecast: false });
+    joinCooled(board, { foresees: false });
+  }
   if (policy.mode === "predictive" || policy.mode === "shadow") {
+    splitLarge(board, { foresees: true });
     predict(board);
     react(board, { mindsForecast: true });
     consolidate(board);
+    thin(board);
+    joinCooled(board, { foresees: true });
   }
   return board;
 }

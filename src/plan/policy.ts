@@ -71,7 +71,15 @@ const policySchema = z.strictObject({
   roundMs: z.number().min(100).max(3_600_000).default(10_000),
   /** A fragment that was moved stays for so long; against moves for what is foreseen see `stayMs`. */
   coolDownMs: ms(30 * dayMs).default(600_000),
-  splitCoolDownMs: ms(30 * dayMs).default(1_800_000),
+  /** The halves of a split are neither split again nor joined for so long. As CockroachDB's kv.range_split.by_load_merge_delay. */
+  splitCoolDownMs: ms(30 * dayMs).default(300_000),
+  /**
+   * Absent: a tenth. (Optional, as version 0.1 wrote policies without it.) A fragment that alone bears more than this share of its node's capacity is split. CockroachDB's kv.range_split.load_cpu_threshold, half a core of what a range's requests
+   * take, is a tenth of five cores; TiKV's split.region-cpu-overload-threshold-ratio is a quarter of the threads that read. Pieces of a tenth served the reactive policy best.
+   */
+  splitShare: share(0.01, 1).optional(),
+  /** Absent: half. Its halves are joined again when together they bear less than this share of that. As CockroachDB's merge queue. */
+  joinShare: share(0, 0.9).optional(),
   /** Least sum over steps of probability of overload that an action must avert. */
   minimumGain: share(0.001, 1000).default(0.1),
   /** The same per GiB copied. */
@@ -101,6 +109,17 @@ export type Policy = z.output<typeof policySchema>;
  */
 export function stayMs({ coolDownMs, horizonMs }: Policy): number {
   return Math.max(coolDownMs, horizonMs / 3);
+}
+
+const usualSplitShare = 0.1;
+const usualJoinShare = 0.5;
+
+/** Shares of a node's capacity: what one piece may bear at most, and below which two are joined. */
+export function cutSharesOf({ splitShare = usualSplitShare, joinShare = usualJoinShare }: Policy): {
+  readonly split: number;
+  readonly join: number;
+} {
+  return { split: splitShare, join: splitShare * joinShare };
 }
 
 export const defaultPolicy: Policy = policySchema.parse({});

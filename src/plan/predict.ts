@@ -21,6 +21,7 @@ import {
 } from "./picture.js";
 import { beginOf } from "./price.js";
 import { isAtRisk, largest, mayExceed, mayExceedWith, quantileAt, riskOf } from "./risk.js";
+import { strainOf } from "./strain.js";
 import { chanceText, loadText, whenText } from "./words.js";
 
 const fragmentsTried = 24;
@@ -131,11 +132,14 @@ function best(board: Board, options: readonly Option[], risks: Float64Array, eve
   return found;
 }
 
-/** A copy that would come too late takes the role first and the rows after, if that averts more. */
+/** A copy that would come too late takes the role first and the rows after, if that averts more; so does one that would overload its ends, if that spares them. */
 function hurried(board: Board, option: Option, risks: Float64Array): Weighed {
   const usual = weigh(board.picture, option, risks, board.policy);
-  if (!usual.times.isLate || option.kind !== "moveReplica" || !option.role) return usual;
+  if (option.kind !== "moveReplica" || !option.role) return usual;
+  const isStrained = strainOf(board.picture, board.purse, usual) !== undefined;
+  if (!usual.times.isLate && !isStrained) return usual;
   const atOnce = weigh(board.picture, { ...option, strategy: "copy-on-write" }, risks, board.policy);
+  if (isStrained) return strainOf(board.picture, board.purse, atOnce) === undefined ? atOnce : usual;
   return atOnce.gain > usual.gain ? atOnce : usual;
 }
 
@@ -151,6 +155,9 @@ function objection({ policy, purse, picture }: Board, weighed: Weighed): string 
     return `it averts only ${gain.toFixed(2)} expected steps of overload; ${policy.minimumGain} is the least`;
   if ((gain * gib) / Math.max(1, price.bytes) < policy.minimumGainPerGib)
     return `it copies ${(price.bytes / gib).toFixed(1)} GiB to avert ${gain.toFixed(2)} expected steps of overload, which is too much for the gain`;
+  const strain = strainOf(picture, purse, weighed);
+  if (strain !== undefined)
+    return `copying would bring ${strain.harm.toFixed(2)} expected steps of overload to nodes that are nearly full, and avert ${strain.averted.toFixed(2)} later`;
   if (weighed.times.startMs > 0) return undefined;
   return purse.lacks(price.bytes, option.kind !== "handOver", [option.from, option.to]);
 }
@@ -256,7 +263,7 @@ function lastResorts(board: Board, threat: Threat, risks: Float64Array): void {
     fragment?.isSplittable === false
       ? "it cannot be split further: one key has nearly all of its load"
       : policy.splits
-        ? (board.mayNotSplit(largestOne) ?? "no half of it would fit anywhere")
+        ? (board.mayNotCut(largestOne) ?? "no half of it would fit anywhere")
         : "splits are switched off by the policy";
   board.find({
     kind: fragment?.isSplittable === false ? "cannotSplit" : "tooHot",
@@ -286,7 +293,7 @@ function hasRoom(picture: Picture, fragment: number, share: number, risks: Float
 function split(board: Board, { node, first }: Threat, risks: Float64Array, fragment: number): boolean {
   const { picture, policy } = board;
   const share = weightOn(picture, fragment, node) / 2;
-  if (!policy.splits || board.mayNotSplit(fragment) !== undefined) return false;
+  if (!policy.splits || board.mayNotCut(fragment) !== undefined) return false;
   if (picture.fragments[fragment]?.isSplittable === false || !hasRoom(picture, fragment, share, risks)) return false;
   const why = `${picture.nodes[node]?.id} would exceed ${limitText(picture, node)} from ${whenText(board, first)} with probability ${chanceText(largest(risks))}, and this fragment is too hot to fit elsewhere; its halves do`;
   board.split(fragment, node, largest(risks), beginOf(picture.input.grid, first), "forecast", why);

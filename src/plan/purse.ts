@@ -8,6 +8,8 @@ export interface Purse {
   /** Why this cannot be afforded; undefined: it can. */
   lacks(bytes: number, copies: boolean, ends: readonly number[]): string | undefined;
   spend(bytes: number, copies: boolean, ends: readonly number[]): void;
+  /** Under way or begun. */
+  copiesAt(node: number): number;
 }
 
 export function createPurse(picture: Picture, { budget }: Policy): Purse {
@@ -42,5 +44,6 @@ export function createPurse(picture: Picture, { budget }: Policy): Purse {
       bytesLeft -= bytes;
       occupy(ends);
     },
+    copiesAt: (node) => busy.get(node) ?? 0,
   };
 }

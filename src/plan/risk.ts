@@ -55,8 +55,8 @@ export function riskTold(picture: Picture, node: number): Float64Array {
 }
 
 /** The same with `share` of a fragment's load more. */
-export function riskWith(picture: Picture, node: number, fragment: number, share: number): Float64Array {
-  return withMore(picture, node, fragment, share, chance);
+export function riskWith(picture: Picture, node: number, fragment: number, share: number, room = 1): Float64Array {
+  return withMore(picture, node, fragment, share, room, chance);
 }
 
 /**
@@ -69,7 +69,7 @@ export function excessOf(picture: Picture, node: number, room = 1): Float64Array
 
 /** The same with `share` of a fragment's load more. */
 export function excessWith(picture: Picture, node: number, fragment: number, share: number): Float64Array {
-  return withMore(picture, node, fragment, share, excess);
+  return withMore(picture, node, fragment, share, 1, excess);
 }
 
 function asItIs(picture: Picture, node: number, room: number, measure: Measure): Float64Array {
@@ -80,9 +80,16 @@ function asItIs(picture: Picture, node: number, room: number, measure: Measure):
   });
 }
 
-function withMore(picture: Picture, node: number, fragment: number, share: number, measure: Measure): Float64Array {
-  if (share < 0) return withLess(picture, node, fragment, share, measure);
-  const limit = limitOf(picture, node);
+function withMore(
+  picture: Picture,
+  node: number,
+  fragment: number,
+  share: number,
+  room: number,
+  measure: Measure,
+): Float64Array {
+  if (share < 0) return withLess(picture, node, fragment, share, room, measure);
+  const limit = limitOf(picture, node) * room;
   const matrix = matrixOf(picture, node);
   const paths = pathsOf(picture, fragment);
   return byStep(picture, limit, (from, end) => measure.with(matrix, paths, share, from, end, limit));
@@ -92,10 +99,17 @@ function withMore(picture: Picture, node: number, fragment: number, share: numbe
  * What a node would bear without one of its own fragments is asked for each taker of it, and worked out once (not so of a fragment that it does not hold: that one's load may
  * change unnoticed). Where nothing is above the limit now, nothing will be.
  */
-function withLess(picture: Picture, node: number, fragment: number, share: number, measure: Measure): Float64Array {
-  return workedOut(picture, node, `${measure.name} ${fragment} ${share}`, () => {
-    const limit = limitOf(picture, node);
-    const now = asItIs(picture, node, 1, measure);
+function withLess(
+  picture: Picture,
+  node: number,
+  fragment: number,
+  share: number,
+  room: number,
+  measure: Measure,
+): Float64Array {
+  return workedOut(picture, node, `${measure.name} ${fragment} ${share} ${room}`, () => {
+    const limit = limitOf(picture, node) * room;
+    const now = asItIs(picture, node, room, measure);
     const matrix = matrixOf(picture, node);
     const paths = pathsOf(picture, fragment);
     const { samples } = picture;

@@ -168,6 +168,7 @@ function fragmentFrom(item: readonly unknown[]): FragmentView | undefined {
     activatedLsn: 0,
     replicas: copies,
     replicasWanted: 0,
+    replicasSpare: 0,
     base: baseFrom(base),
     reshaped: false,
   };

@@ -64,7 +64,7 @@ describe("backtest: policies", () => {
     const fixed = run("static", demand, undefined);
     const reactive = run("reactive", demand, undefined);
     const oracle = run("oracle", demand, demand.series.map(truthOf));
-    const said = demand.recorded.map((series) => foresay(series, intervalMs, () => undefined));
+    const said = demand.series.map((series) => foresay(series, intervalMs, () => undefined));
     const predictive = run("predictive", demand, said);
     assert.ok(reactive.violations > 50, `reactive: ${reactive.violations}`);
     assert.ok(fixed.violations > reactive.violations, `static: ${fixed.violations}`);

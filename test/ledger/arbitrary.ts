@@ -172,7 +172,7 @@ const event: fc.Arbitrary<LedgerEvent> = fc.oneof(
   plain({ kind: fc.constant("replicasAdded" as const), replicas: refs, cause }),
   plain({ kind: fc.constant("replicasReady" as const), replicas: refs }),
   plain({ kind: fc.constant("replicasRemoved" as const), replicas: refs, cause }),
-  plain({ kind: fc.constant("replicaCountChanged" as const), fragment, count: fc.nat(9) }),
+  plain({ kind: fc.constant("replicaCountChanged" as const), fragment, count: fc.nat(9), spare: fc.nat(3) }),
   moveEvent,
   profileEvent,
   reshapeEvent,

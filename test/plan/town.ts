@@ -1,5 +1,6 @@
 // Town. Owns small clusters for tests of the planner: nodes, fragments with loads that are functions of time, and rounds in which what is begun has landed by the next.
 
+import type { Action } from "../../src/plan/action.js";
 import { createPathLoads, type Grid, type PathLoads } from "../../src/plan/loads.js";
 import type { PlanFragment, PlanNode } from "../../src/plan/picture.js";
 import { type Plan, planRound } from "../../src/plan/plan.js";
@@ -13,7 +14,10 @@ export interface TownFragment {
   readonly bytes?: number;
   readonly spreadShare?: number;
   readonly isSplittable?: boolean;
+  readonly spare?: number;
   readonly movedMs?: number;
+  readonly cutMs?: number;
+  readonly next?: number;
   /** Load by time, and how wide its forecast is (share of itself). */
   readonly load: (atMs: number) => number;
   readonly spread?: number;
@@ -21,8 +25,8 @@ export interface TownFragment {
 }
 
 export function policyOf(given: object = {}): Policy {
-  // Full at the whole capacity, so that the tests count in round numbers.
-  const policy = decodePolicy({ fullShare: 1, ...given });
+  // Full at the whole capacity, so that the tests count in round numbers; and nothing is cut for its own size alone.
+  const policy = decodePolicy({ fullShare: 1, splitShare: 1, ...given });
   if (!policy.ok) throw new Error(policy.fault.message);
   return policy.value;
 }
@@ -69,7 +73,10 @@ export function planFragment({
   bytes = 1000,
   spreadShare,
   isSplittable,
+  spare,
   movedMs,
+  cutMs,
+  next,
 }: TownFragment): PlanFragment {
   return {
     id,
@@ -77,7 +84,10 @@ export function planFragment({
     bytes,
     ...(spreadShare === undefined ? {} : { spreadShare }),
     ...(isSplittable === undefined ? {} : { isSplittable }),
+    ...(spare === undefined ? {} : { spare }),
     ...(movedMs === undefined ? {} : { movedMs }),
+    ...(cutMs === undefined ? {} : { cutMs }),
+    ...(next === undefined ? {} : { next }),
   };
 }
 
@@ -117,12 +127,26 @@ export function walk(
       const at = fragments.findIndex(({ id }) => id === action.fragment);
       const fragment = fragments[at];
       if (fragment === undefined) continue;
-      const places = action.kind === "split" ? fragment.places : placesAfter(fragment.places, action);
-      fragments[at] = { ...fragment, places, movedMs: nowMs };
+      fragments[at] = after(fragment, action, nowMs);
     }
     bytes.push(spent);
   }
   return { begun, fragments, rounds: bytes };
+}
+
+function after(fragment: TownFragment, action: Action, nowMs: number): TownFragment {
+  const { places, spare = 0 } = fragment;
+  switch (action.kind) {
+    case "split":
+    case "merge":
+      return { ...fragment, cutMs: nowMs };
+    case "addReplica":
+      return { ...fragment, places: [...places, action.to], spare: spare + 1, movedMs: nowMs };
+    case "removeReplica":
+      return { ...fragment, places: places.filter((node) => node !== action.from), spare: spare - 1, movedMs: nowMs };
+    default:
+      return { ...fragment, places: placesAfter(places, action), movedMs: nowMs };
+  }
 }
 
 function placesAfter(
@@ -130,6 +154,5 @@ function placesAfter(
   { kind, from, to }: { kind: string; from: string; to: string },
 ): string[] {
   if (kind === "handOver") return [to, ...places.filter((node) => node !== to)];
-  if (kind === "addReplica") return [...places, to];
   return places.map((node) => (node === from ? to : node));
 }

@@ -11,6 +11,8 @@ import { must } from "../results.js";
 import { type Example, entriesOf, type Growth, ignoredOnTop } from "./example.js";
 import { aHash, aMove, aProfile, bytes } from "./parts.js";
 
+/** What was the default when these bytes were written. */
+const aPolicy = { ...defaultPolicy, splitCoolDownMs: 1_800_000 };
 const table = {
   id: 2,
   name: "orders",
@@ -59,7 +61,7 @@ const events: { readonly [K in LedgerEvent["kind"]]: Extract<LedgerEvent, { kind
   moveStarted: { kind: "moveStarted", move: aMove },
   moveAdvanced: { kind: "moveAdvanced", move: 4, phase: "verifying", atMs: 2000, lsn: 90, note: "copied" },
   moveEnded: { kind: "moveEnded", move: 4, outcome: "rolledBack", atMs: 3000, why: "n2 died" },
-  policyChanged: { kind: "policyChanged", policy: defaultPolicy, by: "ops", atMs: 4000 },
+  policyChanged: { kind: "policyChanged", policy: aPolicy, by: "ops", atMs: 4000 },
   moveJudged: { kind: "moveJudged", move: 4, atMs: 5000, verdict: "n1 would have been full" },
   profilePut: { kind: "profilePut", profile: aProfile },
   profileRemoved: { kind: "profileRemoved", name: "nightly" },
@@ -83,7 +85,7 @@ function fullView(): ClusterView {
   const view = emptyView(0);
   Object.assign(view, { seq: 40, term: 3, leader: "c1", logGroups: 16, partitions: 1, createdMs: 1000 });
   Object.assign(view, { nextTableId: 3, nextFragment: 4, nextMove: 6 });
-  view.policy = { policy: defaultPolicy, by: "ops", atMs: 4000 };
+  view.policy = { policy: aPolicy, by: "ops", atMs: 4000 };
   view.nodes.set("n1", {
     ...{ id: "n1", zone: "east", weight: 1.5, storeId: "s1", bootCount: 2, incarnation: "i-1", state: "up" },
     ...{ draining: true, drainedBy: "ops", downSinceMs: 0 },
@@ -92,7 +94,13 @@ function fullView(): ClusterView {
   view.tableIds.set("orders", 2);
   view.fragments.set(16, {
     ...{ id: 16, table: 2, from: bytes(), to: undefined, group: 3, epoch: 4, primary: "n1" },
-    ...{ activatedEpoch: 4, activatedLsn: 60, replicas: [{ node: "n1", state: "ready" }], replicasWanted: 4 },
+    ...{
+      activatedEpoch: 4,
+      activatedLsn: 60,
+      replicas: [{ node: "n1", state: "ready" }],
+      replicasWanted: 4,
+      replicasSpare: 0,
+    },
     ...{ base: { parent: 48, lsn: 50, hash: aHash }, reshaped: true },
   });
   view.order.set(2, [16]);

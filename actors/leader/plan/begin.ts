@@ -5,11 +5,15 @@ import { limits } from "../../../src/config/limits.js";
 import type { Context } from "../../../src/kernel/machine.js";
 import { isReshaping, replicaOn } from "../../../src/ledger/fold.js";
 import type { Move } from "../../../src/ledger/move.js";
+import type { FragmentView } from "../../../src/ledger/view.js";
+import { wantedReplicas } from "../../../src/placement/repair.js";
 import type { Action } from "../../../src/plan/action.js";
 import type { Plan } from "../../../src/plan/plan.js";
+import type { NodeId } from "../../../src/protocol/subjects.js";
 import { isFull } from "../capacity.js";
 import type { Draft } from "../draft.js";
 import { startOf } from "../moves/orders.js";
+import { mergeFragments, splitFragment } from "../reshape.js";
 import type { LeaderState } from "../state.js";
 
 /** Who a move was asked for by. */
@@ -28,17 +32,22 @@ function beginAction(state: LeaderState, draft: Draft, action: Action, context: 
   const fragment = view.fragments.get(action.fragment);
   if (fragment === undefined || view.moving.has(fragment.id) || isReshaping(view, fragment.id)) return;
   if (fragment.activatedEpoch !== fragment.epoch) return;
-  state.planner.begun.set(fragment.id, context.wallMs);
+  const times = action.kind === "split" || action.kind === "merge" ? state.planner.cut : state.planner.begun;
+  times.set(fragment.id, context.wallMs);
   switch (action.kind) {
-    case "split": {
-      const child = view.nextFragment * limits.controlPartitions + state.config.partition;
-      const { wallMs: startedMs } = context;
-      draft.emit({ kind: "splitStarted", fragment: fragment.id, child, at: undefined, by: plannerName, startedMs });
+    case "split":
+    case "merge":
+      reshape(state, draft, fragment, action, context);
       return;
-    }
     case "addReplica":
       if (action.count > fragment.replicas.length && action.count <= limits.replicas)
-        draft.emit({ kind: "replicaCountChanged", fragment: fragment.id, count: action.count });
+        draft.emit({
+          ...{ kind: "replicaCountChanged", fragment: fragment.id, count: action.count },
+          spare: fragment.replicasSpare + action.count - wantedReplicas(view, fragment),
+        });
+      return;
+    case "removeReplica":
+      letGo(state, draft, fragment, action.from);
       return;
     case "handOver":
     case "moveReplica": {
@@ -64,4 +73,40 @@ function beginAction(state: LeaderState, draft: Draft, action: Action, context: 
       for (const event of startOf(state, draft, fragment, move, context)) draft.emit(event);
     }
   }
+}
+
+/** A copy that was added for reads; the number that was wanted before is wanted again. */
+function letGo({ sessions }: LeaderState, draft: Draft, fragment: FragmentView, node: NodeId): void {
+  const { id, replicas, replicasSpare, primary } = fragment;
+  if (replicasSpare === 0 || node === primary || replicaOn(fragment, node) === undefined) return;
+  const wanted = wantedReplicas(draft.view, fragment) - 1;
+  if (replicas.length !== wanted + 1 || replicas.some(({ state }) => state !== "ready")) return;
+  const spare = replicasSpare - 1;
+  const usual = draft.view.tables.get(fragment.table)?.replicas;
+  const count = spare === 0 && wanted === usual ? 0 : wanted;
+  draft.emit({ kind: "replicaCountChanged", fragment: id, count, ...(spare === 0 ? {} : { spare }) });
+  draft.emit({ kind: "replicasRemoved", replicas: [{ fragment: id, node }], cause: "plan" });
+  sessions.get(node)?.statuses.delete(id);
+}
+
+/** As an operator would ask for it: what may not be cut now is left as it is. */
+function reshape(
+  state: LeaderState,
+  draft: Draft,
+  { id, table: owner }: FragmentView,
+  action: Extract<Action, { kind: "split" | "merge" }>,
+  { wallMs }: Context,
+): void {
+  const table = draft.view.tables.get(owner)?.name ?? "";
+  const { kind } = action;
+  const begun =
+    kind === "split"
+      ? splitFragment(state, draft, { kind: "splitFragment", table, fragment: id, by: plannerName }, wallMs)
+      : mergeFragments(
+          state,
+          draft,
+          { kind: "mergeFragments", table, left: id, right: action.right, by: plannerName },
+          wallMs,
+        );
+  if (begun.ok) for (const event of begun.value) draft.emit(event);
 }
