@@ -32,6 +32,8 @@ export interface Choice {
   readonly copyRate: number;
   readonly seed: number;
   readonly shuffle: boolean;
+  /** Planners may split fragments. */
+  readonly splits: boolean;
   readonly isJson: boolean;
   readonly report: string | undefined;
   readonly images: string | undefined;
@@ -78,12 +80,15 @@ export function choose(): Choice {
     .option("--writes <share>", "of the queries", "0.1")
     .option("--seed <number>", "draws the queries", "1")
     .option("--shuffle", "the hours of the traces in an order by chance: nothing can be foreseen")
+    .option("--splits", "planners may split fragments (default: they stay as they are)")
     .option("--json", "print the figures as JSON")
     .option("--report <file>", "write a page with plots there")
     .option("--images <folder>", "write the plots there as SVG files")
     .allowExcessArguments(false)
     .parse();
-  const given = command.opts<Record<string, string> & { trace: string[]; shuffle?: true; json?: true }>();
+  const given = command.opts<
+    Record<string, string> & { trace: string[]; shuffle?: true; splits?: true; json?: true }
+  >();
   const number = (name: string, least: number, most: number, isWhole = false): number => {
     const value = Number(given[name]);
     if (value >= least && value <= most && (!isWhole || Number.isInteger(value))) return value;
@@ -120,6 +125,7 @@ export function choose(): Choice {
     copyRate: number("copyRate", 1, 10_000, true),
     seed: number("seed", 0, 2 ** 31, true),
     shuffle: given.shuffle === true,
+    splits: given.splits === true,
     isJson: given.json === true,
     report: given.report,
     images: given.images,
@@ -189,7 +195,7 @@ function wishOf(choice: Choice, demand: Demand, fromMs: number): TrialWish {
     pastMs: (choice.pastDays * 24 * hourMs) / speed,
     warmMs: Math.ceil((choice.warmHours * hourMs) / speed / 1000) * 1000,
     judgedMs: Math.ceil((choice.hours * hourMs) / speed / 1000) * 1000,
-    policy: policyAt(sampleMs),
+    policy: { ...policyAt(sampleMs), splits: choice.splits },
     page: "off",
   };
 }
@@ -199,14 +205,14 @@ const usualSampleMs = 10_000;
 const usualFragments = 12;
 const leastFragments = 4;
 
-/** The planner's times stand to the sample interval as they do by default. Fragments stay as they are, so that the policies can be compared. */
+/** The planner's times stand to the sample interval as they do by default. Fragments stay as they are: their number is part of the setting. */
 export function policyAt(sampleMs: number): Readonly<Record<string, unknown>> {
   const scale = sampleMs / usualSampleMs;
   return {
     roundMs: Math.max(100, Math.round(10_000 * scale)),
     horizonMs: Math.max(1000, Math.round(hourMs * scale)),
     coolDownMs: Math.round(600_000 * scale),
-    splitCoolDownMs: Math.round(1_800_000 * scale),
+    splitCoolDownMs: Math.round(300_000 * scale),
     splits: false,
   };
 }
