@@ -14,6 +14,9 @@ const lowest = normals[0];
 const highest = normals[quantileCount - 1] ?? 0;
 const mostShift = 2.5;
 const pace = 0.015;
+/** The 0.99 quantile is exceeded too seldom to learn at the same pace: a shift of one would take thousands of slots. */
+const rarePace = 0.045;
+const rareLevel = 0.99;
 /** How much of the lenders' mean shift a young series begins with. */
 const lentShare = 1;
 
@@ -45,7 +48,7 @@ export function judgeCalibration(
     // A tie counts as the level itself: counts that are often equal to their quantile must not push it away.
     const below = Math.abs(actual - value) <= 1e-6 * Math.abs(value) ? level : actual < value ? 1 : 0;
     const cell = target * quantileCount + q;
-    const moved = (shifts[cell] ?? 0) + pace * (level - below);
+    const moved = (shifts[cell] ?? 0) + (level < rareLevel ? pace : rarePace) * (level - below);
     shifts[cell] = Math.min(Math.max(moved, -mostShift), mostShift);
   }
 }
