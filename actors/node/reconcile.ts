@@ -3,7 +3,7 @@
 //    older than what the store has seen deletes nothing, and starts nothing. The store remembers how far it has followed the ledger (`clusterRoom`), and does so
 //    before it holds anything of what that ledger record brought.
 // N2 replicas of one table here never overlap: one that is to be copied starts only when no other one holds its range (a parent that has not come to its split
-//    yet, a fragment that is to be taken over). N3 the log may run ahead of the ledger: a child that the ledger does not know yet is kept.
+//    yet, a fragment that is to be taken over). N3 the log may run ahead of the ledger: a child that the ledger does not know yet is kept, while the whole is here.
 
 import { bookkeepingKey, bookkeepingRange, fragmentOfKey, tableShelf, windowRange } from "../../src/fragment/layout.js";
 import { defaultCopyBounds } from "../../src/fragment/pace.js";
@@ -211,7 +211,7 @@ function removeOthers(
   for (const { key, value } of state.wiring.store.range(bookkeepingRange.from, bookkeepingRange.to, false)) {
     const fragment = fragmentOfKey(key);
     if (partitionOfFragment(fragment) !== view.partition || wanted.has(fragment)) continue;
-    if (isToCome(view, fragment)) continue;
+    if (isToCome(view, wanted, fragment)) continue;
     if (isToBeTaken(state, view, wanted, fragment)) {
       kept.add(fragment);
       state.board.retired.add(fragment);
@@ -227,10 +227,13 @@ function removeOthers(
   return { effects, removed };
 }
 
-/** N3: the log made it, and the ledger has not told of it yet. */
-function isToCome(view: ClusterView, fragment: FragmentId): boolean {
+/**
+ * N3: the log made it, and the ledger has not told of it yet. Not where the fragment that is split left this node meanwhile: should that one be placed here again, its whole range would find
+ * the half in its way, and nobody would ever record the split.
+ */
+function isToCome(view: ClusterView, wanted: ReadonlySet<FragmentId>, fragment: FragmentId): boolean {
   if (numberOf(fragment) >= view.nextFragment) return true;
-  for (const { child } of view.splits.values()) if (child === fragment) return true;
+  for (const split of view.splits.values()) if (split.child === fragment) return wanted.has(split.fragment);
   return false;
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createNode, type NodeMessage } from "../../actors/node.js";
 import { defaultTiming } from "../../src/config/limits.js";
-import { rowKey, rowValue } from "../../src/fragment/layout.js";
+import { bookkeepingKey, rowKey, rowValue } from "../../src/fragment/layout.js";
 import type { Store } from "../../src/fragment/store.js";
 import type { Effect, Effects } from "../../src/kernel/effect.js";
 import type { Actor } from "../../src/kernel/machine.js";
@@ -143,5 +143,22 @@ describe("a node that starts again", () => {
     assert.ok(effects.some((effect) => effect.kind === "log" && effect.event === "ledgerForeign"));
     assert.equal(disk.cleared, 0);
     assert.deepEqual(second.spawnedAt, []);
+  });
+
+  it("keeps a half that the ledger has not told of as long as the whole is here, and not after", () => {
+    const disk = new Disk();
+    const life = new Life(disk);
+    const both: LedgerEvent = {
+      kind: "tableCreated",
+      table: { ...table, replicas: 2 },
+      fragments: [{ id: 0, from: new Uint8Array(0), to: undefined, group: 0, replicas: ["n2", "n1"] }],
+    };
+    for (const events of [...ledger.slice(0, 3), [both]]) life.fold(events);
+    const child = bookkeepingKey(16);
+    disk.rows.set(hex(child), { key: child, value: Uint8Array.of(0xc0) });
+    life.fold([{ kind: "splitStarted", fragment: 0, child: 16, at: undefined, by: "planner", startedMs: 1 }]);
+    assert.ok(disk.rows.has(hex(child)));
+    life.fold([{ kind: "replicasRemoved", replicas: [{ fragment: 0, node: "n1" }], cause: "move" }]);
+    assert.ok(!disk.rows.has(hex(child)), "it would be in the way of the whole, should that come back");
   });
 });
