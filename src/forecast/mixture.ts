@@ -133,10 +133,13 @@ function behindAtAll(mixture: Mixture, target: number): Float64Array {
       counts[band] = (counts[band] ?? 0) + 1;
     }
   }
-  return whole.map((behind, band) => {
+  const drawn = whole.map((behind, band) => {
     const others = (sums[band] ?? 0) / (counts[band] ?? 0);
     return Number.isNaN(others) ? behind : (1 - otherSteps) * Math.min(behind, mostBehind) + otherSteps * others;
   });
+  // The best of those that have been judged at this step stays the best: one that has not must not overtake it by what it did elsewhere.
+  const best = least(drawn);
+  return drawn.map((behind) => behind - best);
 }
 
 function behindOf(mixture: Mixture, target: number): Float64Array {
