@@ -26,7 +26,7 @@ export function splitLarge(board: Board, { foresees }: CutRules): void {
     const most = split * capacityOf(picture, node);
     if (most === 0) continue;
     const looksAhead = foresees && mayExceed(picture, node);
-    for (const fragment of [...(picture.held[node] ?? [])]) {
+    for (const fragment of picture.held[node] ?? []) {
       if (left === 0) break;
       if (primaryOf(picture, fragment) !== node || picture.fragments[fragment]?.isSplittable === false) continue;
       const share = weightOn(picture, fragment, node);

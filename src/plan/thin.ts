@@ -10,8 +10,9 @@ import { chanceText } from "./words.js";
 export function thin(board: Board): void {
   const { picture, policy } = board;
   picture.fragments.forEach(({ spare = 0 }, fragment) => {
+    if (spare <= 0) return;
     const places = placesOf(picture, fragment);
-    if (spare <= 0 || places.length < 2 || board.mayNotMove(fragment, "calm") !== undefined) return;
+    if (places.length < 2 || board.mayNotMove(fragment, "calm") !== undefined) return;
     const found = places
       .slice(1)
       .map((node) => ({ node, worst: worstWithout(picture, fragment, places, node) }))
