@@ -23,14 +23,16 @@ function mustPass(report: RunReport): void {
   assert.ok(report.passed, `npm run simulate -- --seed ${report.seed} ${report.flags}\n${why.join("\n")}`);
 }
 
-/** Lines `seed seconds nodes why`, from the sources: the build holds no text files. */
-function pastFailures(): { seed: number; seconds: number; nodes: number; why: string }[] {
+/** Lines `seed seconds nodes [wild] why`, from the sources: the build holds no text files. */
+function pastFailures(): { seed: number; seconds: number; nodes: number; wild: boolean; why: string }[] {
   const lines = readFileSync(join(process.cwd(), "test/sim/seeds.txt"), "utf8").split("\n");
   return lines
     .filter((line) => line !== "" && !line.startsWith("#"))
     .map((line) => {
-      const [seed, seconds, nodes, ...why] = line.split(" ");
-      return { seed: Number(seed), seconds: Number(seconds), nodes: Number(nodes), why: why.join(" ") };
+      const [seed, seconds, nodes, ...rest] = line.split(" ");
+      const wild = rest[0] === "wild";
+      const why = rest.slice(wild ? 1 : 0).join(" ");
+      return { seed: Number(seed), seconds: Number(seconds), nodes: Number(nodes), wild, why };
     });
 }
 
@@ -80,7 +82,7 @@ describe("simulation", function () {
   together(
     past,
     ({ seed, why }) => `passes seed ${seed} again: ${why}`,
-    async ({ seed, seconds, nodes }) => mustPass(await runSeed(seed, seconds, nodes)),
+    async ({ seed, seconds, nodes, wild }) => mustPass(await threads.run({ seed, seconds, nodes, wild })),
   );
 
   const fresh = Math.floor(Math.random() * 1_000_000_000);

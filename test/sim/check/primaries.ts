@@ -10,6 +10,8 @@ import type { Witness } from "./witness.js";
 interface Last {
   readonly record: FragmentRecord;
   readonly seq: number;
+  /** Others of the same LSN, stored where this one had been lost: the fragment may go on after one of them. */
+  readonly rivals: FragmentRecord[];
 }
 
 /** `lossy`: the log lost records in this run; an append sent before may then land behind its successors, and replicas pass over it. */
@@ -37,14 +39,17 @@ export function checkPrimaries(witness: Witness, hash: Hash, lossy = false): Ver
         violations.push(`${name} was written by ${known.join(", then ")} and, at ${seq}, by ${record.writer}`);
       if (known.at(-1) !== record.writer) writers.set(name, [...known, record.writer]);
       const before = last.get(record.fragment);
-      if (lossy && before !== undefined && record.lsn <= before.record.lsn && record.kind !== "rebase") continue;
+      if (lossy && before !== undefined && record.lsn <= before.record.lsn && record.kind !== "rebase") {
+        if (record.lsn === before.record.lsn && seq <= before.seq) before.rivals.push(record);
+        continue;
+      }
       if (before === undefined && record.lsn > 1 && record.kind !== "rebase") faultsOfBirth.push([record, seq]);
       if (record.mark?.kind === "split") births.set(record.mark.child, record);
       if (record.mark?.kind === "absorb") taken.set(record.mark.right, record.mark.rightLsn);
       // A log that lost its tail starts over from an older record, and says so with a rebase.
       if (before !== undefined && record.kind !== "rebase" && seq > before.seq)
-        violations.push(...linkFaults(before.record, record, seq));
-      last.set(record.fragment, { record, seq });
+        violations.push(...linkFaults(before, record, seq));
+      last.set(record.fragment, { record, seq, rivals: [] });
     }
   }
   for (const [record, seq] of faultsOfBirth) {
@@ -66,12 +71,12 @@ function mayWrite(known: readonly string[], writer: string): boolean {
   return known.every((one) => one.split("/")[0] === node) && !known.slice(0, -1).includes(writer);
 }
 
-function linkFaults(before: FragmentRecord, record: FragmentRecord, seq: number): string[] {
+function linkFaults({ record: before, rivals }: Last, record: FragmentRecord, seq: number): string[] {
   const where = `fragment ${record.fragment} at ${seq}`;
   const faults: string[] = [];
   if (record.epoch < before.epoch) faults.push(`${where}: epoch ${record.epoch} after ${before.epoch}`);
   if (lsnBefore(record) !== before.lsn) faults.push(`${where}: LSN ${record.lsn} after ${before.lsn}`);
-  else if (!sameBytes(record.previousHash, before.hash))
+  else if (![before, ...rivals].some(({ hash }) => sameBytes(record.previousHash, hash)))
     faults.push(`${where}: LSN ${record.lsn} hangs on another record`);
   return faults;
 }
